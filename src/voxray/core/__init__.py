@@ -1,0 +1,1 @@
+"""The vocabulary every stage shares: geometry, records, specs, errors, files."""

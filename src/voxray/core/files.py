@@ -1,0 +1,110 @@
+"""Files that are whole or absent, and folders that only their owner reads."""
+
+import contextlib
+import errno
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from voxray.core.errors import MachineError, ManifestError
+
+SCHEMA_VERSION = 1
+_MACHINE_ERRNOS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EIO,
+}
+
+
+@contextlib.contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Give a temporary name beside `target`; rename it there when the block succeeds.
+
+    The name keeps the suffixes of `target`, since writers choose a format by them.
+    When the block fails, nothing is left and an older file stays as it was.
+
+    Raises:
+        MachineError: If the disk is full or the folder may not be written.
+    """
+    with machine_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{uuid.uuid4().hex[:8]}-{target.name}")
+    try:
+        with machine_errors(target):
+            yield temporary
+            temporary.replace(target)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+@contextlib.contextmanager
+def machine_errors(target: Path) -> Iterator[None]:
+    """Turn a full disk or a refused permission into a `MachineError` that names it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _MACHINE_ERRNOS:
+            raise
+        msg = f"cannot write {target.name!r}: {error.strerror}; free it and run again"
+        raise MachineError(msg) from error
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(target: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object with `schema_version` first; NaN is refused.
+
+    Raises:
+        ValueError: If a number is NaN or infinite.
+    """
+    whole = {"schema_version": SCHEMA_VERSION, **value}
+    write_text(target, json.dumps(whole, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object that `write_json` wrote.
+
+    Raises:
+        ManifestError: If it is missing, broken, or of a newer schema.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"cannot read {path.name!r}: {error}"
+        raise ManifestError(msg) from error
+    version = value.get("schema_version") if isinstance(value, dict) else None
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        msg = (
+            f"{path.name!r} has schema_version {version}, this voxray reads up to "
+            f"{SCHEMA_VERSION}; update voxray"
+        )
+        raise ManifestError(msg)
+    return dict(value)
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that only its owner may enter (0700), and return it."""
+    with machine_errors(path):
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o700)
+    return path
+
+
+def fsync_append(path: Path, text: str) -> None:
+    """Append text and force it to disk, so that a killed run keeps what it finished."""
+    with machine_errors(path), path.open("a", encoding="utf-8", newline="") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())

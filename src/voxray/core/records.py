@@ -1,0 +1,244 @@
+"""The rows that flow between stages. Frozen: a stage returns new ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import NewType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxray.core.findings import FindingCode
+from voxray.core.geometry import VoxelGrid
+
+ScanId = NewType("ScanId", str)
+ExamId = NewType("ExamId", str)
+PatientId = NewType("PatientId", str)
+"""A pseudonym, unless the user asked for readable ids."""
+
+Sha256 = NewType("Sha256", str)
+
+LabelValue = str | int | float | bool
+
+
+class IntensityUnit(StrEnum):
+    """What a voxel value means."""
+
+    HOUNSFIELD = "HU"
+    ARBITRARY = "arbitrary"
+
+
+class FileFormat(StrEnum):
+    """How a scan is stored."""
+
+    DICOM = "dicom"
+    NIFTI = "nifti"
+
+
+class ScanState(StrEnum):
+    """How a scan came into the manifest."""
+
+    ACCEPTED = "accepted"
+    REPAIRED = "repaired"
+    OVERRIDDEN = "overridden"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a check saw in one scan.
+
+    Attributes:
+        code: Row of the policy table.
+        detail: The numbers that show it, for a person. No identity.
+    """
+
+    code: FindingCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Volume:
+    """Voxel values and the place they belong to.
+
+    Attributes:
+        voxels: float32 (or an integer type for a mask), shape `grid.shape`,
+            array axes (i, j, k) in source order.
+        grid: Where the voxels sit.
+        unit: What a value means.
+    """
+
+    voxels: NDArray[np.generic]
+    grid: VoxelGrid
+    unit: IntensityUnit = IntensityUnit.ARBITRARY
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSource:
+    """Where a scan's voxels are on disk.
+
+    Attributes:
+        scan_id: Named in errors.
+        format: Which reader.
+        files: One file (NIfTI), or one per slice in slice order (DICOM).
+    """
+
+    scan_id: ScanId
+    format: FileFormat
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScanRecord:
+    """One scan that may be used: a manifest row.
+
+    Attributes:
+        exam_id: What one prediction is made for; `scan_id` with one channel.
+        channel: Name of the channel this scan fills.
+        path: File, or folder that holds the series, relative to the scan folder.
+        mask_path: Relative to the mask folder; None without a mask.
+        labels: One value per label column; a column without a value is absent.
+        meta: Any other columns of the label table, as text.
+    """
+
+    exam_id: ExamId
+    scan_id: ScanId
+    channel: str
+    patient_id: PatientId
+    study_id: str
+    modality: str
+    path: PurePosixPath
+    mask_path: PurePosixPath | None
+    grid: VoxelGrid
+    sha256_pixels: Sha256
+    state: ScanState = ScanState.ACCEPTED
+    findings: tuple[Finding, ...] = ()
+    site: str | None = None
+    sex: str | None = None
+    age_years: float | None = None
+    labels: Mapping[str, LabelValue] = field(default_factory=dict)
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRow:
+    """One file or series that is not used, and why.
+
+    Attributes:
+        path: File or folder relative to the scan (or mask) folder. Private.
+        series: SeriesInstanceUID, or "" for a file that is no DICOM. Private.
+        scan_id: Pseudonym of the series or file.
+    """
+
+    path: PurePosixPath
+    series: str
+    scan_id: ScanId
+    code: FindingCode
+    detail: str
+
+
+class FoldRole(StrEnum):
+    """What a patient is used for in one fold."""
+
+    HELD_OUT = "held_out"
+    VALIDATION = "validation"
+    HOLDOUT = "holdout"
+
+
+@dataclass(frozen=True, slots=True)
+class FoldRow:
+    """One patient's role in one fold. A patient without a row there is trained on.
+
+    Attributes:
+        fold: Held-out part k; -1 never occurs: a holdout patient has one row per fold.
+        group: Patients linked by copies share a group and never part.
+    """
+
+    repeat: int
+    fold: int
+    patient_id: PatientId
+    group: str
+    role: FoldRole
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfFoldPrediction:
+    """What the model that never saw this patient says about this exam.
+
+    Attributes:
+        label: Class name, None without classification.
+        probabilities: Per class, empty without classification.
+        dice: Per segmentation class; None where it is undefined (both empty).
+        volume_ml: Predicted volume per segmentation class.
+        true_volume_ml: Drawn volume per segmentation class.
+    """
+
+    repeat: int
+    fold: int
+    exam_id: ExamId
+    patient_id: PatientId
+    label: str | None = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    dice: Mapping[str, float | None] = field(default_factory=dict)
+    volume_ml: Mapping[str, float] = field(default_factory=dict)
+    true_volume_ml: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number, its interval, and how both were computed: never a bare number.
+
+    Attributes:
+        metric: Name, e.g. "auc", "sensitivity", "dice".
+        class_: The class it is for.
+        unit: What is resampled or counted: "patient".
+        value: None when not estimable; `method` then says why.
+        low: Lower end of the interval at `level`.
+        subset: "all", or the subgroup.
+    """
+
+    metric: str
+    class_: str
+    unit: str
+    value: float | None
+    low: float | None
+    high: float | None
+    level: float
+    method: str
+    resamples: int
+    seed: int
+    n_exams: int
+    n_patients: int
+    n_positive: int
+    subset: str = "all"
+
+
+class ScoreStatus(StrEnum):
+    """What became of one volume in a scored folder."""
+
+    SCORED = "scored"
+    REFUSED = "refused"
+    NOT_SELECTED = "not_selected"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """One row of `scores.csv`: one per volume found."""
+
+    exam_id: ExamId
+    scan_id: ScanId
+    patient_id: PatientId | None
+    status: ScoreStatus
+    reason_code: FindingCode | None = None
+    reason: str = ""
+    decision: str | None = None
+    refer: bool | None = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    threshold: float | None = None
+    uncertainty: float | None = None
+    ood: float | None = None
+    mask: str | None = None
+    volume_ml: Mapping[str, float] = field(default_factory=dict)
+    model: str = ""
+    model_sha256: str = ""

@@ -1,0 +1,330 @@
+"""One experiment: the YAML file a person writes."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from voxray.core.findings import POLICY, Action, FindingCode
+from voxray.core.specs.base import Spec
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+ClassValue = bool | int | float | str
+
+
+class LabelKey(Spec):
+    """How a row of the label table is matched to a scan.
+
+    Attributes:
+        column: One column that holds the key.
+        columns: Or several columns, put together by `format`.
+        format: Python format string over `columns`, e.g. "{patient_id}_R_{nodule_id}".
+    """
+
+    column: str | None = None
+    columns: tuple[str, ...] = ()
+    format: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.column is None) == (not self.columns):
+            msg = "give either 'column' or 'columns' with 'format'"
+            raise ValueError(msg)
+        if self.columns and not self.format:
+            msg = "'columns' needs 'format', e.g. '{patient_id}_R_{nodule_id}'"
+            raise ValueError(msg)
+        return self
+
+
+class LabelsSpec(Spec):
+    """The label table.
+
+    Attributes:
+        table: CSV file (or TSV).
+        key: Which columns name the scan, study or patient.
+        by: What the key names. A scan is named by its relative path without suffix, its
+            file or folder name, or its SeriesInstanceUID; a study by its
+            StudyInstanceUID; a patient by the PatientID or what `data.patient` gives.
+    """
+
+    table: Path
+    key: LabelKey = LabelKey(column="scan")
+    by: Literal["scan", "study", "patient"] = "scan"
+
+
+class PatientColumn(Spec):
+    """The patient stands in a column of the label table."""
+
+    column: str
+
+
+class PatientPattern(Spec):
+    """The patient is the first group of a regular expression on the relative path."""
+
+    pattern: str
+
+    @field_validator("pattern")
+    @classmethod
+    def _one_group(cls, pattern: str) -> str:
+        if re.compile(pattern).groups < 1:
+            msg = f"the pattern {pattern!r} has no group; put (…) around the patient"
+            raise ValueError(msg)
+        return pattern
+
+
+class ChannelRules(Spec):
+    """Which scans may fill a channel; an empty rule lets every scan pass.
+
+    Attributes:
+        modality: DICOM modality codes, e.g. [MR]. NIfTI files have none and pass.
+        description: Regular expression, searched in SeriesDescription, any case.
+    """
+
+    modality: tuple[str, ...] = ()
+    description: str | None = None
+
+
+class DataSpec(Spec):
+    """Where the scans, masks and labels are, and who the patients are."""
+
+    scans: Path
+    masks: Path | None = None
+    labels: LabelsSpec | None = None
+    patient: Literal["dicom", "each_file"] | PatientColumn | PatientPattern = "dicom"
+    ids: Literal["keyed", "path"] = "keyed"
+    duplicates: Literal["link", "quarantine", "fail"] = "link"
+    channels: dict[Name, ChannelRules] = Field(default={"image": ChannelRules()})
+    policy: dict[FindingCode, Action] = {}
+    permute_labels: int | None = None
+
+    @field_validator("channels")
+    @classmethod
+    def _one_channel(cls, channels: dict[str, ChannelRules]) -> dict[str, ChannelRules]:
+        if len(channels) != 1:
+            msg = f"one channel an experiment so far, got {len(channels)}"
+            raise ValueError(msg)
+        return channels
+
+    @field_validator("policy")
+    @classmethod
+    def _allowed(cls, policy: dict[FindingCode, Action]) -> dict[FindingCode, Action]:
+        for code, action in policy.items():
+            allowed = (POLICY[code].action, *POLICY[code].choices)
+            if action not in allowed:
+                msg = f"{code}: {action} is not possible, only {', '.join(allowed)}"
+                raise ValueError(msg)
+        return policy
+
+    @property
+    def channel(self) -> str:
+        """Name of the (only) channel."""
+        return next(iter(self.channels))
+
+
+class ClassifySpec(Spec):
+    """Predict a class per exam.
+
+    Attributes:
+        column: Column of the label table.
+        classes: Class name to the value it has in the table.
+        positive: The class that sensitivity is about; the last one by default.
+        level: What a label is about.
+    """
+
+    column: str
+    classes: dict[Name, ClassValue]
+    positive: str = ""
+    level: Literal["scan", "exam", "patient"] = "scan"
+
+    @model_validator(mode="after")
+    def _classes_are_distinct(self) -> Self:
+        if len(self.classes) < 2 or len(set(self.classes.values())) < len(self.classes):  # noqa: PLR2004
+            msg = f"at least two classes of different value, got {self.classes}"
+            raise ValueError(msg)
+        if self.positive and self.positive not in self.classes:
+            msg = f"positive: {self.positive!r} is none of {list(self.classes)}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def positive_class(self) -> str:
+        """The class that sensitivity is about."""
+        return self.positive or list(self.classes)[-1]
+
+
+class SegmentClass(Spec):
+    """One structure in the masks.
+
+    Attributes:
+        value: Voxel value in the mask files; 0 is background.
+        tolerance_mm: Boundary error that counts as none.
+    """
+
+    value: Annotated[int, Field(ge=1, le=65535)]
+    tolerance_mm: Annotated[float, Field(gt=0)] = 1.0
+
+
+class SegmentSpec(Spec):
+    """Predict a mask per exam."""
+
+    classes: Annotated[dict[Name, SegmentClass], Field(min_length=1)]
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, classes: dict[str, SegmentClass]) -> dict[str, SegmentClass]:
+        values = [c.value for c in classes.values()]
+        if len(set(values)) < len(values):
+            msg = f"two classes share a value: {values}"
+            raise ValueError(msg)
+        return classes
+
+
+class TaskSpec(Spec):
+    """What is learned: a class, a mask, or both by one network."""
+
+    classify: ClassifySpec | None = None
+    segment: SegmentSpec | None = None
+    lateral: bool = False
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.classify is None and self.segment is None:
+            msg = "give 'classify', 'segment' or both"
+            raise ValueError(msg)
+        return self
+
+
+class HoldoutColumn(Spec):
+    """Patients whose meta column has this value are kept out of all folds."""
+
+    column: str
+    value: str
+
+
+class HoldoutFraction(Spec):
+    """This share of the patients, drawn once from the seed, is kept out."""
+
+    fraction: Fraction
+
+
+class FoldsSpec(Spec):
+    """How patients are split.
+
+    Attributes:
+        n: Number of folds.
+        repeats: How often the whole split is drawn anew.
+        stratify: Balanced over folds: "label" or meta columns.
+        holdout: Patients no fold ever uses.
+        validation: Share of a fold's training patients that only watches training.
+    """
+
+    n: Annotated[int, Field(ge=2, le=50)] = 5
+    repeats: Annotated[int, Field(ge=1, le=50)] = 1
+    stratify: tuple[str, ...] = ("label",)
+    holdout: HoldoutColumn | HoldoutFraction | None = None
+    validation: Fraction = 0.1
+
+
+class TrainSpec(Spec):
+    """How long and how a fold is trained. `steps` or `epochs` override the budget.
+
+    Attributes:
+        budget_minutes: Wall time of one fold.
+        spacing_mm: Overrides the plan's target spacing.
+        input_shape: Overrides the voxels the network sees at once.
+        batch_size: Overrides the plan's exams a step.
+    """
+
+    budget_minutes: Annotated[float, Field(gt=0)] = 5.0
+    steps: Annotated[int, Field(ge=1)] | None = None
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    learning_rate: Annotated[float, Field(gt=0)] = 4e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    spacing_mm: tuple[float, float, float] | None = None
+    input_shape: tuple[int, int, int] | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.steps is not None and self.epochs is not None:
+            msg = "give 'steps' or 'epochs', not both"
+            raise ValueError(msg)
+        return self
+
+
+class OperatingPointSpec(Spec):
+    """Which threshold is chosen: the best one that keeps `metric` at `at_least`."""
+
+    metric: Literal["sensitivity", "specificity"] = "sensitivity"
+    at_least: Fraction = 0.95
+
+
+class EvaluateSpec(Spec):
+    """How the out-of-fold predictions are judged."""
+
+    operating_point: OperatingPointSpec = OperatingPointSpec()
+    resamples: Annotated[int, Field(ge=200)] = 2000
+    level: Fraction = 0.95
+
+
+class RegisterSpec(Spec):
+    """Name in the model registry; the experiment's name by default."""
+
+    name: Name | None = None
+    licence: str = "unstated"
+    intended_use: str = "Research only. Not a medical device."
+
+
+class TrackSpec(Spec):
+    """Where runs are recorded."""
+
+    uri: str | None = None
+
+
+class ScoreSpec(Spec):
+    """New scans that stage 7 scores with the registered candidate."""
+
+    scans: Path | None = None
+
+
+class Experiment(Spec):
+    """One experiment, all eight stages.
+
+    Attributes:
+        name: Folder in the workspace, experiment in MLflow.
+        seed: The only seed; everything random is derived from it.
+        note: Stands wherever figures of this experiment appear.
+    """
+
+    name: Name
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 20260101
+    note: str = ""
+    data: DataSpec
+    task: TaskSpec
+    folds: FoldsSpec = FoldsSpec()
+    train: TrainSpec = TrainSpec()
+    evaluate: EvaluateSpec = EvaluateSpec()
+    register_: RegisterSpec = Field(default=RegisterSpec(), alias="register")
+    track: TrackSpec = TrackSpec()
+    score: ScoreSpec = ScoreSpec()
+
+    @property
+    def model_name(self) -> str:
+        """Name in the model registry."""
+        return self.register_.name or self.name
+
+    @model_validator(mode="after")
+    def _labels_and_masks(self) -> Self:
+        if self.task.classify and self.data.labels is None:
+            msg = "task.classify needs data.labels: a table with the labels"
+            raise ValueError(msg)
+        if self.task.segment and self.data.masks is None:
+            msg = "task.segment needs data.masks: a folder with the masks"
+            raise ValueError(msg)
+        if isinstance(self.data.patient, PatientColumn) and self.data.labels is None:
+            msg = "data.patient: {column: …} needs data.labels"
+            raise ValueError(msg)
+        return self

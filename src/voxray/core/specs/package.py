@@ -1,0 +1,93 @@
+"""What a model folder holds besides weights: `package.json`."""
+
+from typing import Literal
+
+from voxray.core.findings import Action, FindingCode
+from voxray.core.specs.base import Spec
+from voxray.core.specs.experiment import ChannelRules
+from voxray.core.specs.plan import FoldValues, Plan
+
+
+class IntakeRules(Spec):
+    """How scans are found, checked and chosen; the same in training and scoring."""
+
+    channels: dict[str, ChannelRules]
+    policy: dict[FindingCode, Action] = {}
+
+
+class OperatingPoint(Spec):
+    """A threshold and what it was chosen for.
+
+    Attributes:
+        metric: "sensitivity" or "specificity".
+        at_least: The value it was asked to keep.
+        threshold: `p_positive >= threshold` decides positive.
+        n_positive: Patients it was chosen on.
+        n_negative: Patients it was chosen on.
+    """
+
+    metric: Literal["sensitivity", "specificity"]
+    at_least: float
+    threshold: float
+    n_positive: int
+    n_negative: int
+
+
+class DecisionRule(Spec):
+    """From probabilities to a decision; fitted in `evaluate`, applied by `core`.
+
+    Attributes:
+        classes: In the order of the probabilities.
+        positive: The class the operating point is about.
+        operating_point: None with more than two classes: the likeliest class decides.
+    """
+
+    classes: tuple[str, ...]
+    positive: str
+    operating_point: OperatingPoint | None = None
+
+
+class ReferenceStatistics(Spec):
+    """What the training scans looked like; scans far from it are refused.
+
+    Attributes:
+        modalities: DICOM codes; empty when all training scans were NIfTI.
+        spacing_mm: (smallest, largest) over scans, per axis nearest R, A, S.
+        extent_mm: (smallest, largest) field of view, same axes.
+        n_scans: Training scans it was taken from.
+    """
+
+    modalities: tuple[str, ...]
+    spacing_mm: tuple[tuple[float, float], ...]
+    extent_mm: tuple[tuple[float, float], ...]
+    n_scans: int
+
+
+class ModelPackage(Spec):
+    """`package.json` of a model folder.
+
+    Attributes:
+        name: Registered name.
+        note: Stands wherever figures of this model appear.
+        fold_values: One per fold network, in the order of `networks`.
+        networks: Names of the safetensors files.
+        decision: None without classification.
+        units: Unit of each column of `scores.csv` that has one.
+        files: sha256 of every other file in the folder.
+    """
+
+    schema_version: Literal[1] = 1
+    name: str
+    note: str = ""
+    voxray_version: str
+    experiment_sha256: str
+    rules: IntakeRules
+    plan: Plan
+    fold_values: tuple[FoldValues, ...]
+    networks: tuple[str, ...]
+    decision: DecisionRule | None
+    references: ReferenceStatistics
+    units: dict[str, str]
+    licence: str
+    intended_use: str
+    files: dict[str, str]

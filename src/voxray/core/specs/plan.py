@@ -1,0 +1,82 @@
+"""The plan: how scans become network input, and which network; made by preprocess."""
+
+from typing import Literal
+
+from voxray.core.specs.base import Spec
+
+Spacing = tuple[float, float, float]
+Voxels = tuple[int, int, int]
+
+
+class NetworkPlan(Spec):
+    """Encoder-decoder of `features` per level; `strides[n]` leads into level n.
+
+    Attributes:
+        features: Channels per level, finest first.
+        strides: Per level and axis; the first is (1, 1, 1).
+        kernels: Per level and axis; 1 along an axis that is still too coarse.
+    """
+
+    features: tuple[int, ...]
+    strides: tuple[Voxels, ...]
+    kernels: tuple[Voxels, ...]
+
+
+class Plan(Spec):
+    """From a scan to network input and back. Geometry only: shared by all folds.
+
+    Attributes:
+        channels: Order of the array's first axis.
+        modality: DICOM codes seen, "" for NIfTI.
+        spacing_mm: Of the cached arrays, axes nearest R, A, S.
+        input_shape: Voxels (i, j, k) the network sees at once.
+        whole_volume: True: a scan is centre-padded or -cropped to `input_shape`. False:
+            patches of that shape, and a sliding window when predicting.
+        normalisation: Per channel: "zscore" by the scan's own values, "window" by
+            values learned in each fold.
+        classes: Of the classification head, empty without one.
+        structures: Names of the segmentation classes, empty without that head;
+            network channel n + 1 is structure n, channel 0 the background.
+        mask_values: Voxel value per structure in mask files.
+        mirror_axes: Axes that augmentation may flip.
+        reasons: Why each value was chosen, for a person.
+    """
+
+    schema_version: Literal[1] = 1
+    channels: tuple[str, ...]
+    modality: tuple[str, ...]
+    spacing_mm: Spacing
+    input_shape: Voxels
+    whole_volume: bool
+    normalisation: dict[str, Literal["zscore", "window"]]
+    classes: tuple[str, ...] = ()
+    structures: tuple[str, ...] = ()
+    mask_values: tuple[int, ...] = ()
+    mirror_axes: tuple[int, ...] = ()
+    network: NetworkPlan
+    batch_size: int
+    reasons: dict[str, str]
+
+
+class IntensityWindow(Spec):
+    """Clip to [low, high], then subtract `mean` and divide by `std`; source units."""
+
+    low: float
+    high: float
+    mean: float
+    std: float
+
+
+class FoldValues(Spec):
+    """What one fold learned from its training patients' values.
+
+    Attributes:
+        windows: Per channel with "window" normalisation.
+        class_share: Share of training exams per class.
+        n_exams: Exams it was learned from.
+    """
+
+    schema_version: Literal[1] = 1
+    windows: dict[str, IntensityWindow] = {}
+    class_share: dict[str, float] = {}
+    n_exams: int
