@@ -123,6 +123,16 @@ class DataSpec(Spec):
         return next(iter(self.channels))
 
 
+def _plain_value(value: object) -> float | str:
+    text = str(value).strip()
+    if text.casefold() in {"true", "false"}:
+        return float(text.casefold() == "true")
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 class ClassifySpec(Spec):
     """Predict a class per exam.
 
@@ -146,12 +156,34 @@ class ClassifySpec(Spec):
         if self.positive and self.positive not in self.classes:
             msg = f"positive: {self.positive!r} is none of {list(self.classes)}"
             raise ValueError(msg)
+        for name in self.classes:
+            other = self.class_of(name)
+            if other not in {None, name}:
+                msg = f"{name!r} names a class, but is the value of {other!r}"
+                raise ValueError(msg)
         return self
 
     @property
     def positive_class(self) -> str:
         """The class that sensitivity is about."""
         return self.positive or list(self.classes)[-1]
+
+    def class_of(self, value: object) -> str | None:
+        """Class a cell of the label table means, None when it is none of them.
+
+        Numbers count by value (1, 1.0 and "1" are one), true and false by meaning, and
+        the class's own name is understood too.
+
+        Example:
+            >>> spec = ClassifySpec(column="x", classes={"benign": 0, "malignant": 1})
+            >>> spec.class_of("1.0"), spec.class_of("benign"), spec.class_of("2")
+            ('malignant', 'benign', None)
+        """
+        wanted = _plain_value(value)
+        for name, of_class in self.classes.items():
+            if _plain_value(of_class) == wanted:
+                return name
+        return next((name for name in self.classes if name == str(value)), None)
 
 
 class SegmentClass(Spec):

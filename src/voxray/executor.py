@@ -1,0 +1,163 @@
+"""Run one function over many things, in this process or in several.
+
+Other packages never see a pool: they give work and items, and get results in the order
+of the items, with the error of an item in the place of its result.
+"""
+
+import contextlib
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context
+from typing import Generic, TypeVar
+
+from voxray.core.errors import ScanError, VoxrayError
+from voxray.core.progress import Listener, Progress, ignore_progress
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_IN_FLIGHT_PER_WORKER = 3
+
+
+def map_tasks(
+    work: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    workers: int,
+    task: str = "",
+    total: int | None = None,
+    listen: Listener = ignore_progress,
+) -> Iterator[tuple[T, R | VoxrayError]]:
+    """Call `work` on every item and yield (item, result) in the order of the items.
+
+    Items are taken as results are consumed: at most a few per worker are under way, so
+    that a long input streams. Closing the generator, or interrupting it, drops what has
+    not started and waits for the calls that run.
+
+    Args:
+        work: With more than one worker it, the items and the results are pickled.
+        items: What to call it with.
+        workers: Processes, started afresh ("spawn"). One or less: in this process.
+        task: Named in progress events.
+        total: Number of items, where `items` cannot say.
+        listen: Told before the first and after each item.
+
+    Yields:
+        The item with its result, or with the `VoxrayError` that `work` raised. An item
+        whose process died is tried once more, alone; if that process dies too, its
+        result is a `ScanError`.
+
+    Raises:
+        Exception: Whatever else `work` raises: a bug.
+    """
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    spread = workers > 1
+    results = _spread(work, items, workers) if spread else _here(work, items)
+    listen(Progress(task, 0, total))
+    with contextlib.closing(results):
+        for done, (item, result) in enumerate(results, start=1):
+            listen(Progress(task, done, total))
+            yield item, result
+
+
+Results = Generator[tuple[T, R | VoxrayError], None, None]
+
+
+def _here(work: Callable[[T], R], items: Iterable[T]) -> Results[T, R]:
+    for item in items:
+        yield item, _settled(partial(work, item))
+
+
+def _spread(work: Callable[[T], R], items: Iterable[T], workers: int) -> Results[T, R]:
+    remaining = iter(items)
+    waiting: deque[tuple[T, Future[R]]] = deque()
+    with contextlib.closing(_Pool(work, workers)) as pool:
+        while True:
+            free = workers * _IN_FLIGHT_PER_WORKER - len(waiting)
+            waiting.extend(
+                (item, pool.submit(item)) for item in islice(remaining, free)
+            )
+            if not waiting:
+                return
+            item, future = waiting.popleft()
+            if _died(future):
+                yield from pool.retry_alone([(item, future), *waiting])
+                waiting.clear()
+            else:
+                yield item, _settled(future.result)
+
+
+def _died(future: "Future[R]") -> bool:
+    return isinstance(future.exception(), BrokenProcessPool)
+
+
+def _settled(call: Callable[[], R]) -> R | VoxrayError:
+    try:
+        return call()
+    except VoxrayError as error:
+        return error
+
+
+class _Pool(Generic[T, R]):
+    """The one door to worker processes; makes new ones when one died."""
+
+    def __init__(self, work: Callable[[T], R], workers: int) -> None:
+        self._work = work
+        self._workers = workers
+        self._pool = self._start()
+
+    def submit(self, item: T) -> "Future[R]":
+        """Start the call; a pool that broke meanwhile is told by the future."""
+        try:
+            return self._pool.submit(self._work, item)
+        except BrokenProcessPool as error:
+            failed: Future[R] = Future()
+            failed.set_exception(error)
+            return failed
+
+    def retry_alone(self, suspects: list[tuple[T, "Future[R]"]]) -> Results[T, R]:
+        """Settle the calls that were under way when a process died.
+
+        Which of them killed it is not known, so each unfinished one runs once more with
+        nothing beside it: an innocent one then succeeds, also when memory was short.
+        """
+        self._restart()
+        for item, first in suspects:
+            future = self.submit(item) if _died(first) else first
+            if _died(future):
+                self._restart()
+                problem = "its worker process died twice; it may need too much memory"
+                yield item, ScanError(_name(item), problem)
+            else:
+                yield item, _settled(future.result)
+
+    def close(self) -> None:
+        """Drop what has not started and wait for the rest."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _restart(self) -> None:
+        self.close()
+        self._pool = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self._workers,
+            mp_context=get_context("spawn"),
+            initializer=_leave_interrupts,
+        )
+
+
+def _leave_interrupts() -> None:
+    """Let the parent alone answer Ctrl-C: a terminal sends it to every process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _name(item: object) -> str:
+    """Scan id of an item that has one; never a path, which may name a patient."""
+    return str(getattr(item, "scan_id", "-"))

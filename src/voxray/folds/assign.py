@@ -1,0 +1,135 @@
+"""Split patients, never scans, into folds."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold
+
+from voxray.core.errors import DatasetError
+from voxray.core.records import FoldRole, FoldRow, ScanRecord
+from voxray.core.specs import FoldsSpec, TaskSpec
+from voxray.folds.groups import Link, group_patients, members_by_group
+from voxray.folds.holdout import choose_holdout
+from voxray.folds.strata import Group, describe_groups, draw_share, merge_small
+
+_FOLDS, _VALIDATION = 2, 3
+
+
+def assign_folds(
+    records: Sequence[ScanRecord],
+    task: TaskSpec,
+    spec: FoldsSpec,
+    seed: int,
+    linked: Iterable[Link] = (),
+) -> tuple[FoldRow, ...]:
+    """Hold out each patient in exactly one fold of every repeat.
+
+    Groups of patients are balanced over folds by class (a patient is positive when any
+    scan is), within it by the columns of `spec.stratify`, and by number. Without
+    classes only number and columns count. Repeats draw anew. The order of records does
+    not matter, and neither do the pseudonyms: groups are put in order by their images.
+
+    Args:
+        records: Manifest rows.
+        task: Says which label column holds the class.
+        spec: Number of folds and repeats, columns, holdout, validation share.
+        seed: Of the experiment.
+        linked: Pairs of patients that share an image; they never part.
+
+    Returns:
+        Rows for held-out, validation and holdout patients, by repeat, fold, role and
+        patient. A patient without a row in a fold is trained on there.
+
+    Raises:
+        DatasetError: If there is one class only, or a class or the whole has fewer
+            patients than folds.
+    """
+    pairs = tuple(linked)
+    holdout = choose_holdout(records, spec, seed, pairs)
+    members = members_by_group(group_patients(records, pairs))
+    described = describe_groups(members, records, task, spec.stratify)
+    kept_out = [group for group in described if group.patients[0] in holdout]
+    groups = [group for group in described if group.patients[0] not in holdout]
+    _check_counts(groups, task, spec)
+    rows = (
+        row
+        for repeat in range(spec.repeats)
+        for row in _one_repeat(groups, kept_out, spec, (seed, repeat))
+    )
+    return tuple(sorted(rows, key=_row_order))
+
+
+def _row_order(row: FoldRow) -> tuple[int, int, int, str]:
+    role = list(FoldRole).index(row.role)
+    return row.repeat, row.fold, role, row.patient_id
+
+
+def _one_repeat(
+    groups: Sequence[Group],
+    kept_out: Sequence[Group],
+    spec: FoldsSpec,
+    seeds: tuple[int, int],
+) -> Iterator[FoldRow]:
+    _, repeat = seeds
+    for fold, held_out in enumerate(_split(groups, spec.n, seeds)):
+        training = {g.name: g.stratum[:1] for g in groups if g.name not in held_out}
+        generator = np.random.default_rng([*seeds, _VALIDATION, fold])
+        validation = draw_share(training, spec.validation, generator)
+        for group in groups:
+            if group.name in held_out:
+                yield from _rows(group, repeat, fold, FoldRole.HELD_OUT)
+            elif group.name in validation:
+                yield from _rows(group, repeat, fold, FoldRole.VALIDATION)
+        for group in kept_out:
+            yield from _rows(group, repeat, fold, FoldRole.HOLDOUT)
+
+
+def _split(
+    groups: Sequence[Group], n_folds: int, seeds: tuple[int, int]
+) -> Iterator[frozenset[str]]:
+    strata = merge_small([group.stratum for group in groups], n_folds)
+    codes = {stratum: code for code, stratum in enumerate(sorted(set(strata)))}
+    targets = np.array([codes[stratum] for stratum in strata])
+    state = int(np.random.default_rng([*seeds, _FOLDS]).integers(2**32))
+    splitter = StratifiedKFold(n_folds, shuffle=True, random_state=state)
+    for _, held_out in splitter.split(np.zeros(len(groups)), targets):
+        yield frozenset(groups[index].name for index in held_out)
+
+
+def _rows(group: Group, repeat: int, fold: int, role: FoldRole) -> Iterator[FoldRow]:
+    for patient in group.patients:
+        yield FoldRow(repeat, fold, patient, group.name, role)
+
+
+def _check_counts(groups: Sequence[Group], task: TaskSpec, spec: FoldsSpec) -> None:
+    n_patients = sum(len(group.patients) for group in groups)
+    if len(groups) < spec.n:
+        linked = f" in {len(groups)} linked groups" if len(groups) < n_patients else ""
+        msg = (
+            f"{n_patients} patients{linked} are fewer than folds.n = {spec.n}; "
+            "add patients, or set folds.n lower (at least 2)"
+        )
+        raise DatasetError(msg)
+    if task.classify is not None:
+        _check_classes(groups, list(task.classify.classes), spec.n)
+
+
+def _check_classes(groups: Sequence[Group], classes: list[str], n_folds: int) -> None:
+    counts = Counter(name for group in groups for name in group.classes)
+    said = ", ".join(f"{name}: {counts[name]}" for name in classes)
+    if len(counts) < 2:  # noqa: PLR2004
+        msg = (
+            f"all patients are {next(iter(counts))!r} (patients per class: {said}); "
+            "a classifier needs at least two classes: check task.classify.column and "
+            "task.classify.classes"
+        )
+        raise DatasetError(msg)
+    rarest = min(classes, key=lambda name: counts[name])
+    if counts[rarest] < n_folds:
+        msg = (
+            f"class {rarest!r} has {counts[rarest]} patients, fewer than folds.n = "
+            f"{n_folds} (patients per class: {said}); add patients, set folds.n lower, "
+            "or leave the class out of task.classify.classes"
+        )
+        raise DatasetError(msg)

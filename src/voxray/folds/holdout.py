@@ -1,0 +1,95 @@
+"""Patients that no fold ever uses."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from voxray.core.errors import DatasetError
+from voxray.core.records import PatientId, ScanRecord
+from voxray.core.specs import FoldsSpec
+from voxray.core.specs.experiment import HoldoutColumn, HoldoutFraction
+from voxray.folds.groups import Link, group_patients, members_by_group
+from voxray.folds.strata import check_columns, column_value, content_key, draw_share
+
+_DRAW = 1
+
+
+def choose_holdout(
+    records: Sequence[ScanRecord],
+    spec: FoldsSpec,
+    seed: int,
+    linked: Iterable[Link] = (),
+) -> frozenset[PatientId]:
+    """Choose the patients that are kept out of all folds.
+
+    Whole groups are chosen: a patient linked to a holdout patient is one too. A
+    fraction is drawn per combination of labels. The same arguments give the same
+    patients in every stage; the order of records does not matter.
+
+    Args:
+        records: Manifest rows.
+        spec: `spec.holdout` says which; None chooses nobody.
+        seed: Of the experiment.
+        linked: As for `assign_folds`.
+
+    Raises:
+        DatasetError: If the column, its value or the fraction selects nobody, or all.
+    """
+    if spec.holdout is None:
+        return frozenset()
+    groups = group_patients(records, linked)
+    if isinstance(spec.holdout, HoldoutColumn):
+        chosen = _by_column(records, groups, spec.holdout)
+    else:
+        chosen = _by_fraction(records, groups, spec.holdout, seed)
+    if chosen == set(groups.values()):
+        msg = (
+            f"folds.holdout takes all {len(groups)} patients; none is left to train on"
+        )
+        raise DatasetError(msg)
+    return frozenset(patient for patient, group in groups.items() if group in chosen)
+
+
+def _by_column(
+    records: Sequence[ScanRecord], groups: dict[PatientId, str], holdout: HoldoutColumn
+) -> set[str]:
+    check_columns(records, [holdout.column])
+    chosen = {
+        groups[record.patient_id]
+        for record in records
+        if column_value(record, holdout.column) == holdout.value
+    }
+    if not chosen:
+        values = sorted({column_value(r, holdout.column) or "" for r in records})
+        msg = (
+            f"folds.holdout: no scan has {holdout.value!r} in the column "
+            f"{holdout.column!r}; its values are {', '.join(values[:10])}"
+        )
+        raise DatasetError(msg)
+    return chosen
+
+
+def _by_fraction(
+    records: Sequence[ScanRecord],
+    groups: dict[PatientId, str],
+    holdout: HoldoutFraction,
+    seed: int,
+) -> set[str]:
+    scans: dict[str, list[ScanRecord]] = {name: [] for name in members_by_group(groups)}
+    for record in records:
+        scans[groups[record.patient_id]].append(record)
+    names = sorted(scans, key=lambda name: content_key(scans[name]))
+    strata = {name: _labels(scans[name]) for name in names}
+    drawn = draw_share(strata, holdout.fraction, np.random.default_rng([seed, _DRAW]))
+    if not drawn:
+        msg = (
+            f"folds.holdout: {holdout.fraction:g} of {len(names)} patients is nobody; "
+            "take a larger fraction"
+        )
+        raise DatasetError(msg)
+    return set(drawn)
+
+
+def _labels(scans: Sequence[ScanRecord]) -> tuple[str, ...]:
+    found = {f"{key}={value}" for scan in scans for key, value in scan.labels.items()}
+    return tuple(sorted(found)) or ("",)

@@ -1,0 +1,22 @@
+"""From a folder of files to usable scans, and a reason for every other one."""
+
+from voxray.ingest.folder import ingest_folder
+from voxray.ingest.intake import (
+    Disposition,
+    FileRow,
+    Intake,
+    IntakeOptions,
+    LinkageRow,
+)
+from voxray.ingest.output import summary, write_intake
+
+__all__ = [
+    "Disposition",
+    "FileRow",
+    "Intake",
+    "IntakeOptions",
+    "LinkageRow",
+    "ingest_folder",
+    "summary",
+    "write_intake",
+]

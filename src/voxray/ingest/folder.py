@@ -1,0 +1,135 @@
+"""A folder of scans into records: the recipe."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from voxray.core.errors import ScanError, VoxrayError
+from voxray.core.findings import FindingCode
+from voxray.core.ids import Pseudonymizer
+from voxray.core.progress import Listener, ignore_progress
+from voxray.core.records import (
+    Finding,
+    ScanId,
+    ScanRecord,
+    ScanSource,
+)
+from voxray.executor import map_tasks
+from voxray.ingest.accounts import account_for
+from voxray.ingest.copies import find_copies
+from voxray.ingest.find import find_scans
+from voxray.ingest.headers import read_headers
+from voxray.ingest.intake import Intake, IntakeOptions
+from voxray.ingest.labels import key_examples, permuted
+from voxray.ingest.listing import Listing, check_any_scan, list_files
+from voxray.ingest.matching import Matched, match_all
+from voxray.ingest.pixels import PixelFacts, PixelTask, inspect_pixels, unread
+from voxray.ingest.record import make_record
+from voxray.ingest.scans import FoundScan, judged, named, refused, usable
+
+
+def ingest_folder(
+    options: IntakeOptions,
+    pseudonymizer: Pseudonymizer,
+    listen: Listener = ignore_progress,
+) -> Intake:
+    """Take in a folder: every file is accounted for, every volume judged, none altered.
+
+    Headers are read once, then the voxels of each scan that is still good, one scan per
+    worker at a time.
+
+    Args:
+        options: Where the scans are and what is needed of them.
+        pseudonymizer: Makes the ids.
+        listen: Told the progress of both passes.
+
+    Raises:
+        ConfigError: If a folder, the table or a column is missing, or there is no scan.
+        DatasetError: If a rule of the data set as a whole is broken.
+        MachineError: If a folder may not be read.
+    """
+    listing = list_files(options)
+    facts = read_headers(listing.root, listing.to_read, options.workers, listen)
+    check_any_scan(listing, facts)
+    scans = named(find_scans(listing.root, facts, options.rules), pseudonymizer)
+    matched = match_all(scans, listing, options, pseudonymizer)
+    pixels = _read_pixels(matched, listing, options, listen)
+    scans = _judged_by_pixels(matched.scans, pixels, options)
+    records = tuple(
+        make_record(s, matched, pixels[s.scan_id], options) for s in usable(scans)
+    )
+    copies = find_copies(records, options.duplicates)
+    scans = refused(scans, copies.refusals)
+    kept = tuple(r for r in records if r.scan_id not in copies.refusals)
+    accounts = account_for(listing, facts, scans, matched, pseudonymizer)
+    return Intake(
+        records=_permuted(kept, options.permute_labels),
+        sources={scan.scan_id: _source(scan, listing) for scan in usable(scans)},
+        quarantine=accounts.quarantine,
+        files=accounts.files,
+        linkage=accounts.linkage,
+        linked_patients=copies.linked_patients,
+        label_rows_without_scan=matched.rows_without_scan,
+        label_row_examples=key_examples(matched.keys_without_scan, pseudonymizer),
+        permuted_labels=options.permute_labels,
+    )
+
+
+def _source(scan: FoundScan, listing: Listing) -> ScanSource:
+    files = tuple(listing.root / path for path in scan.files)
+    return ScanSource(scan.scan_id, scan.format, files)
+
+
+def _read_pixels(
+    matched: Matched, listing: Listing, options: IntakeOptions, listen: Listener
+) -> dict[ScanId, PixelFacts]:
+    tasks = [_task(scan, matched, listing, options) for scan in usable(matched.scans)]
+    results = map_tasks(
+        inspect_pixels,
+        tasks,
+        workers=options.workers,
+        task="reading pixels",
+        listen=listen,
+    )
+    return {task.source.scan_id: _facts(result) for task, result in results}
+
+
+def _task(
+    scan: FoundScan, matched: Matched, listing: Listing, options: IntakeOptions
+) -> PixelTask:
+    mask = matched.masks.masks.get(scan.scan_id)
+    path = options.masks / mask if options.masks and mask else None
+    segment = options.task.segment if options.task else None
+    values = frozenset(c.value for c in segment.classes.values()) if segment else None
+    return PixelTask(_source(scan, listing), path, values)
+
+
+def _facts(result: PixelFacts | VoxrayError) -> PixelFacts:
+    if isinstance(result, ScanError):  # its process died
+        return unread(Finding(FindingCode.UNDECODABLE_PIXELS, result.problem))
+    if isinstance(result, VoxrayError):
+        raise result
+    return result
+
+
+def _judged_by_pixels(
+    scans: Sequence[FoundScan],
+    pixels: Mapping[ScanId, PixelFacts],
+    options: IntakeOptions,
+) -> tuple[FoundScan, ...]:
+    return tuple(
+        judged(scan, pixels[scan.scan_id].findings, options.rules.policy)
+        if scan.scan_id in pixels
+        else scan
+        for scan in scans
+    )
+
+
+def _permuted(
+    records: tuple[ScanRecord, ...], seed: int | None
+) -> tuple[ScanRecord, ...]:
+    if seed is None:
+        return records
+    labels = {record.scan_id: record.labels for record in records}
+    patients = {record.scan_id: record.patient_id for record in records}
+    exchanged = permuted(labels, patients, seed)
+    return tuple(replace(r, labels=exchanged[r.scan_id]) for r in records)

@@ -1,0 +1,125 @@
+"""What every file says of itself; pixels are not read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from voxray.core.errors import GeometryError, ScanError, VoxrayError
+from voxray.core.findings import FindingCode
+from voxray.core.geometry import VoxelGrid
+from voxray.core.progress import Listener
+from voxray.core.records import Finding
+from voxray.executor import map_tasks
+from voxray.ingest.stack import MAX_SHEAR_DEGREES
+from voxray.scan_io import (
+    DicomHeader,
+    FileKind,
+    file_kind,
+    read_dicom_header,
+    read_nifti_grid,
+)
+
+_DIMENSIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What one file is.
+
+    Attributes:
+        header: Of a DICOM file that belongs to a series.
+        problem: What is wrong with this file alone; a truncated DICOM file may have a
+            header and a problem.
+    """
+
+    kind: FileKind
+    header: DicomHeader | None = None
+    problem: Finding | None = None
+
+
+def read_headers(
+    root: Path, paths: Iterable[PurePosixPath], workers: int, listen: Listener
+) -> dict[PurePosixPath, FileFacts]:
+    """Read the header of every file, in parallel."""
+    places = {root / path: path for path in paths}
+    results = map_tasks(
+        read_facts, list(places), workers=workers, task="reading headers", listen=listen
+    )
+    return {
+        places[path]: _unread(result) if isinstance(result, VoxrayError) else result
+        for path, result in results
+    }
+
+
+def read_facts(path: Path) -> FileFacts:
+    """Read one file's header. Whatever is wrong with it is a fact, not an error."""
+    try:
+        kind = file_kind(path)
+        if kind is FileKind.DICOM:
+            return dicom_facts(read_dicom_header(path))
+    except ScanError as error:
+        return _unread(error)
+    if kind is FileKind.NIFTI:
+        return FileFacts(kind, problem=_nifti_problem(path))
+    detail = "neither DICOM nor NIfTI by its content"
+    return FileFacts(kind, problem=Finding(FindingCode.NOT_AN_IMAGE, detail))
+
+
+def dicom_facts(header: DicomHeader) -> FileFacts:
+    """Judge one DICOM header apart from its series."""
+    kind = FileKind.DICOM
+    if header.truncated:
+        detail = "the file ends before its pixels do"
+        problem = Finding(FindingCode.TRUNCATED_FILE, detail)
+    elif header.series_instance_uid is not None:
+        return FileFacts(kind, header)
+    elif not header.has_pixels:
+        detail = "DICOM without series and pixels, such as a DICOMDIR"
+        problem = Finding(FindingCode.NOT_AN_IMAGE, detail)
+    else:
+        problem = Finding(FindingCode.UNREADABLE_FILE, "no SeriesInstanceUID")
+    known = header if header.series_instance_uid is not None else None
+    return FileFacts(kind, known, problem)
+
+
+def _unread(error: VoxrayError) -> FileFacts:
+    detail = error.problem if isinstance(error, ScanError) else str(error)
+    return FileFacts(
+        FileKind.OTHER, problem=Finding(FindingCode.UNREADABLE_FILE, detail)
+    )
+
+
+def _nifti_problem(path: Path) -> Finding | None:
+    try:
+        grid, dimensions = read_nifti_grid(path, "-")
+    except GeometryError as error:
+        return Finding(FindingCode.MISSING_GEOMETRY, error.problem)
+    except ScanError as error:
+        return Finding(FindingCode.UNREADABLE_FILE, error.problem)
+    return dimension_problem(dimensions) or shear_problem(grid)
+
+
+def dimension_problem(dimensions: tuple[int, ...]) -> Finding | None:
+    """Say why a NIfTI image of these sizes is no single volume or plane."""
+    n_volumes = int(np.prod(dimensions[_DIMENSIONS:], dtype=np.int64))
+    sizes = " x ".join(str(n) for n in dimensions)
+    if n_volumes != 1:
+        detail = f"{n_volumes} volumes in one file ({sizes})"
+    elif max(dimensions, default=0) <= 1:
+        detail = f"no dimension above 1 ({sizes})"
+    else:
+        return None
+    return Finding(FindingCode.NOT_A_VOLUME, detail)
+
+
+def shear_problem(grid: VoxelGrid) -> Finding | None:
+    """Say by how much the axes of a grid miss a right angle, beyond rounding."""
+    unit = grid.affine[:3, :3] / np.linalg.norm(grid.affine[:3, :3], axis=0)
+    cosines = np.abs(unit.T @ unit - np.eye(_DIMENSIONS))
+    angle = float(np.degrees(np.arcsin(min(cosines.max(), 1.0))))
+    if angle <= MAX_SHEAR_DEGREES:
+        return None
+    detail = f"axes miss a right angle by {angle:.1f} degrees"
+    return Finding(FindingCode.SHEARED_AFFINE, detail)

@@ -1,0 +1,122 @@
+"""What intake is asked for and what it gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from voxray.core.records import (
+    PatientId,
+    QuarantineRow,
+    ScanId,
+    ScanRecord,
+    ScanSource,
+)
+from voxray.core.specs import IntakeRules, LabelsSpec, TaskSpec
+from voxray.core.specs.experiment import PatientColumn, PatientPattern
+
+PatientRule = Literal["dicom", "each_file"] | PatientColumn | PatientPattern
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeOptions:
+    """What to take in.
+
+    Attributes:
+        scans: Folder with the scans, or one file.
+        masks: Folder with NIfTI masks of the same relative names.
+        patient: Who a scan belongs to.
+        task: Decides which masks and labels are needed; None takes what there is.
+        duplicates: What to do with one image under two patients.
+        permute_labels: Seed of the control that gives patients each other's labels.
+        workers: Processes that read files.
+        patient_required: False when scoring: a scan without a patient is then its own.
+    """
+
+    scans: Path
+    rules: IntakeRules
+    masks: Path | None = None
+    labels: LabelsSpec | None = None
+    patient: PatientRule = "dicom"
+    task: TaskSpec | None = None
+    duplicates: Literal["link", "quarantine", "fail"] = "link"
+    permute_labels: int | None = None
+    workers: int = 1
+    seed: int = 0
+    patient_required: bool = True
+
+
+class Disposition(StrEnum):
+    """What became of one file."""
+
+    USED = "used"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+    NOT_SELECTED = "not-selected"
+    MASK = "mask"
+    TABLE = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One file under the scan folder. Private.
+
+    Attributes:
+        path: Relative to the scan folder.
+        kind: "dicom", "nifti", "other" or "link".
+        slice_index: k of a DICOM slice that is used; None otherwise.
+        code: Why it is not used; None when it is.
+    """
+
+    path: PurePosixPath
+    kind: str
+    size_bytes: int
+    mtime_ns: int
+    disposition: Disposition
+    scan_id: ScanId | None = None
+    slice_index: int | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkageRow:
+    """From a pseudonym back to the person. Private.
+
+    Attributes:
+        source_patient: PatientID of the DICOM header, "" without one.
+        source_issuer: IssuerOfPatientID, "" without one.
+    """
+
+    scan_id: ScanId
+    patient_id: PatientId | None
+    path: PurePosixPath
+    series_instance_uid: str
+    study_instance_uid: str
+    source_patient: str
+    source_issuer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """All that was found in a folder: every file and every volume, once.
+
+    Attributes:
+        records: Scans that may be used, sorted by path.
+        sources: Files of every record.
+        quarantine: What is not used and why, sorted by path.
+        linked_patients: (patient of the scan that is used, patient of its copy).
+        label_rows_without_scan: Rows of the label table that name no scan found.
+        label_row_examples: Up to five of their keys, as ids.
+        permuted_labels: Seed of the label permutation; None for true labels.
+    """
+
+    records: tuple[ScanRecord, ...]
+    sources: Mapping[ScanId, ScanSource]
+    quarantine: tuple[QuarantineRow, ...]
+    files: tuple[FileRow, ...]
+    linkage: tuple[LinkageRow, ...]
+    linked_patients: tuple[tuple[PatientId, PatientId], ...] = ()
+    label_rows_without_scan: int = 0
+    label_row_examples: tuple[str, ...] = field(default=())
+    permuted_labels: int | None = None

@@ -1,0 +1,213 @@
+"""Which row of the label table belongs to which scan, and what it says."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, cycle, islice
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from voxray.core.errors import DatasetError
+from voxray.core.findings import FindingCode
+from voxray.core.ids import Pseudonymizer
+from voxray.core.records import Finding, LabelValue, PatientId, ScanId
+from voxray.core.specs import ClassifySpec, LabelsSpec
+from voxray.ingest.label_table import LabelRow, LabelTable
+from voxray.ingest.masks import bare_name
+from voxray.ingest.scans import FoundScan, contenders
+
+_MAX_EXAMPLES = 5
+_TRUE, _FALSE = {"true", "yes", "1", "1.0"}, {"false", "no", "0", "0.0"}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMatch:
+    """Rows by scan, and what is left over.
+
+    Attributes:
+        ambiguous: Scans whose name in the table could mean another scan too.
+        keys_without_scan: Keys that name no scan of the folder, sorted.
+    """
+
+    rows: dict[ScanId, LabelRow]
+    ambiguous: frozenset[ScanId]
+    keys_without_scan: tuple[str, ...]
+
+
+def match_rows(
+    table: LabelTable,
+    spec: LabelsSpec,
+    scans: Sequence[FoundScan],
+    patient_names: Mapping[ScanId, tuple[str, ...]],
+    pseudonymizer: Pseudonymizer,
+) -> LabelMatch:
+    """Find each scan's row.
+
+    A scan is named by its relative path with or without suffix or its SeriesInstanceUID
+    and, where only one scan has it, by its file or folder name.
+
+    Args:
+        table: Rows by key.
+        spec: What a key names.
+        scans: Good and refused: the row of a refused scan is not left over.
+        patient_names: Names of the scan's patient, for a table by patient.
+        pseudonymizer: Decides whether an error may show a key.
+
+    Raises:
+        DatasetError: If the table has rows and none names a scan.
+    """
+    names = {
+        s.scan_id: _names(s, spec, patient_names.get(s.scan_id, ())) for s in scans
+    }
+    unclear = _unclear_names(scans, names) if spec.by == "scan" else set()
+    known = {name for group in names.values() for name in chain(*group)}
+    _check_any_match(table, known, scans, pseudonymizer)
+    rows = {
+        scan_id: table.rows[name]
+        for scan_id, group in names.items()
+        if (name := _first_in(table, group, unclear)) is not None
+    }
+    ambiguous = {
+        scan_id
+        for scan_id, group in names.items()
+        if scan_id not in rows and unclear & table.rows.keys() & set(chain(*group))
+    }
+    missing = tuple(sorted(table.rows.keys() - known))
+    return LabelMatch(rows, frozenset(ambiguous), missing)
+
+
+_Names = tuple[tuple[str, ...], tuple[str, ...]]
+"""Names that mean one scan wherever they stand; names that may be shared."""
+
+
+def _names(scan: FoundScan, spec: LabelsSpec, patient_names: tuple[str, ...]) -> _Names:
+    if spec.by == "patient":
+        return patient_names, ()
+    if spec.by == "study":
+        return ((scan.study_uid,) if scan.study_uid else ()), ()
+    path, bare = scan.path.as_posix(), bare_name(scan.path)
+    short = (scan.path.name, PurePosixPath(bare).name)
+    if scan.header is None:
+        return (bare, path), short
+    return (scan.series_uid,), (path, *short)
+
+
+def _unclear_names(
+    scans: Sequence[FoundScan], names: Mapping[ScanId, _Names]
+) -> set[str]:
+    owners = Counter(
+        name for scan in contenders(scans) for name in set(names[scan.scan_id][1])
+    )
+    return {name for name, n in owners.items() if n > 1}
+
+
+def _first_in(table: LabelTable, names: _Names, unclear: set[str]) -> str | None:
+    clear = [*names[0], *(name for name in names[1] if name not in unclear)]
+    return next((name for name in clear if name in table.rows), None)
+
+
+def _check_any_match(
+    table: LabelTable,
+    known: set[str],
+    scans: Sequence[FoundScan],
+    pseudonymizer: Pseudonymizer,
+) -> None:
+    if table.rows.keys() & known or not table.rows or not known:
+        return
+    key = min(table.rows)
+    name = min(known)
+    shown = (key, name) if pseudonymizer.readable else (shape_of(key), shape_of(name))
+    msg = (
+        f"none of the {len(table.rows)} keys of the label table names one of the "
+        f"{len(scans)} scans: a key looks like {shown[0]!r}, a scan like {shown[1]!r}; "
+        "correct data.labels.key"
+    )
+    raise DatasetError(msg)
+
+
+def shape_of(text: str) -> str:
+    """Show the form of an identifier and not the identifier.
+
+    Example:
+        >>> shape_of("LIDC-0003_R_2")
+        'AAAA-9999_A_9'
+    """
+    return re.sub(r"[^\W\d_]", "A", re.sub(r"\d", "9", text))
+
+
+def key_examples(keys: Sequence[str], pseudonymizer: Pseudonymizer) -> tuple[str, ...]:
+    """Up to five keys, as ids."""
+    return tuple(pseudonymizer.scan_id(k, k) for k in keys[:_MAX_EXAMPLES])
+
+
+def label_problem(
+    scan_id: ScanId, match: LabelMatch, classify: ClassifySpec | None
+) -> Finding | None:
+    """Say why a scan has no usable label; None when it has one."""
+    row = match.rows.get(scan_id)
+    if row is not None:
+        return _cell_problem(row, classify) if classify else None
+    detail = "no row of the label table names it"
+    if scan_id in match.ambiguous:
+        detail = (
+            "the label table names it as it could name another scan; use the relative "
+            "path or the SeriesInstanceUID"
+        )
+    return Finding(FindingCode.NO_LABEL, detail)
+
+
+def _cell_problem(row: LabelRow, classify: ClassifySpec) -> Finding | None:
+    text = row.cells.get(classify.column)
+    if text is None:
+        return Finding(FindingCode.NO_LABEL, f"column {classify.column!r} is empty")
+    if class_value(text, classify) is None:
+        detail = f"{classify.column!r} holds none of {list(classify.classes.values())}"
+        return Finding(FindingCode.UNKNOWN_LABEL, detail)
+    return None
+
+
+def class_value(text: str, classify: ClassifySpec) -> LabelValue | None:
+    """Give the value of the class that a cell means; None when it means none."""
+    return next((v for v in classify.classes.values() if _means(text, v)), None)
+
+
+def _means(text: str, value: LabelValue) -> bool:
+    if isinstance(value, bool):
+        return text.lower() in (_TRUE if value else _FALSE)
+    if isinstance(value, str):
+        return text == value
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
+
+
+def permuted(
+    labels: Mapping[ScanId, Mapping[str, LabelValue]],
+    patients: Mapping[ScanId, PatientId],
+    seed: int,
+) -> dict[ScanId, Mapping[str, LabelValue]]:
+    """Give every patient the labels of a patient drawn without replacement.
+
+    A control: what is learned from such labels is learned from nothing. A patient with
+    more scans than the other repeats the other's labels in turn, so that one label per
+    patient stays one label per patient.
+
+    Args:
+        labels: In the order of the scans.
+        patients: Patient of each of these scans.
+        seed: Of the permutation.
+    """
+    scans_of: dict[PatientId, list[ScanId]] = {}
+    for scan_id in labels:
+        scans_of.setdefault(patients[scan_id], []).append(scan_id)
+    order = sorted(scans_of)
+    donors = np.random.default_rng(seed).permutation(len(order))
+    exchanged: dict[ScanId, Mapping[str, LabelValue]] = {}
+    for patient, donor in zip(order, donors, strict=True):
+        given = cycle([labels[scan_id] for scan_id in scans_of[order[donor]]])
+        own = scans_of[patient]
+        exchanged.update(zip(own, islice(given, len(own)), strict=True))
+    return {scan_id: exchanged[scan_id] for scan_id in labels}

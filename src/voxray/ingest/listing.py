@@ -1,0 +1,100 @@
+"""Which files under the scan folder may be scans, and which are masks or tables."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from voxray.core.errors import ConfigError
+from voxray.ingest.find import Facts
+from voxray.ingest.intake import Disposition, IntakeOptions
+from voxray.ingest.walk import FoundFile, folder_of, walk_folder
+from voxray.scan_io import FileKind
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Every file of the scan folder and of the mask folder.
+
+    Attributes:
+        root: What paths of scan files are relative to.
+        files: All under the scan folder, sorted.
+        set_aside: Masks and tables among them.
+        masks: All under the mask folder, relative to it; empty without one.
+    """
+
+    root: Path
+    files: tuple[FoundFile, ...]
+    set_aside: dict[PurePosixPath, Disposition]
+    masks: tuple[FoundFile, ...]
+
+    @property
+    def to_read(self) -> tuple[PurePosixPath, ...]:
+        """Files that may be scans and may be opened."""
+        return tuple(
+            file.path
+            for file in self.files
+            if not file.link and not file.problem and file.path not in self.set_aside
+        )
+
+
+def list_files(options: IntakeOptions) -> Listing:
+    """Walk the scan folder and the mask folder.
+
+    Raises:
+        ConfigError: If a folder is missing, or both are one.
+        MachineError: If a folder inside may not be read.
+    """
+    root = folder_of(options.scans)
+    files = walk_folder(options.scans, "data.scans")
+    if options.masks is None:
+        return Listing(root, files, _aside(files, _inside(root, None), options), ())
+    if _real(options.masks) == _real(root):
+        msg = f"data.masks and data.scans are one folder: {str(root)!r}"
+        raise ConfigError(msg)
+    masks = walk_folder(options.masks, "data.masks")
+    scans_in_masks = _inside(options.masks, root)
+    masks = tuple(m for m in masks if not _is_under(m.path, scans_in_masks))
+    aside = _aside(files, _inside(root, options.masks), options)
+    return Listing(root, files, aside, masks)
+
+
+def check_any_scan(listing: Listing, facts: Facts) -> None:
+    """Refuse a folder in which there is nothing to take in.
+
+    Raises:
+        ConfigError: If no file is DICOM or NIfTI.
+    """
+    if any(fact.kind is not FileKind.OTHER for fact in facts.values()):
+        return
+    n_files = len(listing.files)
+    found = f"{n_files} files, none of them DICOM or NIfTI" if n_files else "no file"
+    if listing.set_aside:
+        found += f" besides {len(listing.set_aside)} masks and tables"
+    msg = f"data.scans: {str(listing.root)!r} holds {found}"
+    raise ConfigError(msg)
+
+
+def _aside(
+    files: tuple[FoundFile, ...], masks: PurePosixPath | None, options: IntakeOptions
+) -> dict[PurePosixPath, Disposition]:
+    table = options.labels.table if options.labels else None
+    table_path = _inside(folder_of(options.scans), table)
+    aside = {f.path: Disposition.MASK for f in files if _is_under(f.path, masks)}
+    if table_path is not None:
+        aside |= {f.path: Disposition.TABLE for f in files if f.path == table_path}
+    return aside
+
+
+def _inside(folder: Path, path: Path | None) -> PurePosixPath | None:
+    """Path relative to the folder; None when it is not in it."""
+    if path is None or not _real(path).is_relative_to(_real(folder)):
+        return None
+    return PurePosixPath(_real(path).relative_to(_real(folder)).as_posix())
+
+
+def _is_under(path: PurePosixPath, folder: PurePosixPath | None) -> bool:
+    return folder is not None and path.is_relative_to(folder)
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))

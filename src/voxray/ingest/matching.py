@@ -1,0 +1,204 @@
+"""What stands beside the scans: masks, labels and patients."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from voxray.core.findings import FindingCode
+from voxray.core.ids import Pseudonymizer
+from voxray.core.records import Finding, LabelValue, PatientId, ScanId
+from voxray.core.specs import ClassifySpec
+from voxray.core.specs.experiment import PatientColumn
+from voxray.ingest.intake import IntakeOptions
+from voxray.ingest.label_table import LabelTable, read_label_table
+from voxray.ingest.labels import LabelMatch, class_value, label_problem, match_rows
+from voxray.ingest.listing import Listing
+from voxray.ingest.masks import MaskMatch, match_masks
+from voxray.ingest.patients import (
+    Person,
+    check_people,
+    find_people,
+    no_patient,
+    patient_names,
+)
+from voxray.ingest.scans import FoundScan, refused
+
+_NO_LABELS = LabelMatch({}, frozenset(), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Scans, and what belongs to each.
+
+    Attributes:
+        scans: All; those that lack what the task needs are refused.
+        labels: By scan, then by column.
+        meta: Other cells of the label table.
+        patients: Of every scan that has one; when scoring, of every scan.
+        studies: Pseudonym of the DICOM study; a NIfTI file is its own.
+        rows_without_scan: Rows of the label table that name no scan.
+    """
+
+    scans: tuple[FoundScan, ...]
+    masks: MaskMatch = field(default_factory=lambda: MaskMatch({}, {}))
+    labels: Mapping[ScanId, Mapping[str, LabelValue]] = field(default_factory=dict)
+    meta: Mapping[ScanId, Mapping[str, str]] = field(default_factory=dict)
+    patients: Mapping[ScanId, PatientId] = field(default_factory=dict)
+    studies: Mapping[ScanId, str] = field(default_factory=dict)
+    rows_without_scan: int = 0
+    keys_without_scan: tuple[str, ...] = ()
+
+
+def match_all(
+    scans: tuple[FoundScan, ...],
+    listing: Listing,
+    options: IntakeOptions,
+    pseudonymizer: Pseudonymizer,
+) -> Matched:
+    """Match masks, then rows of the label table, then patients.
+
+    Raises:
+        ConfigError: If the label table or one of its columns is missing.
+        DatasetError: If labels contradict each other, no label fits any scan, or the
+            patients cannot be told apart.
+    """
+    masks = _masks(scans, listing, options)
+    table = _table(options)
+    rows = _rows(table, scans, options, pseudonymizer)
+    people = find_people(scans, options.patient, rows.rows)
+    if options.patient_required:
+        check_people(scans, options.patient, people)
+    for refusals in (
+        _mask_refusals(scans, masks, options),
+        _label_refusals(scans, rows, options),
+        no_patient(scans, options.patient, people) if options.patient_required else {},
+    ):
+        scans = refused(scans, refusals)
+    return Matched(
+        scans=scans,
+        masks=masks,
+        labels=_labels(rows, options),
+        meta=_meta(rows, table, options, pseudonymizer),
+        patients=_patients(scans, people, options, pseudonymizer),
+        studies={
+            s.scan_id: pseudonymizer.study_id(s.study_uid or s.identity) for s in scans
+        },
+        rows_without_scan=_n_rows_without_scan(table, rows),
+        keys_without_scan=rows.keys_without_scan,
+    )
+
+
+def _masks(
+    scans: Sequence[FoundScan], listing: Listing, options: IntakeOptions
+) -> MaskMatch:
+    if options.masks is None:
+        return MaskMatch({}, {})
+    return match_masks(options.masks, listing.masks, scans, listing.to_read)
+
+
+def _mask_refusals(
+    scans: Sequence[FoundScan], masks: MaskMatch, options: IntakeOptions
+) -> dict[ScanId, Finding]:
+    wanted = options.task is not None and options.task.segment is not None
+    if options.masks is None and not wanted:
+        return {}
+    finding = Finding(FindingCode.NO_MASK, "no mask file of its name")
+    return {s.scan_id: finding for s in scans if s.scan_id not in masks.masks}
+
+
+def _classify(options: IntakeOptions) -> ClassifySpec | None:
+    return options.task.classify if options.task else None
+
+
+def _table(options: IntakeOptions) -> LabelTable | None:
+    if options.labels is None:
+        return None
+    classify = _classify(options)
+    decisive = [classify.column] if classify else []
+    if isinstance(options.patient, PatientColumn):
+        decisive.append(options.patient.column)
+    return read_label_table(options.labels, decisive)
+
+
+def _rows(
+    table: LabelTable | None,
+    scans: Sequence[FoundScan],
+    options: IntakeOptions,
+    pseudonymizer: Pseudonymizer,
+) -> LabelMatch:
+    if table is None or options.labels is None:
+        return _NO_LABELS
+    people: Mapping[ScanId, Person] = find_people(scans, options.patient, {})
+    names = patient_names(scans, people)
+    return match_rows(table, options.labels, scans, names, pseudonymizer)
+
+
+def _label_refusals(
+    scans: Sequence[FoundScan], rows: LabelMatch, options: IntakeOptions
+) -> dict[ScanId, Finding]:
+    """Labels are needed for a classification, and when a table comes without a task."""
+    classify = _classify(options)
+    if classify is None and (options.task is not None or options.labels is None):
+        return {}
+    problems = {s.scan_id: label_problem(s.scan_id, rows, classify) for s in scans}
+    return {scan_id: p for scan_id, p in problems.items() if p is not None}
+
+
+def _labels(
+    rows: LabelMatch, options: IntakeOptions
+) -> dict[ScanId, dict[str, LabelValue]]:
+    classify = _classify(options)
+    if classify is None:
+        return {}
+    return {
+        scan_id: {classify.column: value}
+        for scan_id, row in rows.rows.items()
+        if (value := class_value(row.cells.get(classify.column, ""), classify))
+        is not None
+    }
+
+
+def _meta(
+    rows: LabelMatch,
+    table: LabelTable | None,
+    options: IntakeOptions,
+    pseudonymizer: Pseudonymizer,
+) -> dict[ScanId, dict[str, str]]:
+    """Cells that are neither label nor, unless ids are readable, identity."""
+    classify = _classify(options)
+    hidden = {classify.column} if classify else set()
+    if not pseudonymizer.readable:
+        hidden |= set(table.key_columns) if table else set()
+        hidden |= _patient_columns(options)
+    return {
+        scan_id: {c: text for c, text in row.cells.items() if c not in hidden}
+        for scan_id, row in rows.rows.items()
+    }
+
+
+def _patient_columns(options: IntakeOptions) -> set[str]:
+    rule = options.patient
+    return {rule.column} if isinstance(rule, PatientColumn) else set()
+
+
+def _patients(
+    scans: Sequence[FoundScan],
+    people: Mapping[ScanId, Person],
+    options: IntakeOptions,
+    pseudonymizer: Pseudonymizer,
+) -> dict[ScanId, PatientId]:
+    patients = {
+        scan_id: person.patient_id(pseudonymizer) for scan_id, person in people.items()
+    }
+    if options.patient_required:
+        return patients
+    alone = {
+        scan.scan_id: pseudonymizer.patient_id(f"scan/{scan.identity}", scan.scan_id)
+        for scan in scans
+    }
+    return alone | patients
+
+
+def _n_rows_without_scan(table: LabelTable | None, rows: LabelMatch) -> int:
+    if table is None:
+        return 0
+    return table.n_without_key + len(rows.keys_without_scan)

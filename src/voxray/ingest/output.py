@@ -1,0 +1,125 @@
+"""The files of stage 1, but for the manifest."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from voxray.core.files import atomic_path, private_folder, write_json, write_text
+from voxray.ingest.intake import FileRow, Intake
+
+FILES_SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("kind", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("disposition", pa.string()),
+        ("scan_id", pa.string()),
+        ("slice_index", pa.int32()),
+        ("code", pa.string()),
+    ]
+)
+QUARANTINE_COLUMNS = ("path", "series", "scan_id", "code", "detail")
+LINKAGE_COLUMNS = (
+    "scan_id",
+    "patient_id",
+    "path",
+    "series_instance_uid",
+    "study_instance_uid",
+    "source_patient",
+    "source_issuer",
+)
+
+
+def write_intake(intake: Intake, folder: Path) -> None:
+    """Write `files.parquet`, `quarantine.csv`, `linkage.csv` and `summary.json`.
+
+    The folder is private (0700): the tables hold paths, UIDs and PatientIDs. The
+    summary holds counts and pseudonyms. Equal intakes give equal bytes.
+
+    Raises:
+        MachineError: If the disk is full or the folder may not be written.
+    """
+    private_folder(folder)
+    _write_files(intake.files, folder / "files.parquet")
+    _write_csv(folder / "quarantine.csv", QUARANTINE_COLUMNS, intake.quarantine)
+    _write_csv(folder / "linkage.csv", LINKAGE_COLUMNS, intake.linkage)
+    write_json(folder / "summary.json", summary(intake))
+
+
+def summary(intake: Intake) -> dict[str, Any]:
+    """Count what was found, without identity."""
+    return {
+        "n_files": len(intake.files),
+        "n_scans": len(intake.records),
+        "n_patients": len({record.patient_id for record in intake.records}),
+        "n_quarantined": len(intake.quarantine),
+        "files": _counts(row.disposition for row in intake.files),
+        "states": _counts(record.state for record in intake.records),
+        "findings": _counts(
+            f.code for record in intake.records for f in record.findings
+        ),
+        "codes": _counts(row.code for row in intake.quarantine),
+        "labels": _label_counts(intake),
+        "label_rows_without_scan": {
+            "n": intake.label_rows_without_scan,
+            "examples": list(intake.label_row_examples),
+        },
+        "linked_patients": [list(pair) for pair in intake.linked_patients],
+        "permuted_labels": intake.permuted_labels,
+        "notes": _notes(intake),
+    }
+
+
+def _label_counts(intake: Intake) -> dict[str, dict[str, int]]:
+    columns = sorted({column for record in intake.records for column in record.labels})
+    return {
+        column: _counts(
+            str(record.labels[column])
+            for record in intake.records
+            if column in record.labels
+        )
+        for column in columns
+    }
+
+
+def _notes(intake: Intake) -> list[str]:
+    notes = []
+    if intake.label_rows_without_scan:
+        n_rows = intake.label_rows_without_scan
+        notes.append(f"{n_rows} rows of the label table name no scan that was found")
+    if intake.permuted_labels is not None:
+        seed = intake.permuted_labels
+        notes.append(f"control: labels were permuted between patients with seed {seed}")
+    return notes
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(str(value) for value in values).items()))
+
+
+def _write_files(rows: Sequence[FileRow], target: Path) -> None:
+    names = FILES_SCHEMA.names
+    columns = {name: [_plain(getattr(row, name)) for row in rows] for name in names}
+    table = pa.table(columns, schema=FILES_SCHEMA)
+    with atomic_path(target) as temporary:
+        parquet.write_table(table, temporary)
+
+
+def _write_csv(target: Path, columns: Sequence[str], rows: Iterable[object]) -> None:
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_plain(getattr(row, column)) for column in columns])
+    write_text(target, stream.getvalue())
+
+
+def _plain(value: object) -> object:
+    return value if value is None or isinstance(value, int) else str(value)

@@ -1,0 +1,153 @@
+"""Whose scan it is."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from voxray.core.errors import DatasetError
+from voxray.core.findings import FindingCode
+from voxray.core.ids import Pseudonymizer, readable_scan_name
+from voxray.core.records import Finding, PatientId, ScanId
+from voxray.core.specs.experiment import PatientColumn, PatientPattern
+from voxray.ingest.intake import PatientRule
+from voxray.ingest.label_table import LabelRow
+from voxray.ingest.scans import FoundScan, usable
+
+_REMEDY = (
+    "say who the patients are with data.patient: {column: NAME} of the label table, "
+    "{pattern: REGEX} on the path, or each_file"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A patient as the data name them. Private.
+
+    Attributes:
+        name: PatientID, cell of a column, or part of a path.
+        issuer: Who gave the PatientID; "" when unknown.
+    """
+
+    name: str
+    issuer: str = ""
+
+    def patient_id(self, pseudonymizer: Pseudonymizer) -> PatientId:
+        """Id of the patient."""
+        return pseudonymizer.patient_id(f"{self.issuer}\0{self.name}", self.name)
+
+
+def find_people(
+    scans: Sequence[FoundScan], rule: PatientRule, rows: Mapping[ScanId, LabelRow]
+) -> dict[ScanId, Person]:
+    """Name the patient of every scan that has one.
+
+    Args:
+        scans: Good and refused.
+        rule: `data.patient`.
+        rows: Of the label table, for a patient column.
+    """
+    people = {scan.scan_id: _person(scan, rule, rows) for scan in scans}
+    return {scan_id: person for scan_id, person in people.items() if person is not None}
+
+
+def check_people(
+    scans: Sequence[FoundScan], rule: PatientRule, people: Mapping[ScanId, Person]
+) -> None:
+    """Refuse a data set whose patients cannot be told apart.
+
+    One PatientID in several studies means that it was blanked out; several series of
+    one study are of one patient.
+
+    Raises:
+        DatasetError: If no scan has a patient, or all studies have the same one.
+    """
+    good = usable(scans)
+    if not good:
+        return
+    known = [scan for scan in good if scan.scan_id in people]
+    if not known:
+        msg = f"none of {len(good)} scans has {_what(rule)}; {_REMEDY}"
+        raise DatasetError(msg)
+    studies = {scan.study_uid for scan in known}
+    names = {people[scan.scan_id] for scan in known}
+    if rule == "dicom" and len(names) == 1 and len(studies) > 1:
+        msg = (
+            f"the PatientID is the same in all {len(studies)} studies "
+            f"({len(known)} scans); {_REMEDY}"
+        )
+        raise DatasetError(msg)
+
+
+def no_patient(
+    scans: Sequence[FoundScan], rule: PatientRule, people: Mapping[ScanId, Person]
+) -> dict[ScanId, Finding]:
+    """Findings for the scans without a patient, while others have one."""
+    finding = Finding(FindingCode.NO_PATIENT, f"the scan has no {_what(rule)[2:]}")
+    return {s.scan_id: finding for s in scans if s.scan_id not in people}
+
+
+def patient_names(
+    scans: Sequence[FoundScan], people: Mapping[ScanId, Person]
+) -> dict[ScanId, tuple[str, ...]]:
+    """Names by which a table may call the patient of each scan."""
+    return {
+        scan.scan_id: tuple(
+            name
+            for name in (_dicom_name(scan), _name(people.get(scan.scan_id)))
+            if name is not None
+        )
+        for scan in scans
+    }
+
+
+def _person(
+    scan: FoundScan, rule: PatientRule, rows: Mapping[ScanId, LabelRow]
+) -> Person | None:
+    match rule:
+        case "dicom":
+            return _dicom_person(scan)
+        case "each_file":
+            return Person(_file_name(scan))
+        case PatientColumn():
+            row = rows.get(scan.scan_id)
+            name = row.cells.get(rule.column) if row else None
+            return Person(name) if name else None
+        case PatientPattern():
+            return _pattern_person(scan, rule.pattern)
+
+
+def _dicom_person(scan: FoundScan) -> Person | None:
+    name = _dicom_name(scan)
+    if name is None or scan.header is None:
+        return None
+    return Person(name, (scan.header.issuer_of_patient_id or "").strip())
+
+
+def _dicom_name(scan: FoundScan) -> str | None:
+    return ((scan.header and scan.header.patient_id) or "").strip() or None
+
+
+def _name(person: Person | None) -> str | None:
+    return person.name if person else None
+
+
+def _file_name(scan: FoundScan) -> str:
+    name = readable_scan_name(scan.path)
+    return f"{name}_{scan.series_uid}" if scan.series_uid else name
+
+
+def _pattern_person(scan: FoundScan, pattern: str) -> Person | None:
+    found = re.search(pattern, scan.path.as_posix())
+    return Person(found[1]) if found and found[1] else None
+
+
+def _what(rule: PatientRule) -> str:
+    match rule:
+        case "dicom":
+            return "a PatientID"
+        case "each_file":
+            return "a name"
+        case PatientColumn():
+            return f"a value in column {rule.column!r} of the label table"
+        case PatientPattern():
+            return f"a path that matches {rule.pattern!r}"

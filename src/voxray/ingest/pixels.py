@@ -1,0 +1,142 @@
+"""What only the voxels tell: read once per scan, and nothing of them is kept."""
+
+import filecmp
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxray.core.errors import GeometryError, ScanError
+from voxray.core.findings import FindingCode
+from voxray.core.geometry import VoxelGrid
+from voxray.core.hashing import sha256_pixels
+from voxray.core.records import (
+    FileFormat,
+    Finding,
+    ScanId,
+    ScanSource,
+    Sha256,
+    Volume,
+)
+from voxray.scan_io import read_label_map, read_volume
+
+MASK_TOLERANCE_MM = 1e-2
+
+
+@dataclass(frozen=True, slots=True)
+class PixelTask:
+    """One scan to read, with its mask.
+
+    Attributes:
+        mask: None without one.
+        mask_values: Values the mask may hold besides 0; None for any.
+    """
+
+    source: ScanSource
+    mask: Path | None = None
+    mask_values: frozenset[int] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PixelFacts:
+    """What the voxels of one scan, and of its mask, tell.
+
+    Attributes:
+        grid: None when the scan could not be read.
+        findings: In the order they were seen.
+    """
+
+    grid: VoxelGrid | None
+    sha256: Sha256 | None
+    findings: tuple[Finding, ...]
+
+
+def inspect_pixels(task: PixelTask) -> PixelFacts:
+    """Read a scan and its mask; whatever is wrong with them is a finding."""
+    try:
+        volume = read_volume(task.source)
+    except GeometryError as error:
+        return unread(Finding(FindingCode.MISSING_GEOMETRY, error.problem))
+    except ScanError as error:
+        return unread(Finding(_unread_code(task.source.format), error.problem))
+    problem = _value_problem(volume.voxels)
+    if problem is not None:
+        return PixelFacts(volume.grid, None, (problem,))
+    digest = sha256_pixels(volume.voxels, volume.grid)
+    return PixelFacts(volume.grid, digest, _mask_findings(task, volume.grid))
+
+
+def unread(problem: Finding) -> PixelFacts:
+    """Facts of a scan whose voxels are out of reach."""
+    return PixelFacts(None, None, (problem,))
+
+
+def _unread_code(stored_as: FileFormat) -> FindingCode:
+    """A NIfTI file whose header was good ends too early, or its gzip is broken."""
+    match stored_as:
+        case FileFormat.DICOM:
+            return FindingCode.UNDECODABLE_PIXELS
+        case FileFormat.NIFTI:
+            return FindingCode.TRUNCATED_FILE
+
+
+def _value_problem(voxels: NDArray[np.generic]) -> Finding | None:
+    n_bad = voxels.size - int(np.isfinite(voxels).sum())
+    if n_bad:
+        detail = f"{n_bad} of {voxels.size} voxels are NaN or infinite"
+        return Finding(FindingCode.NOT_FINITE, detail)
+    low, high = float(voxels.min()), float(voxels.max())
+    if low == high:
+        return Finding(FindingCode.CONSTANT_IMAGE, f"every voxel is {low:g}")
+    return None
+
+
+def _mask_findings(task: PixelTask, grid: VoxelGrid) -> tuple[Finding, ...]:
+    if task.mask is None:
+        return ()
+    try:
+        mask = read_label_map(task.mask, task.source.scan_id)
+    except ScanError as error:
+        return (Finding(FindingCode.MASK_UNREADABLE, error.problem),)
+    checks = (_mask_geometry(mask.grid, grid), _mask_values(mask, task.mask_values))
+    return tuple(finding for finding in checks if finding is not None)
+
+
+def _mask_geometry(mask: VoxelGrid, scan: VoxelGrid) -> Finding | None:
+    if mask.matches(scan, MASK_TOLERANCE_MM):
+        return None
+    if mask.shape != scan.shape:
+        sizes = [" x ".join(map(str, grid.shape)) for grid in (mask, scan)]
+        detail = f"the mask has {sizes[0]} voxels, the scan {sizes[1]}"
+        return Finding(FindingCode.MASK_GEOMETRY, detail)
+    gap_mm = np.abs(mask.corners_ras_mm() - scan.corners_ras_mm()).max()
+    detail = f"corners of mask and scan lie up to {gap_mm:.3g} mm apart"
+    return Finding(FindingCode.MASK_GEOMETRY, detail)
+
+
+def _mask_values(mask: Volume, allowed: frozenset[int] | None) -> Finding | None:
+    present = {int(value) for value in np.unique(mask.voxels)} - {0}
+    unknown = sorted(present - allowed) if allowed is not None else []
+    if unknown:
+        shown = ", ".join(map(str, unknown[:5]))
+        detail = f"{len(unknown)} values that no class has: {shown}"
+        return Finding(FindingCode.MASK_UNKNOWN_VALUE, detail)
+    if not present:
+        return Finding(FindingCode.MASK_EMPTY, "every voxel of the mask is 0")
+    return None
+
+
+def equal_pixels(one: Path, other: Path) -> bool:
+    """Whether two DICOM slices hold the same values after modality rescale.
+
+    Raises:
+        ScanError: If one of them cannot be decoded.
+    """
+    if filecmp.cmp(one, other, shallow=False):
+        return True
+    return np.array_equal(_slice_voxels(one), _slice_voxels(other))
+
+
+def _slice_voxels(path: Path) -> NDArray[np.generic]:
+    return read_volume(ScanSource(ScanId("-"), FileFormat.DICOM, (path,))).voxels

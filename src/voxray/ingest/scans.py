@@ -1,0 +1,162 @@
+"""A volume that was found, good or refused, and what it is called."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from voxray.core.errors import DatasetError
+from voxray.core.findings import Action, FindingCode, action_for
+from voxray.core.ids import Pseudonymizer, readable_scan_name
+from voxray.core.records import FileFormat, Finding, ScanId, ScanState
+from voxray.scan_io import DicomHeader
+
+
+@dataclass(frozen=True, slots=True)
+class FoundScan:
+    """One volume in the scan folder.
+
+    Attributes:
+        identity: What the keyed id is made from.
+        path: File (NIfTI), or folder that holds the series.
+        files: In slice order; of a refused series in order of path.
+        dropped: Copies of slices that are left out.
+        header: Of the first file; None for NIfTI.
+        findings: Accepted or repaired.
+        refusal: Why the scan is not used; None while it may be.
+    """
+
+    scan_id: ScanId
+    identity: str
+    format: FileFormat
+    path: PurePosixPath
+    files: tuple[PurePosixPath, ...]
+    dropped: tuple[PurePosixPath, ...] = ()
+    header: DicomHeader | None = None
+    findings: tuple[Finding, ...] = ()
+    refusal: Finding | None = None
+    state: ScanState = ScanState.ACCEPTED
+
+    @property
+    def series_uid(self) -> str:
+        """SeriesInstanceUID, "" for NIfTI."""
+        return (self.header and self.header.series_instance_uid) or ""
+
+    @property
+    def study_uid(self) -> str:
+        """StudyInstanceUID, "" for NIfTI."""
+        return (self.header and self.header.study_instance_uid) or ""
+
+    @property
+    def modality(self) -> str:
+        """DICOM code, "" for NIfTI."""
+        return (self.header and self.header.modality) or ""
+
+    @property
+    def sort_key(self) -> tuple[str, str]:
+        """Path, then series: the order of every table."""
+        return self.path.as_posix(), self.series_uid
+
+
+def judged(
+    scan: FoundScan,
+    findings: Iterable[Finding],
+    policy: Mapping[FindingCode, Action],
+) -> FoundScan:
+    """Return the scan with what `policy` makes of `findings`; the first refusal counts.
+
+    A scan that is refused already stays as it is.
+    """
+    for finding in findings:
+        if scan.refusal is not None:
+            break
+        scan = _with_finding(scan, finding, action_for(finding.code, dict(policy)))
+    return scan
+
+
+def _with_finding(scan: FoundScan, finding: Finding, action: Action) -> FoundScan:
+    if action is Action.REFUSE:
+        return replace(scan, refusal=finding)
+    findings = (*scan.findings, finding)
+    if action is Action.REPAIR:
+        return replace(scan, findings=findings, state=ScanState.REPAIRED)
+    return replace(scan, findings=findings)
+
+
+def refused(
+    scans: Iterable[FoundScan], refusals: Mapping[ScanId, Finding]
+) -> tuple[FoundScan, ...]:
+    """Return all scans, those in `refusals` refused unless they were before."""
+    return tuple(
+        replace(scan, refusal=scan.refusal or refusals.get(scan.scan_id))
+        for scan in scans
+    )
+
+
+def usable(scans: Iterable[FoundScan]) -> tuple[FoundScan, ...]:
+    """Return the scans that nothing spoke against so far."""
+    return tuple(scan for scan in scans if scan.refusal is None)
+
+
+def contenders(scans: Iterable[FoundScan]) -> tuple[FoundScan, ...]:
+    """Return the scans that a folder name could mean.
+
+    A report beside a series, or a series that the rules leave out, makes the name of
+    their common folder no less clear; a broken series does.
+    """
+    aside = {FindingCode.UNSUPPORTED_IMAGE, FindingCode.NOT_SELECTED}
+    return tuple(s for s in scans if s.refusal is None or s.refusal.code not in aside)
+
+
+def named(
+    scans: Sequence[FoundScan], pseudonymizer: Pseudonymizer
+) -> tuple[FoundScan, ...]:
+    """Give every scan its id.
+
+    With readable ids, scans of one name (two series in one folder) get the series
+    number behind it, or a count where that does not tell them apart.
+
+    Raises:
+        DatasetError: If two scans still get one id.
+    """
+    ordered = sorted(scans, key=lambda scan: scan.sort_key)
+    names = _readable_names(ordered)
+    with_ids = tuple(
+        replace(scan, scan_id=pseudonymizer.scan_id(scan.identity, name))
+        for scan, name in zip(ordered, names, strict=True)
+    )
+    _check_unique(with_ids)
+    return with_ids
+
+
+def _readable_names(scans: Sequence[FoundScan]) -> list[str]:
+    plain = [_plain_name(scan.path) for scan in scans]
+    numbered = [
+        name if n == 1 or not scan.header else f"{name}_s{scan.header.series_number}"
+        for scan, name, n in zip(scans, plain, _counts(plain), strict=True)
+    ]
+    seen: Counter[str] = Counter()
+    names = []
+    for name, n in zip(numbered, _counts(numbered), strict=True):
+        seen[name] += 1
+        names.append(name if n == 1 else f"{name}_{seen[name]}")
+    return names
+
+
+def _plain_name(path: PurePosixPath) -> str:
+    return readable_scan_name(path) if path.name else "series"
+
+
+def _counts(names: Sequence[str]) -> list[int]:
+    counts = Counter(names)
+    return [counts[name] for name in names]
+
+
+def _check_unique(scans: Sequence[FoundScan]) -> None:
+    counts = Counter(scan.scan_id for scan in scans)
+    twice = sorted(scan_id for scan_id, n in counts.items() if n > 1)
+    if twice:
+        msg = (
+            f"{len(twice)} ids name more than one scan, first {twice[0]!r}; rename one"
+        )
+        raise DatasetError(msg)

@@ -1,0 +1,344 @@
+"""Whether the slices of one DICOM series make one regular volume, from headers alone.
+
+A volume is regular when its slices are parallel, of one size, at even steps along their
+common normal (DICOM PS3.3 C.7.6.2.1.1) and not shifted against it. What headers cannot
+show, such as slices missing at an end, is a finding, not an assumption.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median_low
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxray.core.findings import FindingCode
+from voxray.core.records import Finding
+from voxray.scan_io import DicomHeader
+
+SAME_PLACE_MM = 0.01
+STEP_TOLERANCE = 0.01
+STEP_TOLERANCE_MM = 0.05
+SHIFT_TOLERANCE_MM = 0.1
+MAX_SHEAR_DEGREES = 0.5
+DIRECTION_TOLERANCE = 1e-3
+UNIT_TOLERANCE = 1e-2
+SIZE_TOLERANCE_MM = 1e-3
+
+_SHOWN = 3
+
+SamePixels = Callable[[int, int], bool]
+"""Whether two slices, by index, hold equal pixels."""
+
+_Check = Callable[[Sequence[DicomHeader]], Finding | None]
+_Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """How the slices of a series lie.
+
+    Attributes:
+        order: Indexes of the slices to use, in the direction of the normal; empty when
+            the slices make no volume.
+        dropped: Indexes of copies that are left out.
+        findings: What the checks saw. Which of them refuses is the policy's business.
+    """
+
+    order: tuple[int, ...]
+    dropped: tuple[int, ...]
+    findings: tuple[Finding, ...]
+
+
+def check_stack(headers: Sequence[DicomHeader], same_pixels: SamePixels) -> Stack:
+    """Order the slices of one series along their normal and check how they lie.
+
+    Args:
+        headers: One per file, in order of path: of copies, the first is used.
+        same_pixels: Called only for slices at one position.
+    """
+    for check in _CHECKS:
+        if problem := check(headers):
+            return Stack((), (), (problem,))
+    return _check_places(headers, same_pixels)
+
+
+def _check_places(headers: Sequence[DicomHeader], same_pixels: SamePixels) -> Stack:
+    points, normal = _positions(headers)
+    places = _places(points, normal)
+    if conflict := _conflict(places, points, same_pixels):
+        return Stack((), (), (conflict,))
+    order = tuple(place[0] for place in places)
+    dropped = tuple(sorted(index for place in places for index in place[1:]))
+    findings = [*_copies(places), *_layout(points[list(order)], normal)]
+    findings += _extent([headers[index] for index in order])
+    return Stack(order, dropped, tuple(findings))
+
+
+def _truncated(headers: Sequence[DicomHeader]) -> Finding | None:
+    n_cut = sum(header.truncated for header in headers)
+    if not n_cut:
+        return None
+    detail = f"{n_cut} of {len(headers)} files end before their pixels do"
+    return Finding(FindingCode.TRUNCATED_FILE, detail)
+
+
+def _mixed_patients(headers: Sequence[DicomHeader]) -> Finding | None:
+    people = {(h.issuer_of_patient_id, h.patient_id) for h in headers}
+    if len(people) == 1:
+        return None
+    detail = f"{len(people)} different patient ids in one series"
+    return Finding(FindingCode.MIXED_PATIENTS, detail)
+
+
+def _unsupported(headers: Sequence[DicomHeader]) -> Finding | None:
+    reasons = [reason for header in headers if (reason := unsupported_reason(header))]
+    if not reasons:
+        return None
+    first, n_files = reasons[0], len(headers)
+    detail = first if n_files == 1 else f"{len(reasons)} of {n_files} files: {first}"
+    return Finding(FindingCode.UNSUPPORTED_IMAGE, detail)
+
+
+def unsupported_reason(header: DicomHeader) -> str | None:
+    """Say why a file is not a single-frame grey image; None when it is one."""
+    n_frames = header.number_of_frames or 1
+    is_grey = (header.samples_per_pixel or 1) == 1 and _is_grey(header.photometric)
+    reasons = {
+        "no pixels": not header.has_pixels,
+        f"multi-frame image of {n_frames} frames": n_frames > 1,
+        "mosaic: a volume tiled in one image": "MOSAIC" in header.image_type,
+        f"colour image ({header.photometric})": not is_grey,
+    }
+    reason = next((text for text, applies in reasons.items() if applies), None)
+    return reason and f"{reason}, modality {header.modality or 'not stated'}"
+
+
+def _is_grey(photometric: str | None) -> bool:
+    return not photometric or photometric.startswith("MONOCHROME")
+
+
+def _missing_geometry(headers: Sequence[DicomHeader]) -> Finding | None:
+    problems = [problem for header in headers if (problem := _geometry_problem(header))]
+    if not problems:
+        return None
+    detail = f"{len(problems)} of {len(headers)} files: {problems[0]}"
+    return Finding(FindingCode.MISSING_GEOMETRY, detail)
+
+
+def _geometry_problem(header: DicomHeader) -> str | None:
+    values = {
+        "position": header.position_lps_mm,
+        "orientation": header.orientation_lps,
+        "pixel spacing": header.pixel_spacing_mm,
+        "rows": header.rows,
+        "columns": header.columns,
+    }
+    missing = [name for name, value in values.items() if not value]
+    if missing:
+        return f"no {' and no '.join(missing)}"
+    return _plane_problem(header)
+
+
+def _plane_problem(header: DicomHeader) -> str | None:
+    directions = np.array(header.orientation_lps, dtype=float)
+    if directions.shape != (6,):
+        return f"the orientation has {directions.size} numbers instead of 6"
+    row, column = directions.reshape(2, 3)
+    lengths = np.linalg.norm([row, column], axis=1)
+    if np.abs(lengths - 1).max() > UNIT_TOLERANCE or abs(row @ column) > UNIT_TOLERANCE:
+        return "row and column directions are not two unit vectors at right angles"
+    if min(header.pixel_spacing_mm or (0.0,)) <= 0:
+        return "pixel spacing is not above 0 mm"
+    return None
+
+
+def _mixed_size(headers: Sequence[DicomHeader]) -> Finding | None:
+    sizes = Counter((h.rows, h.columns) for h in headers)
+    if len(sizes) > 1:
+        shown = ", ".join(f"{r}x{c} ({n} slices)" for (r, c), n in sizes.most_common())
+        return Finding(FindingCode.MIXED_SIZE, f"rows x columns differ: {shown}")
+    spacings = np.array([h.pixel_spacing_mm for h in headers], dtype=float)
+    low, high = spacings.min(axis=0), spacings.max(axis=0)
+    if (high - low).max() <= SIZE_TOLERANCE_MM:
+        return None
+    axis = int((high - low).argmax())
+    detail = f"pixel spacing runs from {low[axis]:.4g} to {high[axis]:.4g} mm"
+    return Finding(FindingCode.MIXED_SIZE, detail)
+
+
+def _mixed_orientation(headers: Sequence[DicomHeader]) -> Finding | None:
+    directions = np.array([h.orientation_lps for h in headers], dtype=float)
+    away = np.abs(directions - directions[0]).max(axis=1) > DIRECTION_TOLERANCE
+    if not away.any():
+        return None
+    normals = np.cross(directions[:, :3], directions[:, 3:])
+    angle = np.degrees(np.arccos(np.clip(np.abs(normals @ normals[0]), 0, 1))).max()
+    detail = (
+        f"{int(away.sum())} of {len(headers)} slices have another orientation than the "
+        f"first; planes differ by up to {angle:.1f} degrees"
+    )
+    return Finding(FindingCode.MIXED_ORIENTATION, detail)
+
+
+_CHECKS: tuple[_Check, ...] = (
+    _truncated,
+    _mixed_patients,
+    _unsupported,
+    _missing_geometry,
+    _mixed_size,
+    _mixed_orientation,
+)
+
+
+def _positions(headers: Sequence[DicomHeader]) -> tuple[_Points, _Points]:
+    """Positions (n, 3) and the unit normal (3,), LPS mm."""
+    points = np.array([h.position_lps_mm for h in headers], dtype=float)
+    row, column = np.reshape(np.array(headers[0].orientation_lps, dtype=float), (2, 3))
+    normal = np.cross(row, column)
+    return points, normal / np.linalg.norm(normal)
+
+
+def _places(points: _Points, normal: _Points) -> list[list[int]]:
+    """Group slices at one level, levels in the direction of the normal."""
+    levels = points @ normal
+    places: list[list[int]] = []
+    for index in np.argsort(levels, kind="stable"):
+        near = places and levels[index] - levels[places[-1][0]] <= SAME_PLACE_MM
+        if near:
+            places[-1].append(int(index))
+        else:
+            places.append([int(index)])
+    return [sorted(place) for place in places]
+
+
+def _conflict(
+    places: list[list[int]], points: _Points, same_pixels: SamePixels
+) -> Finding | None:
+    for number, place in enumerate(places, start=1):
+        first, *others = place
+        for other in others:
+            shift_mm = float(np.linalg.norm(points[other] - points[first]))
+            if shift_mm > 2 * SAME_PLACE_MM:
+                detail = (
+                    f"two slices at level {number} are shifted by {shift_mm:.3g} mm"
+                )
+                return Finding(FindingCode.CONFLICTING_SLICES, detail)
+            if not same_pixels(first, other):
+                detail = _conflict_detail(places, number)
+                return Finding(FindingCode.CONFLICTING_SLICES, detail)
+    return None
+
+
+def _conflict_detail(places: list[list[int]], number: int) -> str:
+    counts = {len(place) for place in places}
+    if counts == {len(places[0])}:
+        n_volumes = counts.pop()
+        return (
+            f"{n_volumes} volumes in one series: {n_volumes} slices with different "
+            f"pixels at each of {len(places)} positions (times, echoes or b-values)"
+        )
+    n_shared = sum(len(place) > 1 for place in places)
+    return (
+        f"position {number} of {len(places)} holds {len(places[number - 1])} slices "
+        f"with different pixels; {n_shared} positions hold more than one slice"
+    )
+
+
+def _copies(places: list[list[int]]) -> list[Finding]:
+    numbers = [n for n, place in enumerate(places, start=1) if len(place) > 1]
+    n_dropped = sum(len(place) - 1 for place in places)
+    if not n_dropped:
+        return []
+    detail = (
+        f"{n_dropped} slices repeat another one, at position {_some(numbers)} "
+        f"of {len(places)}; one of each is used"
+    )
+    return [Finding(FindingCode.DUPLICATE_SLICE, detail)]
+
+
+def _layout(points: _Points, normal: _Points) -> list[Finding]:
+    """Check slices that lie at different levels, in slice order."""
+    if len(points) == 1:
+        detail = "one slice: its distance to the next is unknown"
+        return [Finding(FindingCode.SINGLE_SLICE, detail)]
+    problem = _tilt(points, normal) or _steps(points @ normal)
+    return [problem] if problem else []
+
+
+def _tilt(points: _Points, normal: _Points) -> Finding | None:
+    whole = points[-1] - points[0]
+    along = float(whole @ normal)
+    across = float(np.linalg.norm(whole - along * normal))
+    angle = float(np.degrees(np.arctan2(across, along)))
+    if angle > MAX_SHEAR_DEGREES:
+        detail = f"the stack leans by {angle:.1f} degrees against the slice normal"
+        return Finding(FindingCode.GANTRY_TILT, detail)
+    shares = ((points - points[0]) @ normal)[:, None] / along
+    off_line = np.linalg.norm(points - points[0] - shares * whole, axis=1)
+    if off_line.max() <= SHIFT_TOLERANCE_MM:
+        return None
+    detail = f"slice {off_line.argmax() + 1} lies {off_line.max():.2f} mm off in plane"
+    return Finding(FindingCode.GANTRY_TILT, detail)
+
+
+def _steps(levels: _Points) -> Finding | None:
+    steps = [float(high - low) for low, high in pairwise(levels)]
+    usual = median_low(steps)
+    odd = [n for n, step in enumerate(steps, 1) if not _is_multiple(step, usual, 1)]
+    if not odd:
+        return None
+    if all(_is_gap(steps[n - 1], usual) for n in odd):
+        return _gap_finding(odd, steps, usual)
+    worst = max(odd, key=lambda n: abs(steps[n - 1] - usual))
+    detail = (
+        f"slice spacing is {steps[worst - 1]:.4g} mm after slice {worst}, elsewhere "
+        f"{usual:.4g} mm; {len(odd)} of {len(steps)} steps differ"
+    )
+    return Finding(FindingCode.UNEVEN_SPACING, detail)
+
+
+def _is_gap(step: float, usual: float) -> bool:
+    times = round(step / usual)
+    return times > 1 and _is_multiple(step, usual, times)
+
+
+def _is_multiple(step: float, usual: float, times: int) -> bool:
+    tolerance = max(STEP_TOLERANCE * usual, STEP_TOLERANCE_MM) * times
+    return abs(step - times * usual) <= tolerance
+
+
+def _gap_finding(odd: list[int], steps: list[float], usual: float) -> Finding:
+    n_missing = sum(round(steps[n - 1] / usual) - 1 for n in odd)
+    jumps = [f"{steps[n - 1]:.4g} mm after slice {n}" for n in odd]
+    detail = (
+        f"slice spacing jumps from {usual:.4g} mm to {_some(jumps)}; "
+        f"{n_missing} slices are missing"
+    )
+    return Finding(FindingCode.MISSING_SLICE, detail)
+
+
+def _extent(headers: Sequence[DicomHeader]) -> list[Finding]:
+    """Compare with the counts a header states, if it does."""
+    n_found = len(headers)
+    stated = {header.images_in_acquisition for header in headers}
+    expected = stated.pop() if len(stated) == 1 else None
+    if n_found in {expected, headers[0].number_of_slices}:
+        return []
+    one_acquisition = len({header.acquisition_number for header in headers}) == 1
+    if expected is not None and expected > n_found and one_acquisition:
+        detail = (
+            f"{n_found} slices, but the header states {expected} in the acquisition"
+        )
+        return [Finding(FindingCode.MISSING_SLICE, detail)]
+    told = "no number" if expected is None else str(expected)
+    detail = f"{n_found} slices; the header states {told} for the acquisition"
+    return [Finding(FindingCode.EXTENT_UNVERIFIED, detail)]
+
+
+def _some(values: Sequence[object]) -> str:
+    shown = ", ".join(str(value) for value in values[:_SHOWN])
+    n_more = len(values) - _SHOWN
+    return shown if n_more <= 0 else f"{shown} and {n_more} more"

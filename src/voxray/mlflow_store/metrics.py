@@ -1,0 +1,129 @@
+"""Numbers of a run: curves per epoch, evaluated figures with their intervals."""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from mlflow.entities import Metric as Point
+
+from voxray.core.records import Metric
+from voxray.mlflow_store.runs import batched_rows
+from voxray.mlflow_store.store import Store
+
+EPOCH = "epoch"
+_POINTS_A_BATCH = 1000
+_PER_STRUCTURE = ("dice", "nsd", "hd95", "volume", "surface")
+
+
+def log_epochs(store: Store, run_id: str, rows: Sequence[Mapping[str, float]]) -> None:
+    """Record training curves.
+
+    Epochs that are recorded already are left out, so a resumed run may give its whole
+    history again.
+
+    Args:
+        store: Where.
+        run_id: Run of the fold.
+        rows: One per epoch; "epoch" is the step, the other columns are curves. A value
+            that is not finite is left out: MLflow would draw it as a huge number.
+
+    Raises:
+        KeyError: If a row has no "epoch".
+        MachineError: If the store is away.
+    """
+    now_ms = int(time.time() * 1000)
+    names = sorted({name for row in rows for name in row} - {EPOCH})
+    with store.client() as client:
+        known = {
+            n: {p.step for p in client.get_metric_history(run_id, n)} for n in names
+        }
+        points = [
+            Point(name, float(value), now_ms, int(row[EPOCH]))
+            for row in rows
+            for name, value in row.items()
+            if name != EPOCH
+            and math.isfinite(value)
+            and int(row[EPOCH]) not in known[name]
+        ]
+        for part in batched_rows(points, _POINTS_A_BATCH):
+            client.log_batch(run_id, metrics=part)
+
+
+def log_metrics(store: Store, run_id: str, metrics: Sequence[Metric]) -> None:
+    """Record evaluated figures as `auc`, `auc_low`, `auc_high`, `dice_anterior`.
+
+    What is not estimable is left out; the description says why.
+
+    Raises:
+        MachineError: If the store is away.
+    """
+    now_ms = int(time.time() * 1000)
+    points = [Point(n, v, now_ms, 0) for n, v in metric_values(metrics).items()]
+    with store.client() as client:
+        for part in batched_rows(points, _POINTS_A_BATCH):
+            client.log_batch(run_id, metrics=part)
+
+
+def metric_values(metrics: Sequence[Metric]) -> dict[str, float]:
+    """Value and interval ends by name; what is None is absent."""
+    values: dict[str, float] = {}
+    for name, metric in zip(metric_names(metrics), metrics, strict=True):
+        ends = {name: metric.value, f"{name}_low": metric.low}
+        ends[f"{name}_high"] = metric.high
+        values.update({key: float(v) for key, v in ends.items() if v is not None})
+    return values
+
+
+def metric_names(metrics: Sequence[Metric]) -> list[str]:
+    """One name per metric, distinct within an evaluation.
+
+    The class is part of the name for figures of a structure, and where one metric
+    stands for several classes. A subgroup comes first: `site_a/auc`.
+
+    Raises:
+        ValueError: If two metrics would have one name.
+    """
+    counts = Counter((m.metric, m.subset) for m in metrics)
+    names = [_name(m, counts[m.metric, m.subset] > 1) for m in metrics]
+    twice = sorted(name for name, n in Counter(names).items() if n > 1)
+    if twice:
+        msg = f"two metrics have the name {twice[0]!r}: same metric, class and subset"
+        raise ValueError(msg)
+    return names
+
+
+def _name(metric: Metric, several: bool) -> str:  # noqa: FBT001 - private
+    with_class = several or metric.metric.startswith(_PER_STRUCTURE)
+    name = metric.metric
+    if with_class and metric.class_:
+        name = f"{name}_{metric.class_}"
+    if metric.subset != "all":
+        name = f"{metric.subset}/{name}"
+    return "".join(c if c.isalnum() or c in "_-./ " else "_" for c in name)
+
+
+def metrics_markdown(metrics: Sequence[Metric], note: str = "") -> str:
+    """Table of figures with intervals, for a run's page or a model's description.
+
+    Args:
+        metrics: In the order they are shown.
+        note: Stands above the table in bold, e.g. that data are synthetic.
+    """
+    lines = [f"**{note}**", ""] if note else []
+    lines += ["| metric | value | interval | patients | method |"]
+    lines += ["|---|---|---|---|---|"]
+    for name, metric in zip(metric_names(metrics), metrics, strict=True):
+        cells = [name, _value(metric), _interval(metric), str(metric.n_patients)]
+        lines.append(f"| {' | '.join([*cells, metric.method])} |")
+    return "\n".join(lines) + "\n"
+
+
+def _value(metric: Metric) -> str:
+    return "not estimable" if metric.value is None else f"{metric.value:.3f}"
+
+
+def _interval(metric: Metric) -> str:
+    if metric.low is None or metric.high is None:
+        return ""
+    return f"{metric.low:.3f} to {metric.high:.3f} ({metric.level:.0%})"

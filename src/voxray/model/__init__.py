@@ -1,0 +1,41 @@
+"""Networks, the machine they run on, prediction, and the model folder."""
+
+from voxray.model.device import Compute, choose_compute
+from voxray.model.inference import (
+    Probabilities,
+    apply_fold_values,
+    fit_to,
+    predict,
+    predict_ensemble,
+)
+from voxray.model.networks import NetworkOutput, VoxrayNetwork
+from voxray.model.package import (
+    CARD_FILE,
+    PACKAGE_FILE,
+    Model,
+    load_model,
+    load_network,
+    read_package,
+    save_network,
+    write_package,
+)
+
+__all__ = [
+    "CARD_FILE",
+    "PACKAGE_FILE",
+    "Compute",
+    "Model",
+    "NetworkOutput",
+    "Probabilities",
+    "VoxrayNetwork",
+    "apply_fold_values",
+    "choose_compute",
+    "fit_to",
+    "load_model",
+    "load_network",
+    "predict",
+    "predict_ensemble",
+    "read_package",
+    "save_network",
+    "write_package",
+]

@@ -1,0 +1,99 @@
+"""The one place that chooses device, precision and memory layout."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from voxray.core.errors import ConfigError
+
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+_WEIGHT_AXES = 5  # of a 3D convolution: (out, in, i, j, k)
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """How networks run on this machine.
+
+    Attributes:
+        device: "cpu" or "cuda".
+        precision: Lightning Fabric's name for it.
+        compiled: Whether networks go through `torch.compile`.
+        reason: Why, for a person.
+    """
+
+    device: Literal["cpu", "cuda"]
+    precision: Precision
+    compiled: bool
+    reason: str
+
+    @property
+    def torch_device(self) -> torch.device:
+        """Where tensors live."""
+        return torch.device(self.device)
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Mixed precision for prediction; training gets the same from Fabric."""
+        dtype = torch.float16 if self.precision == "16-mixed" else torch.bfloat16
+        enabled = self.precision != "32-true"
+        context: AbstractContextManager[None] = torch.autocast(
+            self.device, dtype=dtype, enabled=enabled
+        )
+        return context
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """Move a network to the device, channels last, compiled if that pays."""
+        placed = network.to(self.torch_device)
+        for parameter in placed.parameters():
+            if parameter.dim() == _WEIGHT_AXES:
+                parameter.data = parameter.data.contiguous(
+                    memory_format=torch.channels_last_3d
+                )
+        if self.compiled:
+            placed.compile()
+        return placed
+
+    def send(self, batch: torch.Tensor) -> torch.Tensor:
+        """Move a batch (n, channel, i, j, k) to the device, channels last."""
+        sent = batch.to(self.torch_device, non_blocking=True)
+        return sent.contiguous(memory_format=torch.channels_last_3d)
+
+
+def choose_compute(choice: DeviceChoice = "auto") -> Compute:
+    """Pick what is fastest here without loss that matters.
+
+    Raises:
+        ConfigError: If CUDA is asked for and not there.
+    """
+    has_cuda = torch.cuda.is_available()
+    if choice == "cuda" and not has_cuda:
+        msg = "train.device is 'cuda', but no CUDA device is visible; use 'auto'"
+        raise ConfigError(msg)
+    if has_cuda and choice != "cpu":
+        return _on_cuda()
+    return _on_cpu()
+
+
+def _on_cuda() -> Compute:
+    name = torch.cuda.get_device_name()
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return Compute("cuda", "bf16-mixed", compiled=True, reason=f"{name}, bfloat16")
+    reason = f"{name} has no bfloat16: half precision with loss scaling"
+    return Compute("cuda", "16-mixed", compiled=False, reason=reason)
+
+
+def _on_cpu() -> Compute:
+    if _cpu_has_bfloat16():
+        reason = "CPU with native bfloat16"
+        return Compute("cpu", "bf16-mixed", compiled=False, reason=reason)
+    reason = "CPU without native bfloat16, where emulation is slower than 32-bit floats"
+    return Compute("cpu", "32-true", compiled=False, reason=reason)
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Whether the instruction set has it; oneDNN emulates it at half the speed."""
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))

@@ -1,0 +1,177 @@
+"""From one preprocessed array to probabilities, by one network or an ensemble."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from monai.inferers.utils import sliding_window_inference
+from numpy.typing import NDArray
+from torch import nn
+
+from voxray.core.decision import ensemble
+from voxray.core.geometry import Shape
+from voxray.core.specs import FoldValues, Plan
+from voxray.model.device import Compute
+
+Array = NDArray[np.float32]
+Value = TypeVar("Value", np.float32, np.uint8)
+
+_OVERLAP = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probabilities:
+    """What the network says about one exam, on the cached grid.
+
+    Attributes:
+        classes: (class,) float32, sums to 1; None without that head.
+        masks: (1 + structure, i, j, k) float32, sums to 1; None without that head.
+    """
+
+    classes: Array | None
+    masks: Array | None
+
+
+def apply_fold_values(image: Array, plan: Plan, values: FoldValues) -> Array:
+    """Bring "window" channels to what this fold's network was trained on.
+
+    Args:
+        image: (channel, i, j, k): z-scores, or source units for "window" channels.
+        plan: Names the channels and their normalisation.
+        values: Learned from the fold's training patients.
+
+    Returns:
+        A new array for plans with a window; `image` itself without.
+    """
+    if not values.windows:
+        return image
+    scaled = np.array(image, dtype=np.float32)
+    for index, channel in enumerate(plan.channels):
+        if plan.normalisation[channel] == "window":
+            window = values.windows[channel]
+            clipped = np.clip(scaled[index], window.low, window.high)
+            scaled[index] = (clipped - window.mean) / max(window.std, 1e-6)
+    return scaled
+
+
+def fit_to(
+    image: NDArray[Value], shape: Shape, background: float | None = None
+) -> NDArray[Value]:
+    """Centre-crop and centre-pad to `shape`.
+
+    Args:
+        image: (channel, i, j, k); any real type.
+        shape: Wanted (i, j, k).
+        background: What is padded with; None: each channel's minimum.
+    """
+    cropped = image[(slice(None), *centre_slices(image.shape[1:], shape))]
+    pads = [(0, 0)]
+    for size, wanted in zip(cropped.shape[1:], shape, strict=True):
+        before = (wanted - size) // 2
+        pads.append((before, wanted - size - before))
+    padded = [
+        np.pad(
+            part,
+            pads[1:],
+            constant_values=channel.min() if background is None else background,
+        )
+        for part, channel in zip(cropped, image, strict=True)
+    ]
+    return np.stack(padded)
+
+
+def centre_slices(size: Sequence[int], wanted: Sequence[int]) -> tuple[slice, ...]:
+    """The central part of an array along each axis; all of it where it is smaller."""
+    starts = [max(0, (s - w) // 2) for s, w in zip(size, wanted, strict=True)]
+    return tuple(slice(a, a + w) for a, w in zip(starts, wanted, strict=True))
+
+
+@torch.inference_mode()
+def predict(
+    network: nn.Module, image: Array, plan: Plan, compute: Compute
+) -> Probabilities:
+    """Run one network on one exam.
+
+    Args:
+        network: In eval mode, placed by `compute`.
+        image: (channel, i, j, k) after `apply_fold_values`, any size.
+        plan: Gives the input shape.
+        compute: Device and precision.
+
+    Returns:
+        Probabilities on the grid of `image`. Classes come from the centre of
+        `plan.input_shape`; masks from a sliding window when the image is larger.
+    """
+    classes = masks = None
+    fits = all(s <= w for s, w in zip(image.shape[1:], plan.input_shape, strict=True))
+    if plan.classes or fits:
+        whole = torch.from_numpy(fit_to(image, plan.input_shape))[None]
+        with compute.autocast():
+            output = network(compute.send(whole))
+        if output.class_logits is not None:
+            classes = _softmax(output.class_logits)
+        if output.mask_logits is not None and fits:
+            masks = _uncentre(_softmax(output.mask_logits), image.shape[1:])
+    if plan.structures and not fits:
+        masks = _sliding(network, image, plan, compute)
+    return Probabilities(classes, masks)
+
+
+def _sliding(network: nn.Module, image: Array, plan: Plan, compute: Compute) -> Array:
+    def window(batch: torch.Tensor) -> torch.Tensor:
+        with compute.autocast():
+            logits: torch.Tensor = network(compute.send(batch)).mask_logits
+        return torch.softmax(logits.float(), dim=1)
+
+    background = float(image.min())
+    shares = sliding_window_inference(
+        torch.from_numpy(np.ascontiguousarray(image))[None],
+        plan.input_shape,
+        sw_batch_size=1,
+        predictor=window,
+        overlap=_OVERLAP,
+        mode="gaussian",
+        padding_mode="constant",
+        cval=background,
+        sw_device=compute.torch_device,
+        device=torch.device("cpu"),
+    )
+    return np.asarray(shares[0].numpy(), dtype=np.float32)
+
+
+def _softmax(logits: torch.Tensor) -> Array:
+    shares = torch.softmax(logits.float(), dim=1)[0].cpu().numpy()
+    return np.asarray(shares, dtype=np.float32)
+
+
+def _uncentre(shares: Array, shape: Sequence[int]) -> Array:
+    return shares[(slice(None), *centre_slices(shares.shape[1:], shape))]
+
+
+def predict_ensemble(
+    members: Sequence[tuple[nn.Module, FoldValues]],
+    image: Array,
+    plan: Plan,
+    compute: Compute,
+) -> tuple[Probabilities, float | None]:
+    """Mean probability of fold networks, and how far they disagree.
+
+    Returns:
+        Probabilities as in `predict`; and the largest standard deviation of a class
+        probability over networks, None without a class head or with one network.
+    """
+    parts = [
+        predict(net, apply_fold_values(image, plan, values), plan, compute)
+        for net, values in members
+    ]
+    classes = [p.classes for p in parts if p.classes is not None]
+    masks = [p.masks for p in parts if p.masks is not None]
+    spread = (
+        float(np.std(np.stack(classes), axis=0).max()) if len(classes) > 1 else None
+    )
+    mean = Probabilities(
+        ensemble(classes) if classes else None, ensemble(masks) if masks else None
+    )
+    return mean, spread

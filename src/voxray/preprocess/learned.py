@@ -1,0 +1,66 @@
+"""What is learned from values: by each fold, from its training patients alone."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from voxray.core.errors import DatasetError
+from voxray.core.specs import FoldValues, IntensityWindow, Plan, ReferenceStatistics
+from voxray.preprocess.statistics import ScanStatistics
+
+
+def learn_fold_values(
+    plan: Plan, training: Sequence[ScanStatistics], labels: Sequence[str]
+) -> FoldValues:
+    """Intensity windows and class shares of one fold.
+
+    Args:
+        plan: Says which channels need a window.
+        training: Statistics of the fold's training scans; no held-out scan.
+        labels: Class name per training exam, empty without classification.
+
+    Raises:
+        DatasetError: Without training scans.
+    """
+    if not training:
+        msg = "a fold has no training scan; use fewer folds"
+        raise DatasetError(msg)
+    windows = {
+        channel: _window(training)
+        for channel, kind in plan.normalisation.items()
+        if kind == "window"
+    }
+    counts = Counter(labels)
+    share = {name: counts[name] / len(labels) for name in plan.classes if labels}
+    return FoldValues(windows=windows, class_share=share, n_exams=len(training))
+
+
+def _window(scans: Sequence[ScanStatistics]) -> IntensityWindow:
+    """Medians over scans, so that one odd scan moves nothing."""
+    low = float(np.median([s.low for s in scans]))
+    high = float(np.median([s.high for s in scans]))
+    mean = float(np.median([s.mean for s in scans]))
+    std = float(np.median([s.std for s in scans]))
+    return IntensityWindow(low=low, high=high, mean=mean, std=max(std, 1e-3))
+
+
+def learn_references(scans: Sequence[ScanStatistics]) -> ReferenceStatistics:
+    """What the scans a model was made from look like; scoring refuses others.
+
+    Args:
+        scans: All scans of the folds; no holdout.
+    """
+    spacing = np.array([s.spacing_mm for s in scans])
+    extent = spacing * np.array([s.shape for s in scans])
+    return ReferenceStatistics(
+        modalities=tuple(sorted({s.modality for s in scans} - {""})),
+        spacing_mm=_ranges(spacing),
+        extent_mm=_ranges(extent),
+        n_scans=len(scans),
+    )
+
+
+def _ranges(rows: np.ndarray) -> tuple[tuple[float, float], ...]:
+    lows, highs = rows.min(axis=0).tolist(), rows.max(axis=0).tolist()
+    return tuple((float(a), float(b)) for a, b in zip(lows, highs, strict=True))

@@ -1,0 +1,239 @@
+"""From the geometry of the scans to network input and network, a reason per choice."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from voxray.core.errors import DatasetError
+from voxray.core.specs import NetworkPlan, Plan, TaskSpec, TrainSpec
+from voxray.preprocess.statistics import ScanStatistics
+
+Triple = tuple[float, float, float]
+Voxels = tuple[int, int, int]
+
+_INPUT_VOXELS = 160_000  # the network sees at once; keeps a CPU step near a second
+_STEP_VOXELS = 220_000  # a step sees over all exams of a batch
+_FEATURES = (16, 32, 64, 128, 256)
+_SMALLEST_AXIS = 5  # voxels left on the coarsest level
+_COARSE = 2.0  # an axis this much coarser than the finest is not downsampled yet
+_COVERED = 95  # percent of scans that fit into the input
+
+
+def make_plan(
+    scans: Sequence[ScanStatistics], task: TaskSpec, channel: str, train: TrainSpec
+) -> Plan:
+    """Decide from geometry alone how scans become network input.
+
+    Args:
+        scans: Statistics of all scans that are not held out for good. Only shape,
+            spacing and modality are read.
+        task: What is learned.
+        channel: Name of the one channel.
+        train: Overrides.
+
+    Raises:
+        DatasetError: Without scans.
+    """
+    if not scans:
+        msg = "no scan is left to plan from; see quarantine.csv for the reasons"
+        raise DatasetError(msg)
+    reasons: dict[str, str] = {}
+    structures = task.segment.classes if task.segment else {}
+    extent = _percentile([_extent(s) for s in scans], _COVERED)
+    spacing = train.spacing_mm or _spacing(scans, extent, task, reasons)
+    if train.spacing_mm:
+        reasons["spacing_mm"] = "set in the experiment"
+    network = _network(spacing, extent, reasons)
+    shape = train.input_shape or _input_shape(spacing, extent, network, reasons)
+    if train.input_shape:
+        shape = _divisible(shape, network)
+        reasons["input_shape"] = "set in the experiment, rounded up to the strides"
+    return Plan(
+        channels=(channel,),
+        modality=tuple(sorted({s.modality for s in scans})),
+        spacing_mm=spacing,
+        input_shape=shape,
+        whole_volume=_covers(shape, spacing, extent),
+        normalisation={channel: _normalisation(scans, reasons)},
+        classes=tuple(task.classify.classes) if task.classify else (),
+        structures=tuple(structures),
+        mask_values=tuple(s.value for s in structures.values()),
+        mirror_axes=_mirror_axes(task, reasons),
+        network=network,
+        batch_size=train.batch_size or _batch_size(shape, len(scans), reasons),
+        reasons=reasons,
+    )
+
+
+def _extent(scan: ScanStatistics) -> Triple:
+    i, j, k = (n * s for n, s in zip(scan.shape, scan.spacing_mm, strict=True))
+    return (i, j, k)
+
+
+def _percentile(rows: Sequence[Triple], percent: float) -> Triple:
+    i, j, k = np.percentile(np.array(rows), percent, axis=0).tolist()
+    return (i, j, k)
+
+
+def _spacing(
+    scans: Sequence[ScanStatistics],
+    extent: Triple,
+    task: TaskSpec,
+    reasons: dict[str, str],
+) -> Triple:
+    """Median spacing; coarser where a class needs the whole scan in one view."""
+    median = _percentile([s.spacing_mm for s in scans], 50)
+    n_voxels = _n_voxels(extent, median)
+    if task.classify is None or n_voxels <= _INPUT_VOXELS:
+        reasons["spacing_mm"] = f"median of {len(scans)} scans"
+        return _rounded(median)
+    floor = _spacing_floor(median, extent)
+    i, j, k = (max(s, floor) for s in median)
+    reasons["spacing_mm"] = (
+        f"median is {_words(median)} mm; a class is decided from the whole scan, which "
+        f"would be {n_voxels:,.0f} voxels, so axes finer than {floor:.2f} mm are read "
+        f"at that spacing to stay within {_INPUT_VOXELS:,}"
+    )
+    return _rounded((i, j, k))
+
+
+def _spacing_floor(median: Triple, extent: Triple) -> float:
+    """Smallest floor (mm) under the spacing that keeps the scan within the limit."""
+    low, high = min(median), max(extent)
+    for _ in range(40):
+        middle = (low + high) / 2
+        i, j, k = (max(s, middle) for s in median)
+        fits = _n_voxels(extent, (i, j, k)) <= _INPUT_VOXELS
+        low, high = (low, middle) if fits else (middle, high)
+    return high
+
+
+def _n_voxels(extent: Triple, spacing: Triple) -> float:
+    return math.prod(max(1.0, e / s) for e, s in zip(extent, spacing, strict=True))
+
+
+def _rounded(spacing: Triple) -> Triple:
+    i, j, k = (round(s, 4) for s in spacing)
+    return (i, j, k)
+
+
+def _network(spacing: Triple, extent: Triple, reasons: dict[str, str]) -> NetworkPlan:
+    """Halve each axis while it has voxels, the coarse axes later than the fine ones."""
+    sizes = [max(1.0, e / s) for e, s in zip(extent, spacing, strict=True)]
+    current = list(spacing)
+    strides: list[Voxels] = [(1, 1, 1)]
+    kernels: list[Voxels] = [_kernel(sizes, current)]
+    while len(strides) < len(_FEATURES) - 1:
+        stride = _stride(sizes, current)
+        if stride == (1, 1, 1):
+            break
+        sizes = [n / s for n, s in zip(sizes, stride, strict=True)]
+        current = [mm * s for mm, s in zip(current, stride, strict=True)]
+        strides.append(stride)
+        kernels.append(_kernel(sizes, current))
+    reasons["network"] = (
+        f"{len(strides)} levels: each axis is halved while at least "
+        f"{2 * _SMALLEST_AXIS} voxels remain and it is no {_COARSE:g} times coarser "
+        "than the finest"
+    )
+    features = _FEATURES[: len(strides)]
+    return NetworkPlan(
+        features=features, strides=tuple(strides), kernels=tuple(kernels)
+    )
+
+
+def _stride(sizes: Sequence[float], spacing: Sequence[float]) -> Voxels:
+    finest = min(
+        (mm for n, mm in zip(sizes, spacing, strict=True) if n >= 2 * _SMALLEST_AXIS),
+        default=0.0,
+    )
+    i, j, k = (
+        2 if n >= 2 * _SMALLEST_AXIS and mm < _COARSE * finest else 1
+        for n, mm in zip(sizes, spacing, strict=True)
+    )
+    return (i, j, k)
+
+
+def _kernel(sizes: Sequence[float], spacing: Sequence[float]) -> Voxels:
+    finest = min(spacing)
+    i, j, k = (
+        1 if n < 2 or mm >= _COARSE * finest else 3  # noqa: PLR2004 - a flat axis
+        for n, mm in zip(sizes, spacing, strict=True)
+    )
+    return (i, j, k)
+
+
+def _divisible(shape: Sequence[float], network: NetworkPlan) -> Voxels:
+    """Round each axis up to a multiple of what the strides divide it by."""
+    factor = np.prod(np.array(network.strides), axis=0)
+    i, j, k = (
+        int(math.ceil(n / f - 1e-6) * f) for n, f in zip(shape, factor, strict=True)
+    )
+    return (i, j, k)
+
+
+def _input_shape(
+    spacing: Triple, extent: Triple, network: NetworkPlan, reasons: dict[str, str]
+) -> Voxels:
+    sizes = [max(1.0, e / s) for e, s in zip(extent, spacing, strict=True)]
+    n_voxels = math.prod(sizes)
+    if n_voxels <= _INPUT_VOXELS * 1.01:
+        reasons["input_shape"] = (
+            f"the whole scan: {_COVERED} % of the scans have at most "
+            f"{_words(sizes, 0)} voxels at this spacing"
+        )
+        return _divisible(sizes, network)
+    reasons["input_shape"] = (
+        f"patches: a scan has {n_voxels:,.0f} voxels, the network sees "
+        f"{_INPUT_VOXELS:,} at once"
+    )
+    while math.prod(sizes) > _INPUT_VOXELS:
+        longest = sizes.index(max(sizes))
+        sizes[longest] *= 0.95
+    return _divisible(sizes, network)
+
+
+def _covers(shape: Voxels, spacing: Triple, extent: Triple) -> bool:
+    sizes = zip(shape, spacing, extent, strict=True)
+    return all(n * mm >= e - mm for n, mm, e in sizes)
+
+
+def _normalisation(
+    scans: Sequence[ScanStatistics], reasons: dict[str, str]
+) -> Literal["zscore", "window"]:
+    if {s.modality for s in scans} == {"CT"}:
+        reasons["normalisation"] = "CT has units: window learned in each fold"
+        return "window"
+    reasons["normalisation"] = "no common unit: each scan by its own mean and deviation"
+    return "zscore"
+
+
+def _mirror_axes(task: TaskSpec, reasons: dict[str, str]) -> tuple[int, ...]:
+    """Left and right are mirrored unless a class or structure names a side."""
+    names = list(task.classify.classes) if task.classify else []
+    names += list(task.segment.classes) if task.segment else []
+    sided = task.lateral or any(
+        word in {"left", "right", "l", "r", "lt", "rt"}
+        for name in names
+        for word in name.lower().replace("-", "_").split("_")
+    )
+    if sided:
+        reasons["mirror_axes"] = "none: the task tells left from right"
+        return ()
+    reasons["mirror_axes"] = "left-right: no class names a side"
+    return (0,)
+
+
+def _batch_size(shape: Voxels, n_scans: int, reasons: dict[str, str]) -> int:
+    wanted = round(_STEP_VOXELS / math.prod(shape))
+    size = max(2, min(64, wanted, n_scans // 4))
+    reasons["batch_size"] = (
+        f"{math.prod(shape):,} voxels an exam, about {_STEP_VOXELS:,} a step"
+    )
+    return size
+
+
+def _words(values: Sequence[float], digits: int = 2) -> str:
+    return " x ".join(f"{v:.{digits}f}" for v in values)

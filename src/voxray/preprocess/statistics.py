@@ -1,0 +1,110 @@
+"""What one scan is like: geometry and intensities, a row of `statistics.parquet`."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from voxray.core.files import atomic_path
+from voxray.core.geometry import VoxelGrid
+from voxray.core.records import ScanId, Volume
+
+
+@dataclass(frozen=True, slots=True)
+class ScanStatistics:
+    """Numbers about one scan; nothing over scans, so every fold may read its own.
+
+    Attributes:
+        shape: Voxels per axis nearest R, A, S.
+        spacing_mm: Same axes.
+        modality: DICOM code, "" for NIfTI.
+        low: 0.5th percentile of the voxels that count: the structures where there is a
+            mask with any, the whole scan otherwise. Source units.
+        high: 99.5th percentile of the same.
+        mean: Of the same.
+        std: Of the same.
+        structure_voxels: Mask voxels per structure, empty without masks.
+    """
+
+    scan_id: ScanId
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    modality: str
+    low: float
+    high: float
+    mean: float
+    std: float
+    structure_voxels: tuple[int, ...] = ()
+
+
+def scan_statistics(
+    scan_id: ScanId,
+    modality: str,
+    volume: Volume,
+    mask: Volume | None,
+    mask_values: Sequence[int],
+) -> ScanStatistics:
+    """Measure one scan.
+
+    Args:
+        scan_id: Named in the row.
+        modality: DICOM code, "" for NIfTI.
+        volume: Any orientation.
+        mask: On the grid of `volume`, None without one.
+        mask_values: Voxel value per structure.
+    """
+    shape, spacing = ras_geometry(volume.grid)
+    counts: tuple[int, ...] = ()
+    counted = volume.voxels.astype(np.float32, copy=False).ravel()
+    if mask is not None:
+        counts = tuple(int((mask.voxels == value).sum()) for value in mask_values)
+        if any(counts):
+            counted = counted[np.isin(mask.voxels, mask_values).ravel()]
+    low, high = np.percentile(counted, (0.5, 99.5))
+    values = counted.astype(np.float64)
+    return ScanStatistics(
+        scan_id,
+        shape,
+        spacing,
+        modality,
+        float(low),
+        float(high),
+        float(values.mean()),
+        float(values.std()),
+        counts,
+    )
+
+
+def ras_geometry(
+    grid: VoxelGrid,
+) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+    """Shape and spacing (mm) with axes permuted to nearest R, A, S."""
+    order, _ = grid.axes_to_ras()
+    i, j, k = (grid.shape[axis] for axis in order)
+    a, b, c = (grid.spacing_mm[axis] for axis in order)
+    return (i, j, k), (a, b, c)
+
+
+def write_statistics(rows: Sequence[ScanStatistics], path: Path) -> None:
+    """Write `statistics.parquet`, sorted by scan."""
+    ordered = sorted(rows, key=lambda row: row.scan_id)
+    frame = pd.DataFrame([asdict(row) for row in ordered])
+    with atomic_path(path) as temporary:
+        frame.to_parquet(temporary, index=False)
+
+
+def read_statistics(path: Path) -> tuple[ScanStatistics, ...]:
+    """Read what `write_statistics` wrote."""
+    rows = pd.read_parquet(path).to_dict("records")
+    return tuple(_row(row) for row in rows)
+
+
+def _row(values: Mapping[Hashable, Any]) -> ScanStatistics:
+    plain: dict[str, Any] = {
+        f.name: tuple(v.tolist()) if isinstance(v := values[f.name], np.ndarray) else v
+        for f in fields(ScanStatistics)
+    }
+    return ScanStatistics(**plain)

@@ -1,0 +1,120 @@
+"""Numbers in words: a value never stands without its interval and its count."""
+
+from collections.abc import Iterable, Mapping
+
+from voxray.core.records import Metric
+
+NOT_ESTIMABLE = "not estimable"
+
+_NAMES = {
+    "auc": "Area under the ROC curve (AUC)",
+    "auc_pooled": "AUC, all folds pooled",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "Positive predictive value",
+    "npv": "Negative predictive value",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "brier": "Brier score",
+    "dice": "Dice",
+    "nsd": "Normalised surface Dice",
+    "hd95": "95th percentile Hausdorff distance",
+    "hd95_mm": "95th percentile Hausdorff distance, mm",
+}
+
+_MEANINGS = {
+    "auc": "The chance that a positive exam gets a higher probability than a negative "
+    "one of the same fold. 0.5 is guessing, 1 is perfect.",
+    "auc_pooled": "The same over exams of different folds, whose networks need not be "
+    "on one scale.",
+    "sensitivity": "The share of positive exams that the threshold calls positive.",
+    "specificity": "The share of negative exams that the threshold calls negative.",
+    "dice": "Overlap of the predicted with the drawn structure: 0 is none, "
+    "1 is identical.",
+    "nsd": "The share of the surface that lies within the tolerance.",
+    "brier": "Mean squared error of the probabilities: 0 is perfect.",
+}
+
+
+def metric_name(metric: str) -> str:
+    """What a metric is called on paper.
+
+    Example:
+        >>> metric_name("auc"), metric_name("volume_error_ml")
+        ('Area under the ROC curve (AUC)', 'Volume error ml')
+    """
+    words = metric.replace("_", " ")
+    return _NAMES.get(metric, words[:1].upper() + words[1:])
+
+
+def metric_meanings(metrics: Iterable[Metric]) -> dict[str, str]:
+    """One sentence per kind of metric that occurs, in order of appearance."""
+    seen = dict.fromkeys(m.metric for m in metrics)
+    return {metric_name(m): _MEANINGS[m] for m in seen if m in _MEANINGS}
+
+
+def estimate(metric: Metric) -> str:
+    """Value with its interval, e.g. ``0.873 [0.790, 0.931]``, or why there is none."""
+    if metric.value is None:
+        return NOT_ESTIMABLE
+    if metric.low is None or metric.high is None:
+        return f"{number(metric.value)} [interval {NOT_ESTIMABLE}]"
+    return f"{number(metric.value)} [{number(metric.low)}, {number(metric.high)}]"
+
+
+def counts(metric: Metric) -> str:
+    """What the estimate stands on, e.g. ``24 patients, 30 exams, 12 positive``."""
+    parts = [counted(metric.n_patients, "patient"), counted(metric.n_exams, "exam")]
+    if metric.n_positive:
+        parts.append(f"{metric.n_positive:,} positive")
+    return ", ".join(parts)
+
+
+def method(metric: Metric) -> str:
+    """How value and interval were made, with the resamples and seed if it drew any."""
+    if not metric.resamples:
+        return metric.method
+    drawn = f"{metric.resamples:,} resamples, seed {metric.seed}"
+    return f"{metric.method}; {drawn}" if metric.method else drawn
+
+
+def number(value: float) -> str:
+    """Three decimals for shares, fewer for larger numbers.
+
+    Example:
+        >>> number(0.8726), number(12.345), number(1234.5)
+        ('0.873', '12.3', '1,234')
+    """
+    if abs(value) < 10:  # noqa: PLR2004
+        return f"{value:.3f}"
+    return f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
+
+
+def percent(share: float) -> str:
+    """A level as people say it.
+
+    Example:
+        >>> percent(0.95), percent(0.975)
+        ('95 %', '97.5 %')
+    """
+    return f"{100 * share:.4g} %"
+
+
+def counted(n: int, noun: str) -> str:
+    """Number with its noun.
+
+    Example:
+        >>> counted(1, "volume"), counted(4012, "volume")
+        ('1 volume', '4,012 volumes')
+    """
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def listed(numbers: Mapping[str, int]) -> str:
+    """Counts in a row, as given.
+
+    Example:
+        >>> listed({"lesion": 3, "healthy": 5})
+        'lesion 3, healthy 5'
+    """
+    return ", ".join(f"{name} {n:,}" for name, n in numbers.items())

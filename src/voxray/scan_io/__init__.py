@@ -1,0 +1,24 @@
+"""Scans in and out of files; the only door to DICOM and NIfTI libraries."""
+
+from voxray.scan_io.dicom import DicomHeader, read_dicom_header, read_series
+from voxray.scan_io.nifti import (
+    read_label_map,
+    read_nifti_grid,
+    read_nifti_volume,
+    write_label_map,
+)
+from voxray.scan_io.sniff import FileKind, file_kind
+from voxray.scan_io.volume import read_volume
+
+__all__ = [
+    "DicomHeader",
+    "FileKind",
+    "file_kind",
+    "read_dicom_header",
+    "read_label_map",
+    "read_nifti_grid",
+    "read_nifti_volume",
+    "read_series",
+    "read_volume",
+    "write_label_map",
+]

@@ -1,0 +1,218 @@
+"""What intake must know of one DICOM file, read without its pixels.
+
+Every value is tolerant: an absent or malformed one is None. Positions and directions
+are DICOM's own (LPS, mm); they become RAS+ in `voxray.scan_io.dicom.series`.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import pydicom
+from pydicom.dataset import FileDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.tag import BaseTag, Tag
+
+from voxray.core.errors import UnreadableScanError
+from voxray.scan_io.dicom import values
+from voxray.scan_io.dicom.pixel_bytes import PixelBytes
+from voxray.scan_io.dicom.quiet import READ_ERRORS, kind_of, quiet_pydicom
+
+
+@dataclass(frozen=True, slots=True)
+class DicomHeader:
+    """One file. Identity does not show in its `repr`.
+
+    Attributes:
+        patient_age_years: From PatientAge, else from birth date and study date.
+        pixel_spacing_mm: Distance between rows, then between columns (PS3.3 10.7.1.3).
+        position_lps_mm: Centre of the first voxel.
+        orientation_lps: Six: direction along a row, then along a column.
+        number_of_slices: Slices in the series, where the header says (PS3.3 C.8.9.1).
+        temporal_position: TemporalPositionIdentifier.
+        b_value: DiffusionBValue.
+        pixel_bytes_expected: From the header, without padding; None if compressed.
+        has_pixels: Whether a pixel element is there.
+        truncated: Whether the file ends before its pixels do. An image header without
+            pixels counts; so does a compressed file whose last fragment is cut.
+    """
+
+    sop_class_uid: str | None
+    transfer_syntax_uid: str | None
+    sop_instance_uid: str | None = field(repr=False)
+    series_instance_uid: str | None = field(repr=False)
+    study_instance_uid: str | None = field(repr=False)
+    frame_of_reference_uid: str | None = field(repr=False)
+    patient_id: str | None = field(repr=False)
+    issuer_of_patient_id: str | None = field(repr=False)
+    patient_sex: str | None = field(repr=False)
+    patient_age_years: float | None = field(repr=False)
+    institution: str | None = field(repr=False)
+    series_description: str | None = field(repr=False)
+    modality: str | None
+    body_part: str | None
+    manufacturer: str | None
+    image_type: tuple[str, ...]
+    series_number: int | None
+    acquisition_number: int | None
+    instance_number: int | None
+    temporal_position: int | None
+    echo_number: int | None
+    b_value: float | None
+    images_in_acquisition: int | None
+    number_of_slices: int | None
+    number_of_frames: int | None
+    rows: int | None
+    columns: int | None
+    samples_per_pixel: int | None
+    photometric: str | None
+    pixel_spacing_mm: tuple[float, float] | None
+    slice_thickness_mm: float | None
+    spacing_between_slices_mm: float | None
+    position_lps_mm: tuple[float, float, float] | None
+    orientation_lps: tuple[float, ...] | None
+    pixel_bytes_expected: int | None
+    has_pixels: bool
+    truncated: bool
+
+
+_KEYWORDS = [
+    "SpecificCharacterSet",
+    "ImageType",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyDate",
+    "Modality",
+    "Manufacturer",
+    "InstitutionName",
+    "SeriesDescription",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "BodyPartExamined",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "EchoNumbers",
+    "DiffusionBValue",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "AcquisitionNumber",
+    "InstanceNumber",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "FrameOfReferenceUID",
+    "TemporalPositionIdentifier",
+    "ImagesInAcquisition",
+    "NumberOfSlices",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "BitsAllocated",
+]
+_TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in _KEYWORDS]
+
+
+def read_dicom_header(path: Path, scan_id: str = "-") -> DicomHeader:
+    """Read one header; pixels are measured, not read.
+
+    Args:
+        path: File of any name, with or without preamble.
+        scan_id: Named in the error.
+
+    Raises:
+        UnreadableScanError: If the file cannot be opened or is not DICOM.
+    """
+    try:
+        with quiet_pydicom(), path.open("rb") as stream:
+            dataset = _read_until_pixels(stream)
+            if not _is_dicom(dataset):
+                raise InvalidDicomError
+            return _header(dataset, PixelBytes.measure(stream, dataset))
+    except READ_ERRORS as error:
+        problem = f"the DICOM header cannot be read: {kind_of(error)}"
+        raise UnreadableScanError(scan_id, problem) from error
+
+
+def is_dicom_without_preamble(path: Path, head: bytes) -> bool:
+    """Whether the file opens with a data element of DICOM and names a SOP class.
+
+    Such files came before PS3.10. The first element is in group 0002 or 0008, little
+    endian; only then is the file parsed.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    if head[:2] not in {b"\x02\x00", b"\x08\x00"} or head[3:4] != b"\x00":
+        return False
+    try:
+        with quiet_pydicom(), path.open("rb") as stream:
+            return _is_dicom(_read_until_pixels(stream))
+    except OSError:
+        raise
+    except READ_ERRORS:
+        return False
+
+
+def _read_until_pixels(stream: BinaryIO) -> FileDataset:
+    return pydicom.dcmread(
+        stream, stop_before_pixels=True, specific_tags=_TAGS, force=True
+    )
+
+
+def _is_dicom(dataset: FileDataset) -> bool:
+    if dataset.preamble is not None:
+        return bool(dataset) or bool(dataset.file_meta)
+    return (values.text(dataset, "SOPClassUID") or "").startswith("1.2.840.10008.")
+
+
+def _header(dataset: FileDataset, pixels: PixelBytes) -> DicomHeader:
+    text = partial(values.text, dataset)
+    whole = partial(values.whole, dataset)
+    real = partial(values.real, dataset)
+    meta = partial(values.text, dataset.file_meta)
+    return DicomHeader(
+        sop_class_uid=text("SOPClassUID") or meta("MediaStorageSOPClassUID"),
+        transfer_syntax_uid=meta("TransferSyntaxUID"),
+        sop_instance_uid=text("SOPInstanceUID"),
+        series_instance_uid=text("SeriesInstanceUID"),
+        study_instance_uid=text("StudyInstanceUID"),
+        frame_of_reference_uid=text("FrameOfReferenceUID"),
+        patient_id=text("PatientID"),
+        issuer_of_patient_id=text("IssuerOfPatientID"),
+        patient_sex=values.sex(dataset),
+        patient_age_years=values.age_years(dataset),
+        institution=text("InstitutionName"),
+        series_description=text("SeriesDescription"),
+        modality=text("Modality"),
+        body_part=text("BodyPartExamined"),
+        manufacturer=text("Manufacturer"),
+        image_type=values.texts(dataset, "ImageType"),
+        series_number=whole("SeriesNumber"),
+        acquisition_number=whole("AcquisitionNumber"),
+        instance_number=whole("InstanceNumber"),
+        temporal_position=whole("TemporalPositionIdentifier"),
+        echo_number=whole("EchoNumbers"),
+        b_value=real("DiffusionBValue"),
+        images_in_acquisition=whole("ImagesInAcquisition"),
+        number_of_slices=whole("NumberOfSlices"),
+        number_of_frames=whole("NumberOfFrames"),
+        rows=whole("Rows"),
+        columns=whole("Columns"),
+        samples_per_pixel=whole("SamplesPerPixel"),
+        photometric=text("PhotometricInterpretation"),
+        pixel_spacing_mm=values.pair(dataset, "PixelSpacing"),
+        slice_thickness_mm=real("SliceThickness"),
+        spacing_between_slices_mm=real("SpacingBetweenSlices"),
+        position_lps_mm=values.point(dataset, "ImagePositionPatient"),
+        orientation_lps=values.reals(dataset, "ImageOrientationPatient", count=6),
+        pixel_bytes_expected=pixels.expected,
+        has_pixels=pixels.present,
+        truncated=pixels.truncated,
+    )

@@ -1,0 +1,271 @@
+"""Score every volume in a folder."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from voxray.core.errors import ConfigError, ScanError
+from voxray.core.files import (
+    fsync_append,
+    machine_errors,
+    private_folder,
+    write_json,
+)
+from voxray.core.findings import FindingCode
+from voxray.core.ids import Pseudonymizer
+from voxray.core.progress import Listener, Progress, ignore_progress
+from voxray.core.records import (
+    ExamId,
+    QuarantineRow,
+    ScanId,
+    ScanRecord,
+    ScanSource,
+    ScoreRow,
+    ScoreStatus,
+)
+from voxray.core.specs import IntakeRules
+from voxray.ingest import Intake, IntakeOptions, ingest_folder, write_linkage
+from voxray.model import Compute, choose_compute, load_model
+from voxray.score.table import ScoreColumns, append_score, read_scores, write_scores
+from voxray.score.volume import Scorer, score_volume, unscored
+
+SCORES_FILE = "scores.csv"
+STATUS_FILE = "status.jsonl"
+SUMMARY_FILE = "summary.json"
+SOURCES_FILE = "sources.json"
+PRIVATE_FOLDER = "private"
+
+_FILE_CODES = {
+    FindingCode.NOT_AN_IMAGE,
+    FindingCode.UNREADABLE_FILE,
+    FindingCode.LINK_OUTSIDE_FOLDER,
+}
+"""Said of a file, which is no volume and gets no row."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """What to score, with what, and where the results go.
+
+    Attributes:
+        scans: Folder, or one file.
+        model: Model folder.
+        out: Results; a run that was killed there is continued.
+        workers: Processes that read files.
+        limit: Score at most this many volumes; None for all.
+    """
+
+    scans: Path
+    model: Path
+    out: Path
+    workers: int = 1
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSummary:
+    """What came of it.
+
+    Attributes:
+        rows: One per volume found, sorted by scan.
+        sources: Files of the volumes that were accepted, for pictures.
+        n_resumed: Rows that an earlier, killed run had finished.
+        files: Number of files by what became of them.
+    """
+
+    rows: tuple[ScoreRow, ...]
+    sources: Mapping[ScanId, ScanSource]
+    n_resumed: int
+    files: Mapping[str, int]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Volumes by status; every status is there."""
+        found = Counter(row.status for row in self.rows)
+        return {str(status): found[status] for status in ScoreStatus}
+
+
+def score_folder(
+    request: ScoreRequest,
+    pseudonymizer: Pseudonymizer,
+    listen: Listener = ignore_progress,
+    compute: Compute | None = None,
+) -> ScoreSummary:
+    """Score a folder of scans; write `scores.csv`, `masks/` and the private linkage.
+
+    The same scans, model and machine give the same bytes; times stand in
+    `status.jsonl`. A volume that fails is a row, never the end.
+
+    Raises:
+        ConfigError: If the folder holds no scan, or `out` holds results of another
+            model.
+        ManifestError: If the model folder was changed.
+        MachineError: If `out` cannot be written.
+    """
+    compute = compute or choose_compute()
+    model = load_model(request.model, compute)
+    _claim(request.out, model.sha256)
+    intake = ingest_folder(
+        _options(request, model.package.rules), pseudonymizer, listen
+    )
+    private = private_folder(request.out / PRIVATE_FOLDER)
+    write_linkage(intake.linkage, private / "linkage.csv")
+    scorer = Scorer(model, compute, model.package.name, request.out)
+    plan = model.package.plan
+    columns = ScoreColumns(plan.classes, plan.structures)
+    done = _done(request.out, columns, intake)
+    rows = list(done.values())
+    for row in _score_rest(intake, scorer, done, request, listen):
+        append_score(request.out / SCORES_FILE, row, columns)
+        rows.append(row)
+    rows += _refused(intake, scorer)
+    write_scores(request.out / SCORES_FILE, rows, columns)
+    summary = ScoreSummary(tuple(rows), intake.sources, len(done), _files(intake))
+    _write_summary(request.out, summary, model.sha256)
+    return summary
+
+
+def _options(request: ScoreRequest, rules: IntakeRules) -> IntakeOptions:
+    return IntakeOptions(
+        scans=request.scans,
+        rules=rules,
+        workers=request.workers,
+        duplicates="keep",
+        patient_required=False,
+    )
+
+
+def _claim(out: Path, model_sha256: str) -> None:
+    """Make the folder, or refuse one that holds something else."""
+    found = sorted(p.name for p in out.iterdir()) if out.is_dir() else []
+    if found and STATUS_FILE not in found:
+        msg = (
+            f"the folder {str(out)!r} holds files that are no scores, e.g. "
+            f"{found[0]!r}; choose an empty or a new one"
+        )
+        raise ConfigError(msg)
+    with machine_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    if not found:
+        _note(out, {"event": "started", "model_sha256": model_sha256})
+        return
+    first = json.loads((out / STATUS_FILE).read_text(encoding="utf-8").split("\n")[0])
+    if first.get("model_sha256") != model_sha256:
+        msg = (
+            f"the folder {str(out)!r} holds scores of another model "
+            f"({str(first.get('model_sha256'))[:12]}…, now {model_sha256[:12]}…); "
+            "choose a new folder"
+        )
+        raise ConfigError(msg)
+
+
+def _note(out: Path, event: Mapping[str, object]) -> None:
+    """Append to `status.jsonl`, the only file with times."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    fsync_append(out / STATUS_FILE, json.dumps({"time": now, **event}) + "\n")
+
+
+def _done(out: Path, columns: ScoreColumns, intake: Intake) -> dict[ScanId, ScoreRow]:
+    """Rows of an earlier run that still hold: same pixels, mask still there."""
+    pixels = _scored_pixels(out / STATUS_FILE)
+    records = {record.scan_id: record for record in intake.records}
+    kept = {}
+    for row in read_scores(out / SCORES_FILE, columns):
+        record = records.get(row.scan_id)
+        if record is None or row.status is ScoreStatus.FAILED:
+            continue
+        same = pixels.get(row.scan_id) == record.sha256_pixels
+        if same and (row.mask is None or (out / row.mask).is_file()):
+            kept[row.scan_id] = row
+    return kept
+
+
+def _scored_pixels(path: Path) -> dict[str, str]:
+    """Pixel hash each finished volume had, from `status.jsonl`."""
+    text = path.read_text(encoding="utf-8")
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    events = [json.loads(line) for line in lines]
+    return {e["scan_id"]: e["sha256_pixels"] for e in events if "scan_id" in e}
+
+
+def _score_rest(
+    intake: Intake,
+    scorer: Scorer,
+    done: Mapping[ScanId, ScoreRow],
+    request: ScoreRequest,
+    listen: Listener,
+) -> Iterator[ScoreRow]:
+    todo = [r for r in intake.records if r.scan_id not in done]
+    total = len(todo) if request.limit is None else min(request.limit, len(todo))
+    for number, record in enumerate(todo[:total], start=1):
+        began_s = time.monotonic()
+        row = _score_one(record, intake.sources[record.scan_id], scorer)
+        event = {
+            "scan_id": record.scan_id,
+            "status": str(row.status),
+            "seconds": round(time.monotonic() - began_s, 3),
+            "sha256_pixels": record.sha256_pixels,
+        }
+        yield row
+        _note(scorer.out, event)
+        listen(Progress("scoring", number, total))
+
+
+def _score_one(record: ScanRecord, source: ScanSource, scorer: Scorer) -> ScoreRow:
+    try:
+        return score_volume(record, source, scorer)
+    except (ScanError, ArithmeticError, ValueError, RuntimeError, MemoryError) as error:
+        reason = error.problem if isinstance(error, ScanError) else type(error).__name__
+        code = FindingCode.PROCESSING_FAILED
+        return unscored(record, ScoreStatus.FAILED, code, reason, scorer)
+
+
+def _refused(intake: Intake, scorer: Scorer) -> list[ScoreRow]:
+    """A row for each volume that intake did not accept; the first reason counts."""
+    rows: dict[ScanId, ScoreRow] = {}
+    for item in intake.quarantine:
+        if item.scan_id in rows or not _is_volume(item):
+            continue
+        chosen = item.code is not FindingCode.NOT_SELECTED
+        rows[item.scan_id] = ScoreRow(
+            exam_id=ExamId(item.scan_id),
+            scan_id=item.scan_id,
+            patient_id=None,
+            status=ScoreStatus.REFUSED if chosen else ScoreStatus.NOT_SELECTED,
+            reason_code=item.code,
+            reason=item.detail,
+            model=scorer.name,
+            model_sha256=scorer.model.sha256,
+        )
+    return list(rows.values())
+
+
+def _is_volume(item: QuarantineRow) -> bool:
+    return item.code not in _FILE_CODES
+
+
+def _files(intake: Intake) -> dict[str, int]:
+    return dict(sorted(Counter(str(f.disposition) for f in intake.files).items()))
+
+
+def _write_summary(out: Path, summary: ScoreSummary, model_sha256: str) -> None:
+    reasons = Counter(str(r.reason_code) for r in summary.rows if r.reason_code)
+    sources = {
+        scan_id: {"format": str(s.format), "files": [str(f) for f in s.files]}
+        for scan_id, s in sorted(summary.sources.items())
+    }
+    write_json(out / PRIVATE_FOLDER / SOURCES_FILE, {"sources": sources})
+    write_json(
+        out / SUMMARY_FILE,
+        {
+            "volumes": len(summary.rows),
+            "status": summary.counts,
+            "reasons": dict(sorted(reasons.items())),
+            "files": dict(summary.files),
+            "model_sha256": model_sha256,
+        },
+    )

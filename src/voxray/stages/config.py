@@ -1,0 +1,159 @@
+"""Read an experiment file, and say exactly what is wrong with it."""
+
+import difflib
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+import voxray
+from voxray.core.errors import ConfigError
+from voxray.core.specs import Experiment
+from voxray.stages.config_errors import describe
+from voxray.stages.environment import expand
+
+PATH_KEYS = ("data.scans", "data.masks", "data.labels.table", "score.scans")
+"""Settings that are paths: relative to the file, `${VAR}` and `~` expand."""
+
+
+def load_experiment(
+    path: Path, sets: Sequence[str] = (), variables: Mapping[str, str] | None = None
+) -> Experiment:
+    """Read an experiment.
+
+    Args:
+        path: YAML file, or the name of an experiment that voxray ships.
+        sets: `key.path=VALUE` each; VALUE is read as YAML.
+        variables: For `${VAR}`; the environment by default.
+
+    Raises:
+        ConfigError: If the file is missing or no YAML, a key is unknown, a value is
+            wrong or a variable is not set; one line per thing that is wrong.
+    """
+    file = find_experiment(path)
+    content = _read_mapping(file)
+    for text in sets:
+        _apply_set(content, text)
+    for key in PATH_KEYS:
+        _expand_at(content, key, file.resolve().parent, variables)
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{file.name}: {line}" for line in describe(error, content)]
+        raise ConfigError("\n".join(lines)) from error
+
+
+def find_experiment(path: Path) -> Path:
+    """The file itself, or the shipped experiment of that bare name.
+
+    Raises:
+        ConfigError: If there is neither; says what exists near.
+    """
+    if path.is_file():
+        return path
+    shipped = {p.stem: p for p in shipped_folder("experiments").glob("*.yaml")}
+    if str(path) in shipped:
+        return shipped[str(path)]
+    msg = f"the experiment file {str(path)!r} does not exist{_near(path, shipped)}"
+    raise ConfigError(msg)
+
+
+def shipped_folder(name: str) -> Path:
+    """Folder of files that come with voxray: in the wheel, else in the repository."""
+    package = Path(voxray.__file__).parent
+    installed = package / "_shipped" / name
+    return installed if installed.is_dir() else package.parents[1] / "pipelines" / name
+
+
+def _near(path: Path, shipped: Mapping[str, Path]) -> str:
+    if path.is_dir():
+        return ": it is a folder"
+    if not path.parent.is_dir():
+        return f": there is no folder {str(path.parent)!r}"
+    files = [p for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
+    close = difflib.get_close_matches(path.name, [p.name for p in files], 1)
+    if close:
+        return f"; did you mean {str(path.with_name(close[0]))!r}?"
+    names = sorted(str(p) for p in files)[:5]
+    found = f"; there is {', '.join(names)}" if names else ""
+    return f"{found}; voxray ships {', '.join(sorted(shipped)) or 'none'}"
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A loader that refuses a key given twice, where YAML's keeps the last."""
+
+
+def _construct_mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Hashable] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if isinstance(key, Hashable) and key in seen:
+            problem = f"the key {key!r} is given twice"
+            raise yaml.MarkedYAMLError(
+                problem=problem, problem_mark=key_node.start_mark
+            )
+        seen.add(key)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeys.add_constructor(
+    yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping
+)
+
+
+def _read_mapping(file: Path) -> dict[str, Any]:
+    try:
+        content = _parse(file.read_text(encoding="utf-8"), file.name)
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{str(file)!r} cannot be read as text: {error}"
+        raise ConfigError(msg) from error
+    if not isinstance(content, dict):
+        msg = f"{file.name}: an experiment is a list of 'key: value' lines"
+        raise ConfigError(msg)
+    return content
+
+
+def _parse(text: str, where: str) -> object:
+    try:
+        return yaml.load(text, _UniqueKeys)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error)
+        line = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        msg = f"{where}{line}: not valid YAML: {problem}"
+        raise ConfigError(msg) from error
+
+
+def _apply_set(content: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not all(key.split(".")):
+        msg = f"--set {text!r}: write it as key.path=VALUE, e.g. train.steps=100"
+        raise ConfigError(msg)
+    *parents, last = key.split(".")
+    here = content
+    for parent in parents:
+        inner = here.setdefault(parent, {})
+        here[parent] = inner = {} if inner is None else inner
+        if not isinstance(inner, dict):
+            msg = f"--set {text!r}: {parent!r} holds {inner!r}, it has no keys"
+            raise ConfigError(msg)
+        here = inner
+    here[last] = _parse(value, f"--set {text!r}")
+
+
+def _expand_at(
+    content: dict[str, Any], key: str, base: Path, variables: Mapping[str, str] | None
+) -> None:
+    *parents, last = key.split(".")
+    here: object = content
+    for parent in parents:
+        here = here.get(parent) if isinstance(here, dict) else None
+    if isinstance(here, dict) and isinstance(here.get(last), str):
+        try:
+            here[last] = str((base / expand(here[last], variables)).resolve())
+        except ConfigError as error:
+            msg = f"{key}: {error}"
+            raise ConfigError(msg) from error

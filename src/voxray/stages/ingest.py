@@ -1,0 +1,167 @@
+"""Stage 1: every file under a folder into a manifest, or into quarantine."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from voxray.core.errors import DatasetError
+from voxray.core.files import private_folder, read_json
+from voxray.core.hashing import sha256_json
+from voxray.core.ids import Pseudonymizer
+from voxray.core.progress import Listener
+from voxray.core.records import PatientId, Sha256
+from voxray.core.specs import DataSpec, Experiment, IntakeRules, TaskSpec
+from voxray.ingest import Intake, IntakeOptions, ingest_folder, write_intake
+from voxray.manifest import write_manifest
+from voxray.stages.fingerprint import folder_hash, table_hash
+from voxray.stages.frame import Stage, StageContext, StageOutcome
+from voxray.stages.run import Session, exit_code
+from voxray.stages.workspace import claimed
+
+FOLDER = "ingest"
+MANIFEST = "manifest.csv"
+SUMMARY = "summary.json"
+
+
+def intake_rules(data: DataSpec) -> IntakeRules:
+    """The part of `data` that also holds when scoring."""
+    return IntakeRules(channels=dict(data.channels), policy=dict(data.policy))
+
+
+def take_in(
+    options: IntakeOptions,
+    folder: Path,
+    pseudonymizer: Pseudonymizer,
+    listen: Listener,
+) -> StageOutcome:
+    """Read a folder of scans and write what was found into a private folder.
+
+    Args:
+        options: What to take in.
+        folder: Gets `files.parquet`, `manifest.csv`, `quarantine.csv`, `summary.json`
+            and `linkage.csv`.
+        pseudonymizer: Makes ids.
+        listen: Gets progress events.
+
+    Raises:
+        ConfigError: If there is no image under the folder. Nothing is written then.
+        DatasetError: If a rule of the data set is broken.
+    """
+    intake = ingest_folder(options, pseudonymizer, listen)
+    private_folder(folder)
+    write_intake(intake, folder)
+    write_manifest(intake.records, folder / MANIFEST)
+    return _outcome(intake)
+
+
+def ingest_into(data: DataSpec, out: Path, session: Session) -> int:
+    """Do stage 1 alone, flat into a folder: `voxray ingest`.
+
+    Args:
+        data: Where the scans are and how they are read.
+        out: Private folder, made when absent.
+        session: For whom.
+
+    Returns:
+        Exit code.
+
+    Raises:
+        ConfigError: If `out` belongs to something else, or there is no image.
+    """
+    pseudonymizer = Pseudonymizer(session.key, readable=data.ids == "path")
+    scans = pseudonymizer.study_id(f"scan folder {data.scans.resolve()}")
+    options = _options(data, None, session.workers, seed=0)
+    with claimed(out, {"purpose": "ingest", "scans": scans}, ".voxray.json"):
+        outcome = take_in(options, out, pseudonymizer, session.listen)
+    session.say(f"{outcome.message}; see {out}")
+    return exit_code([outcome], strict=session.strict)
+
+
+def read_links(folder: Path) -> tuple[tuple[PatientId, PatientId], ...]:
+    """Pairs of patients that share an image, as stage 1 found them.
+
+    Raises:
+        ManifestError: If `summary.json` is missing or broken.
+    """
+    pairs = read_json(folder / SUMMARY)["linked_patients"]
+    return tuple((PatientId(one), PatientId(other)) for one, other in pairs)
+
+
+def _options(
+    data: DataSpec, task: TaskSpec | None, workers: int, seed: int
+) -> IntakeOptions:
+    return IntakeOptions(
+        scans=data.scans,
+        rules=intake_rules(data),
+        masks=data.masks,
+        labels=data.labels,
+        patient=data.patient,
+        task=task,
+        duplicates=data.duplicates,
+        permute_labels=data.permute_labels,
+        workers=workers,
+        seed=seed,
+    )
+
+
+def _outcome(intake: Intake) -> StageOutcome:
+    reasons = Counter(row.code.value for row in intake.quarantine)
+    patients = {record.patient_id for record in intake.records}
+    n_unused = len(intake.quarantine)
+    counts = {
+        "files": len(intake.files),
+        "scans": len(intake.records),
+        "patients": len(patients),
+        "unused": n_unused,
+    }
+    why = ", ".join(f"{code} {n}" for code, n in sorted(reasons.items()))
+    message = (
+        f"{len(intake.files)} files: {len(intake.records)} scans of {len(patients)} "
+        f"patients accepted, {n_unused} not used" + (f" ({why})" if why else "")
+    )
+    return StageOutcome(counts=counts, message=message, n_unused=n_unused)
+
+
+def _config(experiment: Experiment) -> object:
+    return {
+        "data": experiment.data.model_dump(mode="json"),
+        "task": experiment.task.model_dump(mode="json"),
+        "seed": experiment.seed,
+    }
+
+
+def _inputs(context: StageContext) -> Mapping[str, Sha256]:
+    data = context.experiment.data
+    found = {
+        "scans": folder_hash(data.scans),
+        "key": sha256_json(context.pseudonymizer.study_id("which key")),
+    }
+    if data.masks is not None:
+        found["masks"] = folder_hash(data.masks)
+    if data.labels is not None:
+        found["labels"] = table_hash(data.labels.table)
+    return found
+
+
+def _run(context: StageContext) -> StageOutcome:
+    experiment = context.experiment
+    options = _options(
+        experiment.data, experiment.task, context.workers, experiment.seed
+    )
+    folder = context.folder / FOLDER
+    outcome = take_in(options, folder, context.pseudonymizer, context.listen)
+    if not outcome.counts["scans"]:
+        msg = f"no scan can be used; see {folder / 'quarantine.csv'}. {outcome.message}"
+        raise DatasetError(msg)
+    return outcome
+
+
+STAGE = Stage(
+    number=1,
+    name="ingest",
+    title="find, check and pseudonymise the scans",
+    folder=FOLDER,
+    config=_config,
+    inputs=_inputs,
+    run=_run,
+)

@@ -1,0 +1,128 @@
+"""Augmentation of whole batches of tensors: draw first, then apply."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from voxray.core.specs import Plan
+
+_ROTATION = math.radians(20)
+_SCALE = 0.2
+_SHIFT = 0.06  # of the field of view
+_COARSE = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draw:
+    """What was drawn for one batch of n exams.
+
+    Attributes:
+        theta: (n, 3, 4), output to input, normalised coordinates in (k, j, i) order.
+        gain: (n,) contrast factor.
+        offset: (n,) brightness, in units of the normalised image.
+        gamma: (n,) exponent on the image scaled to 0..1.
+        noise: (n,) standard deviation.
+    """
+
+    theta: torch.Tensor
+    gain: torch.Tensor
+    offset: torch.Tensor
+    gamma: torch.Tensor
+    noise: torch.Tensor
+
+
+def draw(plan: Plan, n: int, generator: torch.Generator) -> Draw:
+    """Draw what to do to a batch of n exams."""
+
+    def uniform(low: float, high: float, *more: int) -> torch.Tensor:
+        return low + (high - low) * torch.rand(n, *more, generator=generator)
+
+    def sometimes(share: float, values: torch.Tensor, else_: float) -> torch.Tensor:
+        return torch.where(uniform(0, 1) < share, values, torch.tensor(else_))
+
+    return Draw(
+        theta=_draw_affine(plan, uniform),
+        gain=uniform(0.75, 1.25),
+        offset=sometimes(0.5, uniform(-0.3, 0.3), 0.0),
+        gamma=sometimes(0.3, torch.exp(uniform(-0.4, 0.4)), 1.0),
+        noise=sometimes(0.3, uniform(0, 0.15), 0.0),
+    )
+
+
+def _draw_affine(plan: Plan, uniform) -> torch.Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Rotation and scale in mm, so that anatomy is turned and not sheared."""
+    angles = uniform(-_ROTATION, _ROTATION, 3) * _may_turn(plan)
+    scale = torch.exp(uniform(-_SCALE, _SCALE, 1))
+    matrix = _rotations(angles) / scale[..., None]
+    for axis in plan.mirror_axes:
+        flip = torch.sign(uniform(-1, 1))
+        matrix[:, :, axis] *= flip[:, None]
+    half_mm = torch.tensor(plan.input_shape) * torch.tensor(plan.spacing_mm) / 2
+    matrix = matrix * half_mm[None, None, :] / half_mm[None, :, None]
+    shift = uniform(-_SHIFT, _SHIFT, 3)[..., None] * 2
+    shift[:, [size == 1 for size in plan.input_shape]] = 0
+    theta = torch.cat([matrix, shift], dim=2)
+    return theta[:, [2, 1, 0]][:, :, [2, 1, 0, 3]].float()
+
+
+def _may_turn(plan: Plan) -> torch.Tensor:
+    """Axes to turn about: not through a plane of which one side is flat or coarse."""
+    finest = min(plan.spacing_mm)
+    fine = [
+        size > 1 and mm < _COARSE * finest
+        for size, mm in zip(plan.input_shape, plan.spacing_mm, strict=True)
+    ]
+    return torch.tensor([fine[1] and fine[2], fine[0] and fine[2], fine[0] and fine[1]])
+
+
+def _rotations(angles: torch.Tensor) -> torch.Tensor:
+    """(n, 3, 3) about axes i, j, k in turn; angles (n, 3) in radians."""
+    matrix = torch.eye(3).expand(len(angles), 3, 3)
+    for axis, (a, b) in enumerate(((1, 2), (0, 2), (0, 1))):
+        turn = torch.eye(3).repeat(len(angles), 1, 1)
+        cos, sin = torch.cos(angles[:, axis]), torch.sin(angles[:, axis])
+        turn[:, a, a], turn[:, b, b] = cos, cos
+        turn[:, a, b], turn[:, b, a] = -sin, sin
+        matrix = matrix @ turn
+    return matrix
+
+
+def apply_to_image(
+    image: torch.Tensor, drawn: Draw, generator: torch.Generator
+) -> torch.Tensor:
+    """Turn, then change the intensities of (n, channel, i, j, k).
+
+    Args:
+        image: Normalised.
+        drawn: For as many exams.
+        generator: Draws the noise, on the CPU.
+    """
+    turned = _sample(image, drawn.theta, "bilinear")
+    shape = (-1, 1, 1, 1, 1)
+    low = turned.amin((1, 2, 3, 4), keepdim=True)
+    span = (turned.amax((1, 2, 3, 4), keepdim=True) - low).clamp_min(1e-6)
+    gamma = drawn.gamma.to(image.device).view(shape)
+    if (drawn.gamma != 1).any():
+        turned = ((turned - low) / span).clamp_min(0).pow(gamma) * span + low
+    gain = drawn.gain.to(image.device).view(shape)
+    offset = drawn.offset.to(image.device).view(shape)
+    turned = turned * gain + offset
+    if drawn.noise.any():
+        noise = torch.randn(turned.shape, generator=generator).to(image.device)
+        turned = turned + noise * drawn.noise.to(image.device).view(shape)
+    return turned
+
+
+def apply_to_mask(mask: torch.Tensor, drawn: Draw) -> torch.Tensor:
+    """Turn (n, 1, i, j, k) structure numbers as the image was turned."""
+    return _sample(mask.float(), drawn.theta, "nearest")
+
+
+def _sample(batch: torch.Tensor, theta: torch.Tensor, mode: str) -> torch.Tensor:
+    size = list(batch.shape)
+    grid = functional.affine_grid(theta.to(batch.device), size, align_corners=False)
+    return functional.grid_sample(
+        batch, grid, mode=mode, padding_mode="border", align_corners=False
+    )

@@ -1,0 +1,94 @@
+import itertools
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.unit.mlflow_store.makers import a_metric, a_model_folder
+from voxray.mlflow_store import (
+    AUDIT_PASSED,
+    AUDIT_TAG,
+    Registration,
+    RunIds,
+    Store,
+    log_metrics,
+    open_store,
+    register_model,
+    start_parent,
+)
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory) -> Store:
+    root = tmp_path_factory.mktemp("workspace")
+    database = root / "tracking" / "mlflow.db"
+    return open_store(f"sqlite:///{database}", root / "tracking" / "artifacts")
+
+
+@pytest.fixture
+def fresh_name() -> str:
+    """A name no other test uses in the shared store."""
+    return f"made-{next(_numbers)}"
+
+
+@pytest.fixture
+def run(store, fresh_name) -> RunIds:
+    return start_parent(store, fresh_name, "all folds")
+
+
+@pytest.fixture
+def registered(store, run, fresh_name, tmp_path):
+    """Registers a version with an AUC of 0.9 (0.8 to 0.95) and a passed audit."""
+    log_metrics(store, run.run_id, [a_metric()])
+
+    def register(weights: bytes = b"weights", audit: str = AUDIT_PASSED) -> int:
+        folder = tmp_path / f"model-{weights.decode()}-{audit}"
+        registration = Registration(fresh_name, "a test", {AUDIT_TAG: audit})
+        a_model_folder(folder, weights)
+        return register_model(store, run.run_id, folder, registration)
+
+    return register
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A real MLflow server on a free port of this machine; gives its address."""
+    root = tmp_path_factory.mktemp("server")
+    port = _free_port()
+    database = root / "mlflow.db"
+    open_store(f"sqlite:///{database}", root / "unused")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{database}"]
+    command += ["--artifacts-destination", str(root / "served")]
+    with (root / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=root, stdout=log, stderr=log)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/health", root / "log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(address: str, log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"no MLflow server at {address}: {log.read_text()[-2000:]}")

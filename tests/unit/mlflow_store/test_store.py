@@ -1,0 +1,128 @@
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from voxray.core.errors import ConfigError, MachineError
+from voxray.mlflow_store import Store, open_store, start_parent, ui_command
+from voxray.mlflow_store.store import without_password
+
+_OPEN_AND_START = """
+import sys
+from pathlib import Path
+from voxray.mlflow_store import open_store, start_parent
+store = open_store(sys.argv[1], Path(sys.argv[2]))
+sys.stdout.write(start_parent(store, "shared", "run").experiment_id)
+"""
+
+
+def test_two_processes_may_open_a_new_store_at_once(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'tracking' / 'mlflow.db'}"
+    command = [sys.executable, "-c", _OPEN_AND_START, uri, str(tmp_path / "artifacts")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+
+    both = [subprocess.Popen(command, cwd=tmp_path, **pipes) for _ in range(2)]
+    results = [process.communicate(timeout=120) for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], results
+    assert results[0][0] == results[1][0]
+    assert {p.name for p in tmp_path.iterdir()} <= {"tracking", "artifacts"}
+
+
+def test_artifacts_of_an_experiment_lie_beside_the_database(store, run):
+    with store.client() as client:
+        location = client.get_experiment(run.experiment_id).artifact_location
+
+    assert location.startswith(store.artifact_root.as_uri())
+
+
+def test_a_relative_database_is_meant_from_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    opened = open_store("sqlite:///here.db", tmp_path / "artifacts")
+
+    assert opened.uri == f"sqlite:///{tmp_path / 'here.db'}"
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".here.db.lock", "here.db"]
+
+
+def test_an_existing_store_keeps_its_runs(store, run):
+    again = open_store(store.uri, store.artifact_root)
+
+    with again.client() as client:
+        assert client.get_run(run.run_id).info.run_name == "all folds"
+
+
+def test_a_server_that_is_away_is_a_machine_error_naming_it(tmp_path):
+    with pytest.raises(MachineError, match=r"http://127\.0\.0\.1:9 does not answer"):
+        open_store("http://127.0.0.1:9", tmp_path)
+
+
+@pytest.mark.parametrize("uri", ["file:///mlruns", "./mlruns", "ftp://host/x"])
+def test_a_uri_of_another_kind_is_refused(uri, tmp_path):
+    with pytest.raises(ConfigError, match="is no MLflow store; use sqlite"):
+        open_store(uri, tmp_path)
+
+
+def test_a_missing_database_driver_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="needs the Python package 'asyncpg'"):
+        open_store("postgresql+asyncpg://a:secret@127.0.0.1:9/x", tmp_path)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "mlflow.db").write_bytes(b"not a database" * 100)
+
+    with pytest.raises(ConfigError, match="is no MLflow database"):
+        open_store(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
+
+
+def test_a_database_of_another_mlflow_is_not_upgraded_silently(store, tmp_path):
+    other = tmp_path / "mlflow.db"
+    shutil.copyfile(store.uri.removeprefix("sqlite:///"), other)
+    with contextlib.closing(sqlite3.connect(other)) as database:
+        database.execute("UPDATE alembic_version SET version_num = 'older'")
+        database.commit()
+
+    with pytest.raises(ConfigError, match="run: mlflow db upgrade"):
+        open_store(f"sqlite:///{other}", tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_a_machine_error(tmp_path):
+    tmp_path.chmod(0o500)
+
+    with pytest.raises(MachineError, match="cannot write"):
+        open_store(f"sqlite:///{tmp_path / 'a' / 'mlflow.db'}", tmp_path / "artifacts")
+
+
+def test_a_password_is_never_shown():
+    store = Store("postgresql://anna:secret@db/mlflow", None)
+
+    assert store.label == "postgresql://anna:***@db/mlflow"
+    assert without_password("sqlite:////a/b.db") == "sqlite:////a/b.db"
+
+
+def test_the_ui_listens_on_this_machine_only(store):
+    command = ui_command(store, port=5123)
+
+    assert command[:4] == [sys.executable, "-m", "mlflow", "server"]
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert store.uri in command
+
+
+def test_a_server_needs_no_ui_of_ours():
+    with pytest.raises(ConfigError, match="open it in a browser"):
+        ui_command(Store("http://127.0.0.1:9", None))
+
+
+def test_a_server_keeps_runs_and_artifacts(server, tmp_path):
+    opened = open_store(server, tmp_path / "unused")
+
+    ids = start_parent(opened, "remote", "run", params={"seed": 3})
+
+    with opened.client() as client:
+        assert client.get_run(ids.run_id).data.params == {"seed": "3"}
+    assert not (tmp_path / "unused").exists()
