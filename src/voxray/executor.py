@@ -5,14 +5,16 @@ of the items, with the error of an item in the place of its result.
 """
 
 import contextlib
+import os
 import signal
+import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from collections.abc import Callable, Generator, Iterable, Sized
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Generic, TypeVar
 
 from voxray.core.errors import ScanError, VoxrayError
@@ -20,6 +22,9 @@ from voxray.core.progress import Listener, Progress, ignore_progress
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+Results = Generator[tuple[T, R | VoxrayError], None, None]
+"""Items with their results; `close` it to stop early."""
 
 _IN_FLIGHT_PER_WORKER = 3
 
@@ -32,7 +37,7 @@ def map_tasks(
     task: str = "",
     total: int | None = None,
     listen: Listener = ignore_progress,
-) -> Iterator[tuple[T, R | VoxrayError]]:
+) -> Results[T, R]:
     """Call `work` on every item and yield (item, result) in the order of the items.
 
     Items are taken as results are consumed: at most a few per worker are under way, so
@@ -64,9 +69,6 @@ def map_tasks(
         for done, (item, result) in enumerate(results, start=1):
             listen(Progress(task, done, total))
             yield item, result
-
-
-Results = Generator[tuple[T, R | VoxrayError], None, None]
 
 
 def _here(work: Callable[[T], R], items: Iterable[T]) -> Results[T, R]:
@@ -149,13 +151,21 @@ class _Pool(Generic[T, R]):
         return ProcessPoolExecutor(
             self._workers,
             mp_context=get_context("spawn"),
-            initializer=_leave_interrupts,
+            initializer=_prepare_worker,
         )
 
 
-def _leave_interrupts() -> None:
-    """Let the parent alone answer Ctrl-C: a terminal sends it to every process."""
+def _prepare_worker() -> None:
+    """Let the parent alone answer Ctrl-C, which a terminal sends to every process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End when the parent was killed: nobody else would tell this process."""
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _name(item: object) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 from voxray.core.errors import MachineError, ManifestError
 
 SCHEMA_VERSION = 1
-_MACHINE_ERRNOS = {
+MACHINE_ERRNOS = {
     errno.ENOSPC,
     errno.EDQUOT,
+    errno.EFBIG,
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
@@ -50,7 +51,7 @@ def machine_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _MACHINE_ERRNOS:
+        if error.errno not in MACHINE_ERRNOS:
             raise
         msg = f"cannot write {target.name!r}: {error.strerror}; free it and run again"
         raise MachineError(msg) from error

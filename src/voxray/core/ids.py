@@ -86,13 +86,15 @@ def load_or_make_key(path: Path) -> bytes:
 
 
 def _make_key(path: Path) -> None:
-    private_folder(path.parent)
+    if not path.parent.exists():  # a folder that is already there is not ours to close
+        private_folder(path.parent)
     temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with machine_errors(path), os.fdopen(os.open(temporary, flags, 0o600), "wb") as f:
         f.write(secrets.token_bytes(_KEY_BYTES))
     try:
-        os.link(temporary, path)  # fails if another process was first: its key counts
+        with machine_errors(path):
+            os.link(temporary, path)  # fails if another process was first: its counts
     except FileExistsError:
         pass
     finally:

@@ -65,19 +65,21 @@ def template_points_mm(
     Returns:
         (3, i, j, k) float32, RAS+ mm in the MNI152 space.
     """
-    index = np.indices(grid.shape, dtype=np.float64).reshape(3, -1)
-    scanner_mm = grid.affine[:3, :3] @ index + grid.affine[:3, 3:]
-    head_mm = pose.rotation.T @ (scanner_mm - pose.shift_mm[:, None])
-    points = head_mm / anatomy.size[:, None] + _shift_mm(anatomy, head_mm)
-    points += _BRAIN_CENTRE_MM[:, None]
-    return points.astype(np.float32).reshape(3, *grid.shape)
+    index = np.indices(grid.shape, dtype=np.float32).reshape(3, -1)
+    turn = pose.rotation.T @ grid.affine[:3, :3]
+    start_mm = pose.rotation.T @ (grid.affine[:3, 3] - pose.shift_mm)
+    head_mm = turn.astype(np.float32) @ index + start_mm.astype(np.float32)[:, None]
+    points = head_mm / anatomy.size.astype(np.float32)[:, None]
+    points += _shift_mm(anatomy, head_mm)
+    points += _BRAIN_CENTRE_MM.astype(np.float32)[:, None]
+    return np.asarray(points.reshape(3, *grid.shape))
 
 
-def _shift_mm(anatomy: Anatomy, head_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+def _shift_mm(anatomy: Anatomy, head_mm: NDArray[np.float32]) -> NDArray[np.float32]:
     n = anatomy.field_mm.shape[1]
-    where = (head_mm / _FIELD_HALF_MM + 1) * (n - 1) / 2
+    where = (head_mm / _FIELD_HALF_MM + 1) * ((n - 1) / 2)
     shifts = [
-        map_coordinates(field, where, order=1, mode="nearest")
+        map_coordinates(field, where, order=1, mode="nearest", output=np.float32)
         for field in anatomy.field_mm
     ]
     return np.stack(shifts)

@@ -192,6 +192,7 @@ def plant_other_files(place: Place, rng: np.random.Generator) -> list[Planted]:
     note = place.scans / "export-notes.txt"
     noise = place.scans / "unknown.dcm"
     with machine_errors(place.scans):
+        place.scans.mkdir(parents=True, exist_ok=True)
         note.write_text("Exported for the demonstration.\n", encoding="utf-8")
         noise.write_bytes(rng.bytes(3000))
     code = FindingCode.NOT_AN_IMAGE

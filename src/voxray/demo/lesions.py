@@ -9,7 +9,7 @@ from voxray.demo.templates import Templates
 
 _EDGE_MM = 0.8
 _APART_MM = 22.0
-_SMALLEST_MM, _LARGEST_MM = 4.5, 9.0
+_SMALLEST_MM, _LARGEST_MM = 5.0, 9.0
 _MOST_LESIONS = 3
 
 
@@ -31,7 +31,7 @@ class Lesion:
 
 
 def draw_lesions(templates: Templates, rng: np.random.Generator) -> tuple[Lesion, ...]:
-    """Draw one to three lesions of 4.5 to 9 mm radius, 22 mm or more apart."""
+    """Draw one to three lesions of 5 to 9 mm radius, 22 mm or more apart."""
     centres: list[NDArray[np.float64]] = []
     wanted = int(rng.integers(1, _MOST_LESIONS + 1))
     while len(centres) < wanted:

@@ -81,15 +81,26 @@ _NEW_HEALTHY = (
 )
 
 
-def draw_cohort(rng: np.random.Generator) -> tuple[Person, ...]:
-    """Draw the 28 patients to learn from, in shuffled order, numbered from 1."""
-    return _numbered(_WITH_LESIONS, _HEALTHY, 1, rng)
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Everyone in the cohort.
+
+    Attributes:
+        known: Patients to learn from.
+        new: Patients whose scans come into the inbox.
+    """
+
+    seed: int
+    known: tuple[Person, ...]
+    new: tuple[Person, ...]
 
 
-def draw_inbox(rng: np.random.Generator) -> tuple[Person, ...]:
-    """Draw the nine new patients, numbered on from those of the cohort."""
-    first = len(_WITH_LESIONS) + len(_HEALTHY) + 1
-    return _numbered(_NEW_WITH_LESIONS, _NEW_HEALTHY, first, rng)
+def draw_roster(seed: int) -> Roster:
+    """Draw 28 patients to learn from and nine new ones, shuffled, numbered from 1."""
+    rng = np.random.default_rng([seed, 0])
+    known = _numbered(_WITH_LESIONS, _HEALTHY, 1, rng)
+    new = _numbered(_NEW_WITH_LESIONS, _NEW_HEALTHY, len(known) + 1, rng)
+    return Roster(seed, known, new)
 
 
 _Rows = tuple[tuple[tuple[int, ...], Dirt], ...]

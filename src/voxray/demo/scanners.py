@@ -20,6 +20,8 @@ Axes = tuple[tuple[float, float, float], ...]
 _AXIAL: Axes = ((-1, 0, 0), (0, -1, 0), (0, 0, 1))
 _SAGITTAL: Axes = ((0, -1, 0), (0, 0, -1), (1, 0, 0))
 _CORONAL: Axes = ((-1, 0, 0), (0, 0, -1), (0, -1, 0))
+_TEXTURE = 0.3  # share of what the T1 template shows beyond the tissues
+_IN_MASK = 0.5  # a voxel that is more lesion than not
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ SCANNERS = (
     DemoScanner(
         "alpha",
         MrScanner("Demo North", "Alpha 3T", "ALPHA1", "Demo North", 3, 9000, 125, 2500),
-        (80, 96, 56),
-        (2.0, 2.0, 3.0),
+        (80, 96, 48),
+        (2.0, 2.0, 3.5),
         _AXIAL,
         tilt_degrees=6.0,
         fluid=0.12,
@@ -75,8 +77,8 @@ SCANNERS = (
     DemoScanner(
         "beta",
         MrScanner("Demo West", "Beta 15", "BETA1", "Demo West", 1.5, 8000, 110, 2200),
-        (100, 88, 48),
-        (1.9, 1.9, 3.3),
+        (96, 84, 46),
+        (2.0, 2.0, 3.5),
         _SAGITTAL,
         tilt_degrees=0.0,
         fluid=0.20,
@@ -99,8 +101,8 @@ SCANNERS = (
             inversion_ms=2400,
             numbers_from_last=True,
         ),
-        (72, 76, 64),
-        (2.2, 2.2, 3.0),
+        (72, 76, 60),
+        (2.2, 2.2, 3.2),
         _CORONAL,
         tilt_degrees=4.0,
         fluid=0.16,
@@ -158,35 +160,47 @@ def _signal(
     lesions: tuple[Lesion, ...],
     scanner: DemoScanner,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    maps = (templates.grey, templates.white, templates.fluid, templates.texture)
-    grey, white, fluid, texture = _read_maps(maps, templates.affine, points_mm)
-    signal = scanner.grey * grey + scanner.white * white + scanner.fluid * fluid
-    signal += 0.3 * texture
+    index = _template_index(templates.affine, points_mm)
+    healthy = (
+        np.float32(scanner.grey) * templates.grey
+        + np.float32(scanner.white) * templates.white
+        + np.float32(scanner.fluid) * templates.fluid
+        + np.float32(_TEXTURE) * templates.texture
+    )
+    signal = _read_map(healthy, index)
     mask = np.zeros(signal.shape, dtype=np.uint8)
     for lesion in lesions:
-        inside = lesion_profile(lesion, points_mm) * np.minimum(1.5 * white, 1)
-        signal += np.float32(lesion.contrast) * inside
-        mask[inside > 0.5] = 1  # noqa: PLR2004 - more lesion than not
+        profile = lesion_profile(lesion, points_mm)
+        near = profile > 0
+        white = np.minimum(1.5 * _read_map(templates.white, index[:, near]), 1)
+        inside = profile[near] * white
+        signal[near] += np.float32(lesion.contrast) * inside
+        mask[near] |= inside > _IN_MASK
     return signal, mask
 
 
-def _read_maps(
-    maps: tuple[NDArray[np.float32], ...],
-    affine: NDArray[np.float64],
-    points_mm: NDArray[np.float32],
-) -> list[NDArray[np.float32]]:
-    """Read each map at template points, linearly; 0 outside."""
+def _template_index(
+    affine: NDArray[np.float64], points_mm: NDArray[np.float32]
+) -> NDArray[np.float32]:
     inverse = np.linalg.inv(affine).astype(np.float32)
     index = np.tensordot(inverse[:3, :3], points_mm, axes=1)
     index += inverse[:3, 3][:, None, None, None]
-    return [
-        np.asarray(map_coordinates(m, index, order=1, output=np.float32)) for m in maps
-    ]
+    return np.asarray(index)
+
+
+def _read_map(
+    tissue: NDArray[np.float32], index: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Read a map linearly at fractional indices (3, …); 0 outside."""
+    return np.asarray(map_coordinates(tissue, index, order=1, output=np.float32))
 
 
 def _shading(shape: Shape, rng: np.random.Generator) -> NDArray[np.float64]:
     """Draw a smooth coil sensitivity around 1, some 20 % from end to end."""
-    x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
+    ends = [np.linspace(-1, 1, n) for n in shape]
+    x, y, z = np.meshgrid(*ends, indexing="ij", sparse=True)
     terms = (x, y, z, x * y, y * z, x * z, x * x, y * y, z * z)
-    weights = rng.normal(0, 0.06, len(terms))
-    return np.asarray(np.exp(np.tensordot(weights, np.stack(terms), axes=1)))
+    shading = np.zeros(shape)
+    for weight, term in zip(rng.normal(0, 0.06, len(terms)), terms, strict=True):
+        shading = shading + weight * term
+    return np.exp(shading)

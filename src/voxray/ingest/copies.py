@@ -3,13 +3,11 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from voxray.core.errors import DatasetError
 from voxray.core.findings import FindingCode
 from voxray.core.records import Finding, PatientId, ScanId, ScanRecord, Sha256
-
-Treatment = Literal["link", "quarantine", "fail"]
+from voxray.ingest.intake import Treatment
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +31,13 @@ def find_copies(records: Sequence[ScanRecord], treatment: Treatment) -> Copies:
 
     Args:
         records: In order of path.
-        treatment: Of one image under two patients.
+        treatment: Of one image under two patients; "keep" looks for none.
 
     Raises:
         DatasetError: If `treatment` is "fail" and there is such an image.
     """
+    if treatment == "keep":
+        return Copies()
     refusals: dict[ScanId, Finding] = {}
     links: set[tuple[PatientId, PatientId]] = set()
     for group in _groups(records):

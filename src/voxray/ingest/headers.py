@@ -22,6 +22,8 @@ from voxray.scan_io import (
 )
 
 _DIMENSIONS = 3
+_DIRECTORY_NAME = "DICOMDIR"  # PS3.10 8.6: this name and no other
+_SCAN_SUFFIXES = (".dcm", ".nii", ".nii.gz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,32 @@ def read_headers(
 def read_facts(path: Path) -> FileFacts:
     """Read one file's header. Whatever is wrong with it is a fact, not an error."""
     try:
-        kind = file_kind(path)
-        if kind is FileKind.DICOM:
-            return dicom_facts(read_dicom_header(path))
+        return _facts(path, file_kind(path))
     except ScanError as error:
         return _unread(error)
-    if kind is FileKind.NIFTI:
-        return FileFacts(kind, problem=_nifti_problem(path))
-    detail = "neither DICOM nor NIfTI by its content"
+
+
+def _facts(path: Path, kind: FileKind) -> FileFacts:
+    match kind:
+        case FileKind.DICOM if path.name.upper() == _DIRECTORY_NAME:
+            return _no_image(kind, "a DICOMDIR: a list of files")
+        case FileKind.DICOM:
+            return dicom_facts(read_dicom_header(path))
+        case FileKind.NIFTI:
+            return FileFacts(kind, problem=_nifti_problem(path))
+        case FileKind.OTHER:
+            return _no_image(kind, _other_detail(path))
+
+
+def _no_image(kind: FileKind, detail: str) -> FileFacts:
     return FileFacts(kind, problem=Finding(FindingCode.NOT_AN_IMAGE, detail))
+
+
+def _other_detail(path: Path) -> str:
+    detail = "neither DICOM nor NIfTI by its content"
+    if path.name.lower().endswith(_SCAN_SUFFIXES):
+        detail += ", although it is named like one; it may be empty or cut off"
+    return detail
 
 
 def dicom_facts(header: DicomHeader) -> FileFacts:
@@ -73,15 +92,12 @@ def dicom_facts(header: DicomHeader) -> FileFacts:
     if header.truncated:
         detail = "the file ends before its pixels do"
         problem = Finding(FindingCode.TRUNCATED_FILE, detail)
-    elif header.series_instance_uid is not None:
+        known = header if header.series_instance_uid is not None else None
+        return FileFacts(kind, known, problem)
+    if header.series_instance_uid is not None:
         return FileFacts(kind, header)
-    elif not header.has_pixels:
-        detail = "DICOM without series and pixels, such as a DICOMDIR"
-        problem = Finding(FindingCode.NOT_AN_IMAGE, detail)
-    else:
-        problem = Finding(FindingCode.UNREADABLE_FILE, "no SeriesInstanceUID")
-    known = header if header.series_instance_uid is not None else None
-    return FileFacts(kind, known, problem)
+    detail = "the header has no SeriesInstanceUID; the file may be cut off"
+    return FileFacts(kind, problem=Finding(FindingCode.UNREADABLE_FILE, detail))
 
 
 def _unread(error: VoxrayError) -> FileFacts:

@@ -16,6 +16,9 @@ from voxray.core.records import (
 from voxray.core.specs import IntakeRules, LabelsSpec, TaskSpec
 from voxray.core.specs.experiment import PatientColumn, PatientPattern
 
+Treatment = Literal["link", "quarantine", "fail", "keep"]
+"""Of one image found twice; "keep" is for scoring: every volume gets its row."""
+
 PatientRule = Literal["dicom", "each_file"] | PatientColumn | PatientPattern
 
 
@@ -40,7 +43,7 @@ class IntakeOptions:
     labels: LabelsSpec | None = None
     patient: PatientRule = "dicom"
     task: TaskSpec | None = None
-    duplicates: Literal["link", "quarantine", "fail"] = "link"
+    duplicates: Treatment = "link"
     permute_labels: int | None = None
     workers: int = 1
     seed: int = 0

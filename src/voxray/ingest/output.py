@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from voxray.core.files import atomic_path, private_folder, write_json, write_text
-from voxray.ingest.intake import FileRow, Intake
+from voxray.ingest.intake import FileRow, Intake, LinkageRow
 
 FILES_SCHEMA = pa.schema(
     [
@@ -49,8 +49,17 @@ def write_intake(intake: Intake, folder: Path) -> None:
     private_folder(folder)
     _write_files(intake.files, folder / "files.parquet")
     _write_csv(folder / "quarantine.csv", QUARANTINE_COLUMNS, intake.quarantine)
-    _write_csv(folder / "linkage.csv", LINKAGE_COLUMNS, intake.linkage)
+    write_linkage(intake.linkage, folder / "linkage.csv")
     write_json(folder / "summary.json", summary(intake))
+
+
+def write_linkage(rows: Iterable[LinkageRow], target: Path) -> None:
+    """Write which person a pseudonym stands for. `target` must be in a private folder.
+
+    Raises:
+        MachineError: If the disk is full or the folder may not be written.
+    """
+    _write_csv(target, LINKAGE_COLUMNS, rows)
 
 
 def summary(intake: Intake) -> dict[str, Any]:

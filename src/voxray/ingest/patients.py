@@ -32,8 +32,9 @@ class Person:
     issuer: str = ""
 
     def patient_id(self, pseudonymizer: Pseudonymizer) -> PatientId:
-        """Id of the patient."""
-        return pseudonymizer.patient_id(f"{self.issuer}\0{self.name}", self.name)
+        """Id of the patient; one number of two issuers is two patients."""
+        readable = f"{self.issuer}_{self.name}" if self.issuer else self.name
+        return pseudonymizer.patient_id(f"{self.issuer}\0{self.name}", readable)
 
 
 def find_people(

@@ -5,7 +5,6 @@ code"), with the voxray of that artifact beside it. It needs nothing of training
 """
 
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ import platformdirs
 from mlflow.pyfunc.model import PythonModel
 
 from voxray.core.ids import Pseudonymizer, load_or_make_key
-from voxray.core.progress import ignore_progress
 
 _TEXT = ("exam_id", "scan_id", "patient_id", "status", "reason_code", "reason")
 _TEXT_AFTER = ("decision", "mask", "model", "model_sha256")
@@ -64,25 +62,15 @@ class VoxrayModel(PythonModel):
         # Imported late: registering a model runs this file, and needs no torch.
         from voxray.score import ScoreRequest, score_folder
 
-        with tempfile.TemporaryDirectory() as temporary:
-            request = ScoreRequest(
-                scans=_as_folder(source, Path(temporary)),
-                model=self._model,
-                out=out,
-                workers=int(asked.get("workers") or 1),
-                limit=None,
-            )
-            who = Pseudonymizer(_user_key(), bool(asked.get("readable_ids")))
-            score_folder(request, who, ignore_progress)
+        request = ScoreRequest(
+            scans=source,
+            model=self._model,
+            out=out,
+            workers=int(asked.get("workers") or 1),
+        )
+        who = Pseudonymizer(_user_key(), bool(asked.get("readable_ids")))
+        score_folder(request, who)
         return _read_scores(out / "scores.csv")
-
-
-def _as_folder(source: Path, temporary: Path) -> Path:
-    """A single file is scored as a folder that holds nothing else."""
-    if not source.is_file():
-        return source
-    shutil.copyfile(source, temporary / source.name)
-    return temporary
 
 
 def _user_key() -> bytes:
@@ -93,8 +81,10 @@ def _user_key() -> bytes:
 
 
 def _read_scores(path: Path) -> pd.DataFrame:
-    text = dict.fromkeys((*_TEXT, *_TEXT_AFTER), str)
-    table = pd.read_csv(path, dtype=text)
+    text: dict[str, str] = dict.fromkeys((*_TEXT, *_TEXT_AFTER), "str")
+    # MyPy cannot match names of types, which pandas takes, to the types.
+    kinds: Any = {**text, "refer": "boolean"}
+    table = pd.read_csv(path, dtype=kinds)
     present = [name for name in text if name in table.columns]
     return table.assign(**{name: table[name].fillna("") for name in present})
 

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.utils import mlflow_tags
 
 import voxray
@@ -120,8 +121,22 @@ def save_pyfunc(model_folder: Path, target: Path, entry: Model | None = None) ->
         artifacts={_LOGGED_NAME: str(model_folder)},
         pip_requirements=scoring_requirements(),
         signature=scores_signature(read_package_file(model_folder)),
-        input_example=pd.DataFrame({SOURCE: ["scans/"]}),
+        input_example=_example(),
     )
+    _forget_source(target)
+
+
+def _forget_source(target: Path) -> None:
+    """MLflow notes where the artifact came from: a path of this machine."""
+    written = Model.load(str(target))
+    written.flavors["python_function"]["artifacts"][_LOGGED_NAME]["uri"] = "package"
+    written.save(str(target / MLMODEL_FILE_NAME))
+
+
+def _example() -> pd.DataFrame:
+    """Without one MLflow warns; its check of text column names warns too."""
+    names = pd.Index([SOURCE], dtype=object)
+    return pd.DataFrame([["scans/"]], columns=names, dtype=object)
 
 
 def _known_version(

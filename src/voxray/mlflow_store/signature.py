@@ -16,7 +16,6 @@ from voxray.core.specs import ModelPackage
 
 SOURCE = "source"
 _SCORING_DISTRIBUTIONS = (
-    "highdicom",
     "mlflow",
     "monai",
     "nibabel",
@@ -30,7 +29,6 @@ _SCORING_DISTRIBUTIONS = (
     "pylibjpeg-libjpeg",
     "pylibjpeg-openjpeg",
     "pylibjpeg-rle",
-    "pyyaml",
     "safetensors",
     "scipy",
     "torch",

@@ -162,11 +162,16 @@ def _make_database(store: Store) -> None:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Wait for the lock; the system frees it when the process ends in any way."""
-    with machine_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            yield
+    try:
+        with machine_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = path.open("a", encoding="utf-8")
+    except OSError as error:
+        msg = f"cannot make a store in {str(path.parent)!r}: {error.strerror}"
+        raise ConfigError(msg) from error
+    with stream, machine_errors(path):
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def _connect_once(uri: str) -> None:
@@ -183,7 +188,10 @@ def _explained(store: Store) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        msg = f"{store.label} needs the Python package {error.name!r}; install it"
+        msg = (
+            f"{store.label} needs the Python package {error.name!r}; install it, or "
+            "voxray[postgres] for PostgreSQL"
+        )
         raise ConfigError(msg) from error
     except sqlalchemy.exc.DatabaseError as error:
         if isinstance(error, sqlalchemy.exc.OperationalError):

@@ -2,6 +2,7 @@
 
 from voxray.model.device import Compute, choose_compute
 from voxray.model.inference import (
+    Member,
     Probabilities,
     apply_fold_values,
     fit_to,
@@ -24,6 +25,7 @@ __all__ = [
     "CARD_FILE",
     "PACKAGE_FILE",
     "Compute",
+    "Member",
     "Model",
     "NetworkOutput",
     "Probabilities",

@@ -18,6 +18,9 @@ from voxray.model.device import Compute
 Array = NDArray[np.float32]
 Value = TypeVar("Value", np.float32, np.uint8)
 
+Member = tuple[nn.Module, FoldValues]
+"""A fold network in eval mode, and what the fold learned from values."""
+
 _OVERLAP = 0.5
 
 
@@ -151,7 +154,7 @@ def _uncentre(shares: Array, shape: Sequence[int]) -> Array:
 
 
 def predict_ensemble(
-    members: Sequence[tuple[nn.Module, FoldValues]],
+    members: Sequence[Member],
     image: Array,
     plan: Plan,
     compute: Compute,

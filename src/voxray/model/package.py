@@ -12,8 +12,9 @@ from voxray.core.errors import ConfigError, ManifestError
 from voxray.core.files import atomic_path, write_text
 from voxray.core.hashing import sha256_file
 from voxray.core.records import Sha256
-from voxray.core.specs import FoldValues, ModelPackage, Plan
+from voxray.core.specs import ModelPackage, Plan
 from voxray.model.device import Compute
+from voxray.model.inference import Member
 from voxray.model.networks import VoxrayNetwork
 
 PACKAGE_FILE = "package.json"
@@ -31,7 +32,7 @@ class Model:
     """
 
     package: ModelPackage
-    members: tuple[tuple[nn.Module, FoldValues], ...]
+    members: tuple[Member, ...]
     sha256: Sha256
 
 

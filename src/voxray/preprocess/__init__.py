@@ -21,6 +21,7 @@ from voxray.preprocess.transforms import (
     label_map,
     prepare_scan,
     to_source_grid,
+    volumes_ml,
 )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "read_statistics",
     "scan_statistics",
     "to_source_grid",
+    "volumes_ml",
     "write_exam",
     "write_index",
     "write_statistics",

@@ -127,3 +127,16 @@ def label_map(shares: NDArray[np.float32], plan: Plan) -> NDArray[np.uint16]:
     """
     values = np.array((0, *plan.mask_values), dtype=np.uint16)
     return np.asarray(values[shares.argmax(axis=0)])
+
+
+def volumes_ml(labels: NDArray[Any], grid: VoxelGrid, plan: Plan) -> dict[str, float]:
+    """Volume per structure in millilitres.
+
+    Args:
+        labels: (i, j, k) mask values on `grid`.
+        grid: Gives the voxel size.
+        plan: Gives names and values.
+    """
+    voxel_ml = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
+    values = zip(plan.structures, plan.mask_values, strict=True)
+    return {name: int((labels == value).sum()) * voxel_ml for name, value in values}

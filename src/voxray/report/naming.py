@@ -19,7 +19,7 @@ def picture_name(kind: str, identity: str) -> str:
         >>> picture_name("scan", "s-abc")
         'img/scan-s-abc.png'
         >>> picture_name("scan", "../X")
-        'img/scan-x-04f63f1dd2.png'
+        'img/scan-x-720ef6fdb7.png'
     """
     if _SAFE.fullmatch(identity):
         return f"img/{kind}-{identity}.png"

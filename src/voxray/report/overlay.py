@@ -28,7 +28,7 @@ from voxray.report.canvas import (
 
 _PERCENTILES = (1.0, 99.0)
 _SAMPLE_VOXELS = 2_000_000
-_BORDER_SHARE = 0.01
+_BORDER_SHARE = 0.02
 _FILL_ALPHA = 0.28
 _GUTTER_IN = 0.24  # room for one letter beside, above and below each slice
 _TITLE_IN = 0.28
@@ -166,7 +166,7 @@ def best_slice(mask: NDArray[np.uint8], cut: int, values: Sequence[int]) -> int:
     others = tuple(axis for axis in range(3) if axis != cut)
     areas = np.count_nonzero(mask, axis=others)
     if not areas.any():
-        return mask.shape[cut] // 2
+        return int(mask.shape[cut]) // 2
     present = [np.any(mask == value, axis=others) for value in values]
     kinds = np.sum(present, axis=0) if present else np.zeros_like(areas)
     return int(np.lexsort((-areas, -kinds))[0])
@@ -177,10 +177,10 @@ def content_box(
 ) -> tuple[slice, slice, slice]:
     """Part of the array worth showing: without the dark border, and with the mask.
 
-    A plane belongs to the border while less than 1 % of it is brighter than a tenth of
+    A plane belongs to the border while less than 2 % of it is brighter than a fifth of
     the grey window.
     """
-    bright = volume > window[0] + 0.1 * (window[1] - window[0])
+    bright = volume > window[0] + 0.2 * (window[1] - window[0])
     sides = []
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)

@@ -90,6 +90,31 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
 
 
+def probability(value: float) -> str:
+    """Three decimals, and never a certainty that rounding made.
+
+    Example:
+        >>> probability(0.91234), probability(0.99996), probability(0.0001)
+        ('0.912', '> 0.999', '< 0.001')
+    """
+    smallest, largest = 0.0005, 0.9995
+    if 0 < value < smallest:
+        return "< 0.001"
+    return "> 0.999" if largest <= value < 1 else f"{value:.3f}"
+
+
+def millilitres(volume_ml: float) -> str:
+    """A volume with its unit; small ones keep three decimals.
+
+    Example:
+        >>> millilitres(0.0421), millilitres(3.456), millilitres(1234.5)
+        ('0.042 ml', '3.46 ml', '1,234.5 ml')
+    """
+    if 0 < volume_ml < 1:
+        return f"{volume_ml:.3f} ml"
+    return f"{volume_ml:.2f} ml" if volume_ml < 100 else f"{volume_ml:,.1f} ml"  # noqa: PLR2004
+
+
 def percent(share: float) -> str:
     """A level as people say it.
 

@@ -1,6 +1,12 @@
 """Scans in and out of files; the only door to DICOM and NIfTI libraries."""
 
 from voxray.scan_io.dicom import DicomHeader, read_dicom_header, read_series
+from voxray.scan_io.mr_series import (
+    MrPatient,
+    MrScanner,
+    MrSeriesHeader,
+    write_mr_series,
+)
 from voxray.scan_io.nifti import (
     read_label_map,
     read_nifti_grid,
@@ -13,6 +19,9 @@ from voxray.scan_io.volume import read_volume
 __all__ = [
     "DicomHeader",
     "FileKind",
+    "MrPatient",
+    "MrScanner",
+    "MrSeriesHeader",
     "file_kind",
     "read_dicom_header",
     "read_label_map",
@@ -21,4 +30,5 @@ __all__ = [
     "read_series",
     "read_volume",
     "write_label_map",
+    "write_mr_series",
 ]

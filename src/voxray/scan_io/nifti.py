@@ -195,9 +195,14 @@ def _read_layout(stream: _Stream, scan_id: str) -> _Layout:
         header = kind.from_fileobj(stream, check=False)
         shape, dtype = header.get_data_shape(), header.get_data_dtype()
         slope, intercept = header.get_slope_inter()
-    except (HeaderDataError, ValueError, KeyError) as error:
+        # Zero is written by some tools and means "right after the header".
+        offset = int(header["vox_offset"]) or int(kind.single_vox_offset)
+    except (HeaderDataError, ValueError, KeyError, OverflowError) as error:
         problem = f"its NIfTI header is broken: {type(error).__name__}"
         raise UnreadableScanError(scan_id, problem) from error
+    if offset < _HEAD_BYTES:
+        problem = f"its NIfTI header is broken: voxels would start at byte {offset}"
+        raise UnreadableScanError(scan_id, problem)
     if not shape or min(shape) < 1 or dtype.kind not in "iuf":
         problem = f"it holds no grey volume: shape {shape}, type {dtype.name}"
         raise UnreadableScanError(scan_id, problem)
@@ -205,7 +210,7 @@ def _read_layout(stream: _Stream, scan_id: str) -> _Layout:
         header,
         tuple(int(n) for n in shape),
         dtype,
-        int(header["vox_offset"]),
+        offset,
         1.0 if slope is None else float(slope),
         0.0 if intercept is None else float(intercept),
     )

@@ -1,14 +1,27 @@
 """Score a folder of new scans with a model folder; one bad scan never stops it."""
 
-from voxray.score.folder import ScoreRequest, ScoreSummary, score_folder
+from voxray.score.folder import (
+    SCORES_FILE,
+    SOURCES_FILE,
+    SUMMARY_FILE,
+    ScoreRequest,
+    ScoreSummary,
+    score_folder,
+    scored_model,
+)
 from voxray.score.references import range_problem
-from voxray.score.table import read_scores, write_scores
+from voxray.score.table import ScoreColumns, read_scores, write_scores
 
 __all__ = [
+    "SCORES_FILE",
+    "SOURCES_FILE",
+    "SUMMARY_FILE",
+    "ScoreColumns",
     "ScoreRequest",
     "ScoreSummary",
     "range_problem",
     "read_scores",
     "score_folder",
+    "scored_model",
     "write_scores",
 ]

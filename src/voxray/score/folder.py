@@ -153,14 +153,22 @@ def _claim(out: Path, model_sha256: str) -> None:
     if not found:
         _note(out, {"event": "started", "model_sha256": model_sha256})
         return
-    first = json.loads((out / STATUS_FILE).read_text(encoding="utf-8").split("\n")[0])
-    if first.get("model_sha256") != model_sha256:
+    before = scored_model(out)
+    if before != model_sha256:
         msg = (
             f"the folder {str(out)!r} holds scores of another model "
-            f"({str(first.get('model_sha256'))[:12]}…, now {model_sha256[:12]}…); "
-            "choose a new folder"
+            f"({str(before)[:12]}…, now {model_sha256[:12]}…); choose a new folder"
         )
         raise ConfigError(msg)
+
+
+def scored_model(out: Path) -> str | None:
+    """Hash of the model whose scores a folder holds; None without scores."""
+    path = out / STATUS_FILE
+    if not path.is_file():
+        return None
+    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    return str(json.loads(first).get("model_sha256")) if first else None
 
 
 def _note(out: Path, event: Mapping[str, object]) -> None:

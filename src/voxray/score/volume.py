@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from voxray.core.decision import decide
 from voxray.core.findings import FindingCode
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import ScanRecord, ScanSource, ScoreRow, ScoreStatus
 from voxray.core.specs import Plan
 from voxray.model import Compute, Model, Probabilities, predict_ensemble
-from voxray.preprocess import label_map, prepare_scan, to_source_grid
+from voxray.preprocess import label_map, prepare_scan, to_source_grid, volumes_ml
 from voxray.scan_io import write_label_map
 from voxray.score.references import range_problem
 
@@ -103,16 +101,3 @@ def _mask(
     name = f"masks/{record.scan_id}.nii.gz"
     write_label_map(scorer.out / name, labels, record.grid)
     return name, volumes_ml(labels, record.grid, plan)
-
-
-def volumes_ml(labels: np.ndarray, grid: VoxelGrid, plan: Plan) -> dict[str, float]:
-    """Volume per structure in millilitres.
-
-    Args:
-        labels: (i, j, k) mask values on `grid`.
-        grid: Gives the voxel size.
-        plan: Gives names and values.
-    """
-    voxel_ml = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
-    values = zip(plan.structures, plan.mask_values, strict=True)
-    return {name: int((labels == value).sum()) * voxel_ml for name, value in values}

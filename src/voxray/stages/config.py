@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 import voxray
 from voxray.core.errors import ConfigError
-from voxray.core.specs import Experiment
+from voxray.core.specs import DataSpec, Experiment
 from voxray.stages.config_errors import describe
 from voxray.stages.environment import expand
 
@@ -43,6 +43,43 @@ def load_experiment(
     except ValidationError as error:
         lines = [f"{file.name}: {line}" for line in describe(error, content)]
         raise ConfigError("\n".join(lines)) from error
+
+
+def load_data(
+    rules: Path | None,
+    given: Mapping[str, Path],
+    variables: Mapping[str, str] | None = None,
+) -> DataSpec:
+    """Read the settings of `data:` alone, for `voxray ingest`.
+
+    Args:
+        rules: YAML file with keys of `data:`; None for the defaults.
+        given: "scans", "masks" and "labels" of the command line, which come first.
+        variables: For `${VAR}`; the environment by default.
+
+    Raises:
+        ConfigError: As in `load_experiment`.
+    """
+    content = {"data": _read_rules(rules) if rules else {}}
+    base = rules.resolve().parent if rules else Path.cwd()
+    for key in PATH_KEYS:
+        _expand_at(content, key, base, variables)
+    for key, path in given.items():
+        place = "data.labels.table" if key == "labels" else f"data.{key}"
+        _set_at(content, place, str(path.resolve()), f"--{key}")
+    try:
+        return DataSpec.model_validate(content["data"])
+    except ValidationError as error:
+        lines = describe(error, content, above=("data",))
+        raise ConfigError("\n".join(lines)) from error
+
+
+def gate_policy_file() -> Path:
+    """The gate policy that comes with voxray."""
+    package = Path(voxray.__file__).parent
+    installed = package / "_shipped" / "gate_policy.yaml"
+    in_repository = package.parents[1] / "mlflow" / "gate_policy.yaml"
+    return installed if installed.is_file() else in_repository
 
 
 def find_experiment(path: Path) -> Path:
@@ -81,6 +118,9 @@ def _near(path: Path, shipped: Mapping[str, Path]) -> str:
     return f"{found}; voxray ships {', '.join(sorted(shipped)) or 'none'}"
 
 
+_MERGE = "tag:yaml.org,2002:merge"  # "<<"
+
+
 class _UniqueKeys(yaml.SafeLoader):
     """A loader that refuses a key given twice, where YAML's keeps the last."""
 
@@ -88,6 +128,8 @@ class _UniqueKeys(yaml.SafeLoader):
 def _construct_mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Hashable] = set()
     for key_node, _ in node.value:
+        if key_node.tag == _MERGE:
+            continue
         key = loader.construct_object(key_node, deep=True)
         if isinstance(key, Hashable) and key in seen:
             problem = f"the key {key!r} is given twice"
@@ -95,7 +137,6 @@ def _construct_mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any,
                 problem=problem, problem_mark=key_node.start_mark
             )
         seen.add(key)
-    loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
 
 
@@ -127,21 +168,33 @@ def _parse(text: str, where: str) -> object:
         raise ConfigError(msg) from error
 
 
+def _read_rules(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        msg = f"the rules file {str(file)!r} does not exist"
+        raise ConfigError(msg)
+    return _read_mapping(file)
+
+
 def _apply_set(content: dict[str, Any], text: str) -> None:
     key, equals, value = text.partition("=")
     if not equals or not all(key.split(".")):
         msg = f"--set {text!r}: write it as key.path=VALUE, e.g. train.steps=100"
         raise ConfigError(msg)
+    _set_at(content, key, _parse(value, f"--set {text!r}"), f"--set {text!r}")
+
+
+def _set_at(content: dict[str, Any], key: str, value: object, where: str) -> None:
     *parents, last = key.split(".")
     here = content
     for parent in parents:
-        inner = here.setdefault(parent, {})
-        here[parent] = inner = {} if inner is None else inner
+        if here.get(parent) is None:
+            here[parent] = {}
+        inner = here[parent]
         if not isinstance(inner, dict):
-            msg = f"--set {text!r}: {parent!r} holds {inner!r}, it has no keys"
+            msg = f"{where}: {parent!r} holds {inner!r}, it has no keys"
             raise ConfigError(msg)
         here = inner
-    here[last] = _parse(value, f"--set {text!r}")
+    here[last] = value
 
 
 def _expand_at(

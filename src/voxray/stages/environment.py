@@ -54,7 +54,7 @@ def user_key() -> bytes:
     return load_or_make_key(Path(named).expanduser() if named else config / "key")
 
 
-def tracking_uri(workspace: Path, asked: str | None) -> str:
+def tracking_uri(workspace: Path, asked: str | None = None) -> str:
     """Where runs are recorded.
 
     Args:

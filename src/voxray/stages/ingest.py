@@ -1,7 +1,7 @@
 """Stage 1: every file under a folder into a manifest, or into quarantine."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from voxray.core.errors import DatasetError
@@ -11,7 +11,7 @@ from voxray.core.ids import Pseudonymizer
 from voxray.core.progress import Listener
 from voxray.core.records import PatientId, Sha256
 from voxray.core.specs import DataSpec, Experiment, IntakeRules, TaskSpec
-from voxray.ingest import Intake, IntakeOptions, ingest_folder, write_intake
+from voxray.ingest import Intake, IntakeOptions, ingest_folder, summary, write_intake
 from voxray.manifest import write_manifest
 from voxray.stages.fingerprint import folder_hash, table_hash
 from voxray.stages.frame import Stage, StageContext, StageOutcome
@@ -33,6 +33,7 @@ def take_in(
     folder: Path,
     pseudonymizer: Pseudonymizer,
     listen: Listener,
+    say: Callable[[str], None],
 ) -> StageOutcome:
     """Read a folder of scans and write what was found into a private folder.
 
@@ -42,6 +43,7 @@ def take_in(
             and `linkage.csv`.
         pseudonymizer: Makes ids.
         listen: Gets progress events.
+        say: Shows a line that a person must know.
 
     Raises:
         ConfigError: If there is no image under the folder. Nothing is written then.
@@ -51,6 +53,8 @@ def take_in(
     private_folder(folder)
     write_intake(intake, folder)
     write_manifest(intake.records, folder / MANIFEST)
+    for note in summary(intake)["notes"]:
+        say(f"note: {note}")
     return _outcome(intake)
 
 
@@ -72,7 +76,7 @@ def ingest_into(data: DataSpec, out: Path, session: Session) -> int:
     scans = pseudonymizer.study_id(f"scan folder {data.scans.resolve()}")
     options = _options(data, None, session.workers, seed=0)
     with claimed(out, {"purpose": "ingest", "scans": scans}, ".voxray.json"):
-        outcome = take_in(options, out, pseudonymizer, session.listen)
+        outcome = take_in(options, out, pseudonymizer, session.listen, session.say)
     session.say(f"{outcome.message}; see {out}")
     return exit_code([outcome], strict=session.strict)
 
@@ -149,7 +153,9 @@ def _run(context: StageContext) -> StageOutcome:
         experiment.data, experiment.task, context.workers, experiment.seed
     )
     folder = context.folder / FOLDER
-    outcome = take_in(options, folder, context.pseudonymizer, context.listen)
+    outcome = take_in(
+        options, folder, context.pseudonymizer, context.listen, context.say
+    )
     if not outcome.counts["scans"]:
         msg = f"no scan can be used; see {folder / 'quarantine.csv'}. {outcome.message}"
         raise DatasetError(msg)

@@ -77,6 +77,25 @@ class Span:
         return STAGE_NAMES[start : end + 1]
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """What `voxray score` is asked for.
+
+    Attributes:
+        scans: Folder of new scans, or one file.
+        model: `models:/NAME@ALIAS`, `models:/NAME/VERSION` or a model folder.
+        out: Where the scores go.
+        readable_ids: Whether ids are file names: public data only.
+        limit: At most so many scans are scored.
+    """
+
+    scans: Path
+    model: str
+    out: Path
+    readable_ids: bool = False
+    limit: int | None = None
+
+
 def run_experiment(
     experiment: Experiment, session: Session, span: Span | None = None
 ) -> int:

@@ -1,4 +1,5 @@
 import itertools
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,8 +14,6 @@ from voxray.mlflow_store import (
     AUDIT_PASSED,
     AUDIT_TAG,
     Registration,
-    RunIds,
-    Store,
     log_metrics,
     open_store,
     register_model,
@@ -25,9 +24,19 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory) -> Store:
+def empty_database(tmp_path_factory):
+    """A store without runs, made once: MLflow needs seconds for it. Copy it."""
+    root = tmp_path_factory.mktemp("empty")
+    open_store(f"sqlite:///{root / 'mlflow.db'}", root / "artifacts")
+    return root / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory, empty_database):
     root = tmp_path_factory.mktemp("workspace")
     database = root / "tracking" / "mlflow.db"
+    database.parent.mkdir()
+    shutil.copyfile(empty_database, database)
     return open_store(f"sqlite:///{database}", root / "tracking" / "artifacts")
 
 
@@ -38,7 +47,7 @@ def fresh_name() -> str:
 
 
 @pytest.fixture
-def run(store, fresh_name) -> RunIds:
+def run(store, fresh_name):
     return start_parent(store, fresh_name, "all folds")
 
 
@@ -57,12 +66,11 @@ def registered(store, run, fresh_name, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
+def server(tmp_path_factory, empty_database):
     """A real MLflow server on a free port of this machine; gives its address."""
     root = tmp_path_factory.mktemp("server")
     port = _free_port()
-    database = root / "mlflow.db"
-    open_store(f"sqlite:///{database}", root / "unused")
+    database = shutil.copyfile(empty_database, root / "mlflow.db")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{database}"]

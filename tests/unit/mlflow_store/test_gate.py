@@ -22,7 +22,7 @@ from voxray.mlflow_store import (
 _SHIPPED = Path(__file__).parents[3] / "mlflow" / "gate_policy.yaml"
 
 
-def a_policy(name: str, **gate) -> GatePolicy:
+def a_policy(name, **gate):
     return GatePolicy(models={name: ModelGate(**gate)})
 
 

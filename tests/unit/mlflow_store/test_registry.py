@@ -1,10 +1,15 @@
+import ast
 import json
 import os
 import shutil
+import sys
 from dataclasses import replace
+from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 
+import voxray
 from tests.unit.mlflow_store.makers import a_model_folder, a_package
 from voxray.core.errors import ConfigError, MachineError, ManifestError
 from voxray.mlflow_store import (
@@ -59,6 +64,27 @@ def test_the_entry_has_pins_and_a_signature(store, registered, fresh_name, tmp_p
     assert pins == scoring_requirements()
     assert not [pin for pin in pins if "+" in pin]
     assert '"name": "source"' in (pyfunc / "MLmodel").read_text()
+
+
+def test_the_pins_cover_every_import_of_scoring():
+    root = Path(voxray.__file__).parent
+    parts = ("core", "executor", "ingest", "model", "preprocess", "scan_io", "score")
+    files = [f for part in parts for f in (root / part).rglob("*.py")]
+    entry = root / "mlflow_store" / "pyfunc_entry.py"
+    pinned = {pin.split("==")[0] for pin in scoring_requirements()}
+    known = packages_distributions()
+
+    imported = set().union(*map(outside_imports, [*files, entry]))
+
+    assert {m for m in imported if not pinned & set(map(str.lower, known[m]))} == set()
+
+
+def outside_imports(file):
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    plain = [a.name for n in nodes if isinstance(n, ast.Import) for a in n.names]
+    named = [n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module]
+    tops = {name.split(".")[0] for name in plain + named}
+    return tops - sys.stdlib_module_names - {"voxray"}
 
 
 def test_output_columns_are_those_of_the_scores():

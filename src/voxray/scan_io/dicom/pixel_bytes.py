@@ -9,6 +9,7 @@ from pydicom.pixels.utils import get_expected_length
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 _PIXEL_GROUP = 0x7FE0
+_PIXEL_VRS = {b"OB", b"OW", b"OF", b"OD", b"OV", b"UN"}
 _ITEM = 0xFFFEE000
 _UNDEFINED = 0xFFFFFFFF
 
@@ -51,9 +52,10 @@ class PixelBytes:
 
 def _expected(dataset: FileDataset) -> int | None:
     try:
-        return get_expected_length(dataset)
+        length: object = get_expected_length(dataset)
     except (AttributeError, TypeError, ValueError):
         return None
+    return length if isinstance(length, int) else None  # text times a number is text
 
 
 def _is_image(dataset: FileDataset) -> bool:
@@ -63,12 +65,13 @@ def _is_image(dataset: FileDataset) -> bool:
 
 def _element_length(stream: BinaryIO, dataset: FileDataset) -> int | None:
     """Length of the pixel element at this place; None if there is none."""
-    implicit, little = dataset.original_encoding
+    _, little = dataset.original_encoding
     order = "<" if little else ">"
     head = stream.read(8)
     if len(head) < 8 or struct.unpack(order + "H", head[:2]) != (_PIXEL_GROUP,):  # noqa: PLR2004
         return None
-    tail = head[4:] if implicit else stream.read(4)
+    # Seen in the element itself: some files do not keep to the encoding they state.
+    tail = stream.read(4) if head[4:6] in _PIXEL_VRS else head[4:]
     return int(struct.unpack(order + "I", tail.ljust(4, b"\xff"))[0])
 
 

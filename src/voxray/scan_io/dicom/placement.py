@@ -107,7 +107,7 @@ def stack_grid(
     affine[:3, 0], affine[:3, 1] = places[0].step_i_mm, places[0].step_j_mm
     affine[:3, 2], affine[:3, 3] = step_k, places[0].origin_mm
     i, j = plane_shape
-    return VoxelGrid.from_affine(scan_id, (i, j, len(places)), affine)
+    return VoxelGrid.from_affine(scan_id, (i, j, len(places)), affine + 0.0)
 
 
 def _check_parallel(scan_id: str, places: Sequence[SlicePlace]) -> None:

@@ -1,0 +1,89 @@
+"""Commands about registered models."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voxray.cli import wording
+from voxray.cli.command import Shell, command
+
+Ref = Annotated[str, typer.Argument(help="models:/NAME@ALIAS, models:/NAME/3, folder.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands as `voxray models …`."""
+    models = typer.Typer(help="Registered models.", no_args_is_help=True)
+    command(models, "list")(list_)
+    command(models, "show")(show)
+    command(models, "promote")(promote)
+    command(models, "rollback")(rollback)
+    command(models, "export")(export)
+    app.add_typer(models, name="models")
+
+
+def list_(shell: Shell) -> int:
+    """List the registered models."""
+    from voxray.stages import models
+
+    rows = models.list_all(shell.workspace)
+    if rows:
+        _say_all(shell, wording.table(models.LIST_HEADER, rows))
+    shell.screen.say(f"{len(rows)} models")
+    return 0
+
+
+def show(shell: Shell, ref: Ref) -> int:
+    """Show one model: where it stands, its figures, what it is for."""
+    from voxray.stages import models
+
+    lines = models.show(shell.workspace, ref)
+    _say_all(shell, lines)
+    shell.screen.say("1 model")
+    return 0
+
+
+def promote(
+    shell: Shell,
+    ref: Ref,
+    *,
+    policy: Annotated[
+        Path | None, typer.Option(help="Gate policy (YAML); the shipped one else.")
+    ] = None,
+) -> int:
+    """Make a version the champion, if the gate policy allows it."""
+    from voxray.stages import models
+
+    champion = models.promote(shell.workspace, ref, policy)
+    shell.screen.say(f"{champion} is the champion now; 1 model promoted")
+    return 0
+
+
+def rollback(
+    shell: Shell, name: Annotated[str, typer.Argument(help="Registered name.")]
+) -> int:
+    """Make the champion before this one champion again."""
+    from voxray.stages import models
+
+    champion = models.rollback(shell.workspace, name)
+    shell.screen.say(f"{champion} is the champion again; 1 model rolled back")
+    return 0
+
+
+def export(
+    shell: Shell,
+    ref: Ref,
+    *,
+    to: Annotated[Path, typer.Option(help="New folder for the model.")],
+) -> int:
+    """Copy a model folder out of the registry."""
+    from voxray.stages import models
+
+    n_files = models.export(shell.workspace, ref, to)
+    shell.screen.say(f"exported {ref} to {to}: {n_files} files")
+    return 0
+
+
+def _say_all(shell: Shell, lines: list[str]) -> None:
+    for line in lines:
+        shell.screen.say(line)

@@ -1,0 +1,47 @@
+"""Numbers, durations and tables as a person reads them in a terminal."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+_MINUTE_S, _HOUR_S = 60, 3600
+
+
+def duration(seconds: float) -> str:
+    """Rounded duration.
+
+    Example:
+        >>> duration(3.21), duration(75), duration(4000)
+        ('3.2 s', '1 min 15 s', '1 h 7 min')
+    """
+    if seconds < _MINUTE_S:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
+    if seconds < _HOUR_S:
+        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    return f"{seconds // _HOUR_S:.0f} h {seconds % _HOUR_S // 60:.0f} min"
+
+
+def values(numbers: Mapping[str, float]) -> str:
+    """Named numbers with three digits; one that is not finite is left out.
+
+    Example:
+        >>> values({"loss": 0.31234, "dice": float("nan")})
+        'loss 0.312'
+    """
+    shown = {name: v for name, v in numbers.items() if math.isfinite(v)}
+    return ", ".join(f"{name} {value:.3g}" for name, value in shown.items())
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table with aligned columns.
+
+    Example:
+        >>> table(["name", "n"], [["a", "1"], ["long", "2"]])
+        ['name  n', 'a     1', 'long  2']
+    """
+    everything = [header, *rows]
+    widths = [max(len(row[c]) for row in everything) for c in range(len(header))]
+    padded = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in everything
+    )
+    return [line.rstrip() for line in padded]

@@ -1,0 +1,98 @@
+"""Confidence intervals from a value and its spread; no data, only formulas."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+from scipy.stats import norm, t
+
+Interval = tuple[float, float]
+
+_EDGE = 1e-12
+
+
+def logit_interval(value: float, standard_error: float, quantile: float) -> Interval:
+    """Interval on the logit scale (delta method); stays inside (0, 1).
+
+    Args:
+        value: Inside (0, 1).
+        standard_error: Of the value, not of its logit.
+        quantile: Of the normal or t distribution, e.g. 1.96.
+    """
+    half = quantile * standard_error / (value * (1 - value))
+    centre = logit(value)
+    return float(expit(centre - half)), float(expit(centre + half))
+
+
+def normal_quantile(level: float) -> float:
+    """Two-sided quantile of the normal distribution, 1.96 for 0.95."""
+    return float(norm.ppf(0.5 + level / 2))
+
+
+def wilson(share: float, n_effective: float, level: float) -> Interval:
+    """Wilson score interval of a proportion (Wilson 1927), for any n above zero."""
+    z = normal_quantile(level)
+    centre = share + z**2 / (2 * n_effective)
+    spread = share * (1 - share) / n_effective + z**2 / (4 * n_effective**2)
+    scale = 1 + z**2 / n_effective
+    half = z * math.sqrt(spread)
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+
+def newcombe_auc(
+    auc: float, n_positive: int, n_negative: int, level: float
+) -> Interval:
+    """Score interval of an AUC that also works at 0 and 1, where no spread is seen.
+
+    Newcombe 2006 (Statistics in Medicine 25:559), method 5: all values whose own
+    Hanley-McNeil standard error makes the observed AUC unsurprising.
+
+    Args:
+        auc: Observed, 0 to 1.
+        n_positive: Patients.
+        n_negative: Patients.
+        level: E.g. 0.95.
+    """
+    z = normal_quantile(level)
+    pairs, extra = n_positive * n_negative, (n_positive + n_negative) / 2 - 1
+
+    def surprise(theta: float, sign: int) -> float:
+        spread = 1 + extra * ((1 - theta) / (2 - theta) + theta / (1 + theta))
+        variance = theta * (1 - theta) / pairs * spread
+        return sign * (auc - theta) - z * math.sqrt(variance)
+
+    ends = [0.0, 1.0]
+    if auc > _EDGE:
+        ends[0] = brentq(surprise, _EDGE, min(auc, 1 - _EDGE), args=(1,))
+    if auc < 1 - _EDGE:
+        ends[1] = brentq(surprise, max(auc, _EDGE), 1 - _EDGE, args=(-1,))
+    return float(ends[0]), float(ends[1])
+
+
+def t_interval(
+    values: NDArray[np.float64], level: float, *, share: bool
+) -> Interval | None:
+    """Student t interval of a mean.
+
+    Shares (Dice) are treated on the logit scale: the interval stays inside (0, 1) and
+    follows the left tail. In simulated Dice values of 12 to 60 patients it covered
+    nearer to its level than percentile, BCa or plain t intervals.
+
+    Args:
+        values: One per patient.
+        level: E.g. 0.95.
+        share: Whether values lie in 0..1.
+
+    Returns:
+        None with fewer than two values, or when all are equal.
+    """
+    if len(values) < 2 or np.ptp(values) == 0:  # noqa: PLR2004
+        return None
+    mean = float(values.mean())
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    quantile = float(t.ppf(0.5 + level / 2, len(values) - 1))
+    if share:
+        return logit_interval(mean, error, quantile)
+    return mean - quantile * error, mean + quantile * error

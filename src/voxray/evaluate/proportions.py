@@ -1,0 +1,130 @@
+"""Sensitivity and specificity; exams of one patient are alike, and intervals know."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxray.core.records import Metric
+from voxray.evaluate.estimate import (
+    CONDITIONAL,
+    MIN_PATIENTS,
+    Counts,
+    Estimate,
+    Settings,
+    not_estimable,
+)
+from voxray.evaluate.exams import ScoredExams
+from voxray.evaluate.intervals import wilson
+from voxray.evaluate.threshold import crossfit_decisions
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decisions:
+    """What was decided about each prediction, and how.
+
+    Attributes:
+        flagged: bool, decided to be the class.
+        decided: bool; others are left out.
+        how: In words.
+    """
+
+    flagged: NDArray[np.bool_]
+    decided: NDArray[np.bool_]
+    how: str
+
+
+def decide_by_threshold(exams: ScoredExams, settings: Settings) -> Decisions:
+    """Cut at the operating point, each fold's threshold chosen on the other folds."""
+    point = settings.spec.operating_point
+    flagged, decided = crossfit_decisions(exams, point)
+    how = (
+        f"threshold of each fold chosen on the other folds for {point.metric} of at "
+        f"least {point.at_least:g}"
+    )
+    return Decisions(flagged, decided, how)
+
+
+def operating_metrics(
+    class_: str, exams: ScoredExams, decisions: Decisions, settings: Settings
+) -> list[Metric]:
+    """Sensitivity over positive and specificity over negative exams.
+
+    `n_exams` and `n_patients` are those the number is a share of.
+    """
+    rows = []
+    for name, side in (
+        ("sensitivity", exams.positive),
+        ("specificity", ~exams.positive),
+    ):
+        right = decisions.flagged == exams.positive
+        used = side & decisions.decided
+        estimate = _share(exams, right, used, settings, decisions.how)
+        counts = Counts(
+            len(np.unique(exams.exam[used])),
+            len(np.unique(exams.patient[used])),
+            exams.n_positive,
+        )
+        rows.append(settings.metric(name, class_, estimate, counts))
+    return rows
+
+
+def _share(
+    exams: ScoredExams,
+    right: NDArray[np.bool_],
+    used: NDArray[np.bool_],
+    settings: Settings,
+    how: str,
+) -> Estimate:
+    if not used.any():
+        return not_estimable(None, "no exam could be decided without its own fold", how)
+    n_right, n_exams = _per_patient(exams, right, used)
+    value = float(n_right.sum() / n_exams.sum())
+    if len(n_exams) < MIN_PATIENTS:
+        why = f"{len(n_exams)} patients, at least {MIN_PATIENTS} needed"
+        return not_estimable(value, why, how)
+    effective = effective_n(n_right, n_exams)
+    low, high = wilson(value, effective, settings.level)
+    method = (
+        f"{how}; Wilson with effective n = {effective:.1f} by patients; {CONDITIONAL}"
+    )
+    return Estimate(value, low, high, method)
+
+
+def effective_n(n_right: Array, n_exams: Array) -> float:
+    """Number of independent exams that would show the same spread.
+
+    The design effect is the ratio estimator's variance between patients,
+    k/(k-1) * sum((x_i - p m_i)^2) / M^2, over the binomial p (1-p) / M, with x_i of m_i
+    exams right in patient i, k patients, M exams (Rao & Scott 1992, Biometrics 48:577;
+    with Wilson: Saha, Miller & Wang 2016, Int. J. Biostatistics 12:2). It is kept
+    between 1, exams independent, and sum(m_i^2) / M, exams of a patient all alike,
+    which is also used when all exams are right or all wrong and no spread is seen.
+
+    Args:
+        n_right: Per patient, may be a fraction when repeats disagree.
+        n_exams: Per patient, at least 1.
+    """
+    total, n_patients = float(n_exams.sum()), len(n_exams)
+    share = float(n_right.sum()) / total
+    alike = float((n_exams**2).sum()) / total
+    binomial = share * (1 - share) / total
+    if binomial == 0 or n_patients < 2:  # noqa: PLR2004
+        return total / alike
+    between = float(((n_right - share * n_exams) ** 2).sum())
+    variance = n_patients / (n_patients - 1) * between / total**2
+    return total / min(max(variance / binomial, 1.0), alike)
+
+
+def _per_patient(
+    exams: ScoredExams, right: NDArray[np.bool_], used: NDArray[np.bool_]
+) -> tuple[Array, Array]:
+    n_repeats = np.bincount(exams.exam[used], minlength=int(exams.exam.max()) + 1)
+    weight = 1 / n_repeats[exams.exam[used]]
+    patient = exams.patient[used]
+    n_exams = np.bincount(patient, weights=weight)
+    n_right = np.bincount(patient, weights=weight * right[used])
+    seen = n_exams > 0
+    return n_right[seen].astype(np.float64), n_exams[seen].astype(np.float64)

@@ -1,0 +1,61 @@
+"""Points of ROC curves for the report to draw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_curve
+
+from voxray.core.records import OutOfFoldPrediction
+from voxray.evaluate.auc import placements
+from voxray.evaluate.exams import ScoredExams
+
+
+@dataclass(frozen=True, slots=True)
+class RocCurve:
+    """One curve from (0, 0) to (1, 1).
+
+    Attributes:
+        repeat: None for all folds pooled.
+        fold: None for all folds pooled.
+        fpr: 1 - specificity, rising.
+        tpr: Sensitivity, rising; as many as `fpr`.
+        auc: Area under it.
+    """
+
+    repeat: int | None
+    fold: int | None
+    fpr: tuple[float, ...]
+    tpr: tuple[float, ...]
+    auc: float
+
+
+def roc_points(
+    predictions: Sequence[OutOfFoldPrediction], positive: str
+) -> list[RocCurve]:
+    """One curve per fold that holds out both classes, then one over all pooled.
+
+    Returns:
+        Empty when there is no such fold; repeats are pooled with the rest.
+    """
+    exams = ScoredExams.of_class(predictions, positive)
+    curves = []
+    for part in exams.usable_folds():
+        repeat, fold = exams.fold_names[int(exams.fold[part[0]])]
+        curves.append(_curve(exams, part, repeat, fold))
+    if curves:
+        curves.append(_curve(exams, slice(None), None, None))
+    return curves
+
+
+def _curve(
+    exams: ScoredExams,
+    part: NDArray[np.intp] | slice,
+    repeat: int | None,
+    fold: int | None,
+) -> RocCurve:
+    positive, score = exams.positive[part], exams.score[part]
+    fpr, tpr, _ = roc_curve(positive, score)
+    auc = float(placements(score, positive)[0].mean())
+    return RocCurve(repeat, fold, tuple(fpr.tolist()), tuple(tpr.tolist()), auc)

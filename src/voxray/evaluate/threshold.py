@@ -1,0 +1,124 @@
+"""Where to cut a probability, chosen on exams that are not reported."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxray.core.errors import DatasetError
+from voxray.core.records import OutOfFoldPrediction
+from voxray.core.specs import DecisionRule, EvaluateSpec, OperatingPoint, TaskSpec
+from voxray.core.specs.experiment import OperatingPointSpec
+from voxray.evaluate.checks import check_predictions
+from voxray.evaluate.exams import ScoredExams
+
+Array = NDArray[np.float64]
+
+_ROUNDING = 1e-9
+
+
+def fit_decision(
+    predictions: Sequence[OutOfFoldPrediction], task: TaskSpec, spec: EvaluateSpec
+) -> DecisionRule | None:
+    """Make the rule that is registered: probabilities in, a class out.
+
+    The threshold is chosen on all out-of-fold predictions, an exam's repeats averaged.
+    It keeps the metric of `spec.operating_point` on them. The figures in
+    `evaluation.json` use thresholds that were chosen without the fold they judge.
+
+    Returns:
+        None without classification; without an operating point for more than two
+        classes, where the likeliest class decides.
+
+    Raises:
+        DatasetError: If a prediction is not finite, or all exams are of one class.
+    """
+    if task.classify is None:
+        return None
+    check_predictions(predictions, task)
+    classes = tuple(task.classify.classes)
+    positive = task.classify.positive_class
+    if len(classes) > 2:  # noqa: PLR2004
+        return DecisionRule(classes=classes, positive=positive)
+    exams = ScoredExams.of_class(predictions, positive)
+    if exams.n_positive == 0 or exams.n_negative == 0:
+        which = "positive" if exams.n_positive else "negative"
+        msg = (
+            f"no threshold for {positive!r}: all {exams.n_patients} predicted patients "
+            f"are {which}; a decision rule needs both classes"
+        )
+        raise DatasetError(msg)
+    score, label = _mean_over_repeats(exams)
+    point = OperatingPoint(
+        metric=spec.operating_point.metric,
+        at_least=spec.operating_point.at_least,
+        threshold=choose_threshold(score, label, spec.operating_point),
+        n_positive=exams.n_positive,
+        n_negative=exams.n_negative,
+    )
+    return DecisionRule(classes=classes, positive=positive, operating_point=point)
+
+
+def choose_threshold(
+    score: Array, positive: NDArray[np.bool_], point: OperatingPointSpec
+) -> float:
+    """Best threshold that keeps the metric: `score >= threshold` means positive.
+
+    For sensitivity the highest threshold that keeps it, for specificity the lowest.
+    It lies midway between two neighbouring scores, and equal scores stay together, so
+    that the metric is kept, never just missed.
+
+    Args:
+        score: float64, 0 to 1, finite.
+        positive: bool; at least one of the class that the metric counts.
+        point: Which metric, and the value to keep.
+    """
+    levels = np.unique(score)
+    own = np.sort(score[positive if point.metric == "sensitivity" else ~positive])
+    kept = max(1, math.ceil(point.at_least * len(own) - _ROUNDING))
+    if point.metric == "sensitivity":
+        lowest_flagged = own[len(own) - kept]
+        below = levels[levels < lowest_flagged]
+        return _midway(float(below[-1]) if len(below) else 0.0, float(lowest_flagged))
+    highest_clear = own[kept - 1]
+    above = levels[levels > highest_clear]
+    ceiling = float(above[0]) if len(above) else float(np.nextafter(1.0, 2.0))
+    return _midway(float(highest_clear), ceiling)
+
+
+def crossfit_decisions(
+    exams: ScoredExams, point: OperatingPointSpec
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Decide each exam with a threshold that its own fold had no part in.
+
+    The threshold for a fold is chosen on the out-of-fold predictions of the other folds
+    of the same repeat. Those come from other networks, whose scores need not share a
+    scale: the loss this brings is part of what is reported.
+
+    Returns:
+        Whether each prediction is decided positive, and whether it could be decided:
+        not when the other folds lack a class.
+    """
+    flagged = np.zeros(len(exams.score), dtype=np.bool_)
+    decided = np.zeros(len(exams.score), dtype=np.bool_)
+    for fold in np.unique(exams.fold):
+        own = exams.fold == fold
+        others = (exams.repeat == exams.repeat[own][0]) & ~own
+        if len(np.unique(exams.positive[others])) < 2:  # noqa: PLR2004
+            continue
+        cut = choose_threshold(exams.score[others], exams.positive[others], point)
+        flagged[own] = exams.score[own] >= cut
+        decided[own] = True
+    return flagged, decided
+
+
+def _mean_over_repeats(exams: ScoredExams) -> tuple[Array, NDArray[np.bool_]]:
+    n_repeats = np.bincount(exams.exam)
+    score = np.bincount(exams.exam, weights=exams.score) / n_repeats
+    return score, np.bincount(exams.exam, weights=exams.positive) > 0
+
+
+def _midway(low: float, high: float) -> float:
+    middle = (low + high) / 2
+    return middle if low < middle else high

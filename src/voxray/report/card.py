@@ -1,0 +1,108 @@
+"""The model card: what a model is, was made from, can and cannot do, in Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from voxray.core.records import Metric
+from voxray.core.specs import ModelPackage, ReferenceStatistics
+
+_AXES = ("left-right", "front-back", "foot-head")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a card is made of.
+
+    Attributes:
+        package: The model.
+        metrics: Measured out of fold, on patients the single networks never saw.
+    """
+
+    package: ModelPackage
+    n_exams: int
+    n_patients: int
+    metrics: Sequence[Metric]
+
+
+def render_card(card: ModelCard) -> str:
+    """Write a model card; the same model gives the same text."""
+    package = card.package
+    note = [f"**{package.note}**", ""] if package.note else []
+    lines = [
+        f"# {package.name}",
+        "",
+        *note,
+        f"Intended use: {package.intended_use}",
+        "",
+        f"Licence: {package.licence}. Made by voxray {package.voxray_version}.",
+        "",
+        "## Training data",
+        "",
+        f"{card.n_exams} exams of {card.n_patients} patients; one network per fold of a "
+        "patient-grouped cross-validation. Scans unlike them are refused:",
+        "",
+        *(f"- {what}: {said}" for what, said in range_in_words(package.references)),
+        "",
+        "## Figures on held-out patients",
+        "",
+        "Each figure is that of the single fold networks on patients they never saw; "
+        "the registered model is their ensemble. Intervals are conditional on the "
+        "trained networks.",
+        "",
+        "| metric | class | value | interval | patients | method |",
+        "|---|---|---|---|---|---|",
+        *(_row(metric) for metric in card.metrics),
+        "",
+        "## Decision",
+        "",
+        _decision(package),
+        "",
+        "## Plan",
+        "",
+        *(f"- {name}: {reason}" for name, reason in package.plan.reasons.items()),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def range_in_words(references: ReferenceStatistics) -> list[tuple[str, str]]:
+    """Modality, spacing and field of view of the training scans, for a person."""
+    modality = ", ".join(references.modalities) or "any (training scans name none)"
+    return [
+        ("modality", modality),
+        ("spacing", _ranges(references.spacing_mm, 2)),
+        ("field of view", _ranges(references.extent_mm, 0)),
+    ]
+
+
+def _ranges(ranges: Sequence[tuple[float, float]], digits: int) -> str:
+    parts = [
+        f"{low:.{digits}f} to {high:.{digits}f} mm {axis}"
+        for axis, (low, high) in zip(_AXES, ranges, strict=True)
+    ]
+    return ", ".join(parts)
+
+
+def _row(metric: Metric) -> str:
+    value = "not estimable" if metric.value is None else f"{metric.value:.3f}"
+    interval = ""
+    if metric.low is not None and metric.high is not None:
+        interval = f"{metric.low:.3f} to {metric.high:.3f}"
+    n = f"{metric.n_patients}"
+    cells = (metric.metric, metric.class_, value, interval, n, metric.method)
+    return f"| {' | '.join(cells)} |"
+
+
+def _decision(package: ModelPackage) -> str:
+    rule = package.decision
+    if rule is None:
+        return "None: the model draws masks."
+    point = rule.operating_point
+    if point is None:
+        return "The likeliest class."
+    return (
+        f"{rule.positive!r} when its probability is at least {point.threshold:.4f}, "
+        f"chosen for {point.metric} of at least {point.at_least:g} on the out-of-fold "
+        f"scores of {point.n_positive} positive and {point.n_negative} negative "
+        "patients. Probabilities are not calibrated."
+    )

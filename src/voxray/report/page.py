@@ -1,0 +1,149 @@
+"""One HTML page that opens from disk: no network, no script needed to read it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from voxray.core.findings import POLICY
+from voxray.core.records import Metric, ScanId, ScoreRow, ScoreStatus
+from voxray.report import wording
+from voxray.report.content import ReportContent, ReportFigure
+from voxray.report.naming import picture_name, png_size
+from voxray.report.tables import (
+    PICTURES,
+    by_reason,
+    decision_line,
+    of_status,
+    score_columns,
+    summary_line,
+    wanted_overlays,
+)
+
+INDEX = "index.html"
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """An image file of the page: relative name, size in pixels."""
+
+    name: str
+    width: int
+    height: int
+
+
+def render_report(content: ReportContent) -> Iterator[tuple[str, bytes | str]]:
+    """Make the files of a report, one at a time, the page last.
+
+    Pictures come as they are drawn, so that thousands never sit in memory together.
+    The page has no time in it: equal content gives equal bytes.
+
+    Args:
+        content: What to show. `content.overlays` is used up.
+
+    Yields:
+        Name relative to the report's folder, and content: PNG bytes or UTF-8 text.
+
+    Raises:
+        ValueError: If a picture is no PNG.
+    """
+    figures = []
+    for figure in content.figures:
+        picture = _picture("figure", figure.name, figure.png)
+        figures.append((picture, figure))
+        yield picture.name, figure.png
+    wanted = frozenset(wanted_overlays(content.scores or ()))
+    pictures: dict[ScanId, _Picture] = {}
+    for scan_id, png in content.overlays:
+        if scan_id in wanted and scan_id not in pictures:
+            pictures[scan_id] = _picture("scan", scan_id, png)
+            yield pictures[scan_id].name, png
+    yield INDEX, _page(content, figures, pictures)
+
+
+def _picture(kind: str, identity: str, png: bytes) -> _Picture:
+    return _Picture(picture_name(kind, identity), *png_size(png))
+
+
+def _page(
+    content: ReportContent,
+    figures: list[tuple[_Picture, ReportFigure]],
+    pictures: dict[ScanId, _Picture],
+) -> str:
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        content=content,
+        figures=figures,
+        pictures=pictures,
+        picture_limit=PICTURES,
+        policy=POLICY,
+        level=_common_level(content.evidence),
+        meanings=wording.metric_meanings(content.evidence),
+        **_score_values(content),
+    )
+
+
+def _score_values(content: ReportContent) -> dict[str, object]:
+    rows = content.scores or ()
+    scored = of_status(rows, ScoreStatus.SCORED)
+    positive = content.model.positive if content.model else None
+    return {
+        "headline": _headline(content),
+        "decisions": decision_line(rows),
+        "scored": scored,
+        "columns": score_columns(scored, positive),
+        "failed": by_reason(rows, ScoreStatus.FAILED),
+        "refused": by_reason(rows, ScoreStatus.REFUSED),
+        "not_selected": by_reason(rows, ScoreStatus.NOT_SELECTED),
+    }
+
+
+def _headline(content: ReportContent) -> str:
+    rows = content.scores
+    if rows is not None:
+        return summary_line(rows)
+    if content.evidence:
+        patients = max(metric.n_patients for metric in content.evidence)
+        n = wording.counted(patients, "patient")
+        return f"Evaluated on {n} held out of training; no new scans were scored"
+    return "Nothing was scored, and there is no evidence yet"
+
+
+def _common_level(metrics: tuple[Metric, ...]) -> str:
+    """Level of all intervals, or "" when they differ."""
+    levels = {wording.percent(metric.level) for metric in metrics}
+    return levels.pop() if len(levels) == 1 else ""
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("voxray.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        counted=wording.counted,
+        counts=wording.counts,
+        estimate=wording.estimate,
+        kind=wording.metric_name,
+        method=wording.method,
+        millilitres=wording.millilitres,
+        number=wording.number,
+        percent=wording.percent,
+        probability=wording.probability,
+        share=_share,
+    )
+    environment.tests["positive_for"] = _is_positive
+    return environment
+
+
+def _share(value: float) -> str:
+    """Width of a bar: a value from 0 to 1 as CSS."""
+    return f"{100 * min(max(value, 0.0), 1.0):.1f}%"
+
+
+def _is_positive(row: ScoreRow, positive: str | None) -> bool:
+    return positive is not None and row.decision == positive

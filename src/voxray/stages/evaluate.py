@@ -1,0 +1,266 @@
+"""Stage 5: predict every exam with the network that never saw its patient; judge."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from voxray.core.files import read_json, write_json
+from voxray.core.hashing import sha256_file
+from voxray.core.progress import Progress
+from voxray.core.records import (
+    ExamId,
+    Metric,
+    OutOfFoldPrediction,
+    Sha256,
+)
+from voxray.core.specs import Experiment, FoldValues
+from voxray.evaluate import (
+    dice_per_class,
+    evaluate_oof,
+    fit_decision,
+    metrics_to_json,
+    require_out_of_fold,
+    roc_points,
+    write_predictions,
+)
+from voxray.mlflow_store import (
+    describe_run,
+    log_figures,
+    log_metrics,
+    log_table,
+    metrics_markdown,
+)
+from voxray.model import (
+    Compute,
+    Member,
+    Probabilities,
+    choose_compute,
+    load_network,
+    predict_ensemble,
+)
+from voxray.preprocess import label_map, to_source_grid, volumes_ml
+from voxray.report import FoldHistory, RocCurve, draw_dice, draw_roc, draw_training
+from voxray.scan_io import read_label_map, write_label_map
+from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
+from voxray.stages.study import FoldName, Study, class_name, read_study
+from voxray.stages.train import VALUES_FILE, open_tracking, read_parent
+from voxray.stages.workspace import stage_folder
+from voxray.train import HISTORY_FILE, NETWORK_FILE
+
+FOLDER = "evaluate"
+PREDICTIONS_FILE = "oof_predictions.parquet"
+EVALUATION_FILE = "evaluation.json"
+DECISION_FILE = "decision.json"
+FIGURES = "figures"
+MASKS = "oof_masks"
+
+
+def run(context: StageContext) -> StageOutcome:
+    """Out-of-fold predictions, metrics with intervals, figures; logged to MLflow."""
+    folder = stage_folder(context, FOLDER)
+    study = read_study(context)
+    predictions = tuple(_predict_all(context, study, folder))
+    require_out_of_fold(predictions, study.rows)
+    experiment = context.experiment
+    metrics = evaluate_oof(
+        predictions, experiment.task, experiment.evaluate, experiment.seed
+    )
+    write_predictions(predictions, folder / PREDICTIONS_FILE)
+    write_json(folder / EVALUATION_FILE, {"metrics": metrics_to_json(metrics)})
+    decision = fit_decision(predictions, experiment.task, experiment.evaluate)
+    fitted = decision.model_dump(mode="json") if decision else None
+    write_json(folder / DECISION_FILE, {"decision": fitted})
+    figures = _draw(context, study, predictions, metrics)
+    for name, png in figures.items():
+        (folder / FIGURES).mkdir(exist_ok=True)
+        (folder / FIGURES / name).write_bytes(png)
+    _record(context, folder, metrics, figures)
+    counts = {"predictions": len(predictions), "metrics": len(metrics)}
+    return StageOutcome(counts, _headline(metrics))
+
+
+def _predict_all(
+    context: StageContext, study: Study, folder: Path
+) -> Iterator[OutOfFoldPrediction]:
+    shutil.rmtree(folder / MASKS, ignore_errors=True)
+    compute = choose_compute(context.experiment.train.device)
+    names = study.folds()
+    todo = {name: study.exams_of(study.patients(name).held_out) for name in names}
+    total, done = sum(map(len, todo.values())), 0
+    for name, exams in todo.items():
+        judge = _judge(context, study, name, compute)
+        for exam_id in exams:
+            yield judge.predict(exam_id)
+            done += 1
+            context.listen(Progress("predicting held-out exams", done, total))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judge:
+    """The network of one fold, asked about that fold's held-out exams."""
+
+    context: StageContext
+    study: Study
+    name: FoldName
+    member: Member
+    compute: Compute
+
+    def predict(self, exam_id: ExamId) -> OutOfFoldPrediction:
+        plan, record = self.study.plan, self.study.records[exam_id]
+        image = np.asarray(self.study.cached[exam_id].read_image())
+        said, _ = predict_ensemble([self.member], image, plan, self.compute)
+        shares = {} if said.classes is None else _named(plan.classes, said.classes)
+        dice, volume, true_volume = self._judge_mask(exam_id, said)
+        return OutOfFoldPrediction(
+            repeat=self.name.repeat,
+            fold=self.name.fold,
+            exam_id=exam_id,
+            patient_id=record.patient_id,
+            label=class_name(record, self.context),
+            probabilities=shares,
+            dice=dice,
+            volume_ml=volume,
+            true_volume_ml=true_volume,
+        )
+
+    def _judge_mask(
+        self, exam_id: ExamId, said: Probabilities
+    ) -> tuple[dict[str, float | None], dict[str, float], dict[str, float]]:
+        """Write the mask; Dice and volumes on the grid of the scan as it came."""
+        record, plan = self.study.records[exam_id], self.study.plan
+        masks = self.context.experiment.data.masks
+        if said.masks is None or record.mask_path is None or masks is None:
+            return {}, {}, {}
+        cached = self.study.cached[exam_id]
+        labels = label_map(to_source_grid(said.masks, cached.grid, record.grid), plan)
+        write_label_map(self._mask_file(exam_id), labels, record.grid)
+        drawn = read_label_map(masks / record.mask_path, record.scan_id)
+        values = dict(zip(plan.structures, plan.mask_values, strict=True))
+        return (
+            dict(dice_per_class(labels, drawn.voxels, values)),
+            volumes_ml(labels, record.grid, plan),
+            volumes_ml(drawn.voxels, record.grid, plan),
+        )
+
+    def _mask_file(self, exam_id: ExamId) -> Path:
+        folder = self.context.folder / FOLDER / MASKS
+        if self.name.repeat:
+            folder /= f"repeat_{self.name.repeat}"
+        return folder / f"{exam_id}.nii.gz"
+
+
+def _judge(
+    context: StageContext, study: Study, name: FoldName, compute: Compute
+) -> _Judge:
+    folder = context.folder / "train" / name.folder
+    values = FoldValues.model_validate(read_json(folder / VALUES_FILE))
+    network = load_network(folder / NETWORK_FILE, study.plan, compute)
+    return _Judge(context, study, name, (network, values), compute)
+
+
+def _named(names: Sequence[str], shares: np.ndarray) -> dict[str, float]:
+    return {name: float(p) for name, p in zip(names, shares, strict=True)}
+
+
+def _draw(
+    context: StageContext,
+    study: Study,
+    predictions: Sequence[OutOfFoldPrediction],
+    metrics: Sequence[Metric],
+) -> dict[str, bytes]:
+    """Figures by file name, only those the task has."""
+    classify = context.experiment.task.classify
+    note = context.experiment.note
+    figures = {"training.png": _draw_training(context, study)}
+    if classify is not None:
+        auc = next((m for m in metrics if m.metric == "auc"), None)
+        curves = _fold_curves(predictions, classify.positive_class)
+        figures["roc.png"] = draw_roc(curves, auc, note=note)
+    if context.experiment.task.segment is not None:
+        dice = {
+            name: [d for p in predictions if (d := p.dice.get(name)) is not None]
+            for name in study.plan.structures
+        }
+        figures["dice.png"] = draw_dice(dice, metrics, note)
+    return figures
+
+
+def _fold_curves(
+    predictions: Sequence[OutOfFoldPrediction], positive: str
+) -> list[RocCurve]:
+    return [
+        RocCurve(curve.fold, np.array(curve.fpr), np.array(curve.tpr))
+        for curve in roc_points(predictions, positive)
+        if curve.fold is not None
+    ]
+
+
+def _draw_training(context: StageContext, study: Study) -> bytes:
+    score = "val_dice" if study.plan.structures else "val_log_loss"
+    histories = []
+    for name in study.folds():
+        path = context.folder / "train" / name.folder / HISTORY_FILE
+        rows = read_json(path)["epochs"]
+        histories.append(
+            FoldHistory(
+                name.fold,
+                [row["epoch"] for row in rows],
+                [row["loss"] for row in rows],
+                [row.get(score) for row in rows],
+            )
+        )
+    name_of = {"val_dice": "validation Dice", "val_log_loss": "validation log loss"}
+    return draw_training(histories, name_of[score], context.experiment.note)
+
+
+def _record(
+    context: StageContext,
+    folder: Path,
+    metrics: Sequence[Metric],
+    figures: Mapping[str, bytes],
+) -> None:
+    """Log to the run that stage 4 opened."""
+    store, parent = open_tracking(context), read_parent(context)
+    log_metrics(store, parent.run_id, metrics)
+    log_figures(store, parent.run_id, figures)
+    log_table(store, parent.run_id, folder / PREDICTIONS_FILE)
+    text = metrics_markdown(metrics, context.experiment.note)
+    describe_run(store, parent.run_id, text)
+
+
+def _headline(metrics: Sequence[Metric]) -> str:
+    shown = [m for m in metrics if m.metric in {"auc", "dice"} and m.value is not None]
+    return (
+        "; ".join(_words(m) for m in shown) or "nothing estimable, see evaluation.json"
+    )
+
+
+def _words(metric: Metric) -> str:
+    name = f"{metric.metric} {metric.class_}".strip()
+    if metric.low is None or metric.high is None:
+        return f"{name} {metric.value:.3f} (interval not estimable)"
+    return f"{name} {metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]"
+
+
+def _inputs(context: StageContext) -> Mapping[str, Sha256]:
+    table = sha256_file(context.folder / "folds" / "folds.csv")
+    return {**earlier(context, "train"), "folds/folds.csv": table}
+
+
+def _config(experiment: Experiment) -> Mapping[str, object]:
+    said = experiment.model_dump(mode="json")
+    return {name: said[name] for name in ("seed", "task", "evaluate", "note", "track")}
+
+
+STAGE = Stage(
+    number=5,
+    name="evaluate",
+    title="predict held-out exams and judge",
+    folder=FOLDER,
+    config=_config,
+    inputs=_inputs,
+    run=run,
+)

@@ -1,0 +1,104 @@
+"""The registry of a workspace: list, show, promote, roll back, export."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from voxray import mlflow_store
+from voxray.core.errors import ConfigError
+from voxray.mlflow_store import ModelDescription, Store
+from voxray.stages.config import gate_policy_file
+from voxray.stages.environment import artifact_root, tracking_uri
+
+LIST_HEADER = ("name", "versions", "aliases")
+
+
+def existing_store(workspace: Path) -> Store:
+    """Open the store that holds what was done in a workspace; makes none.
+
+    Raises:
+        ConfigError: If nothing was recorded in the workspace yet.
+        MachineError: If the store does not answer.
+    """
+    if not has_store(workspace):
+        msg = (
+            f"nothing was recorded in the workspace {str(workspace)!r} yet; run an "
+            "experiment first, or name another with --workspace"
+        )
+        raise ConfigError(msg)
+    return mlflow_store.open_store(tracking_uri(workspace), artifact_root(workspace))
+
+
+def has_store(workspace: Path) -> bool:
+    """Whether there is a store; a server or database elsewhere counts as one."""
+    uri = tracking_uri(workspace)
+    file = uri.removeprefix("sqlite:///")
+    return file == uri or Path(file).exists()
+
+
+def list_all(workspace: Path) -> list[tuple[str, str, str]]:
+    """Name, versions and aliases of every registered model, by name."""
+    if not has_store(workspace):
+        return []
+    return [
+        (row.name, _numbers(row.versions), _aliases(row.aliases))
+        for row in mlflow_store.list_models(existing_store(workspace))
+    ]
+
+
+def show(workspace: Path, ref: str) -> list[str]:
+    """What there is to know about a model, as lines.
+
+    A model folder needs no store.
+
+    Raises:
+        ConfigError: If there is no such model.
+    """
+    return _lines(mlflow_store.describe_model(existing_store(workspace), ref))
+
+
+def promote(workspace: Path, ref: str, policy: Path | None) -> str:
+    """Make a version the champion; returns its reference.
+
+    Raises:
+        GateError: If the policy says no.
+        ConfigError: If there is no such version or policy file.
+    """
+    rules = mlflow_store.read_policy(policy or gate_policy_file())
+    return str(mlflow_store.promote(existing_store(workspace), ref, rules))
+
+
+def rollback(workspace: Path, name: str) -> str:
+    """Make the champion before this one champion again; returns its reference.
+
+    Raises:
+        ConfigError: If there is no earlier champion.
+    """
+    return str(mlflow_store.rollback(existing_store(workspace), name))
+
+
+def export(workspace: Path, ref: str, to: Path) -> int:
+    """Copy a model folder to a new folder; returns its number of files.
+
+    Raises:
+        ConfigError: If there is no such model, or the folder is in use.
+    """
+    folder = mlflow_store.export_model(existing_store(workspace), ref, to)
+    return sum(path.is_file() for path in folder.rglob("*"))
+
+
+def _lines(model: ModelDescription) -> list[str]:
+    head = [f"name: {model.name}"]
+    if model.version is not None:
+        head += [f"version: {model.version}", f"aliases: {', '.join(model.aliases)}"]
+    tags = [f"{key}: {value}" for key, value in sorted(model.tags.items())]
+    metrics = [f"{key}: {value:.4g}" for key, value in sorted(model.metrics.items())]
+    text = [model.description] if model.description else []
+    return [*head, *tags, *metrics, *text]
+
+
+def _numbers(versions: Sequence[int]) -> str:
+    return ", ".join(str(version) for version in versions)
+
+
+def _aliases(aliases: Mapping[str, int]) -> str:
+    return ", ".join(f"{alias} -> {version}" for alias, version in aliases.items())

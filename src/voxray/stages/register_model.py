@@ -1,0 +1,148 @@
+"""Stage 6: put the whole pipeline into one folder, register it, read it back."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import voxray
+from voxray.core.files import read_json
+from voxray.core.hashing import sha256_json
+from voxray.core.records import Metric, PatientId, Sha256
+from voxray.core.specs import (
+    DecisionRule,
+    Experiment,
+    FoldValues,
+    IntakeRules,
+    ModelPackage,
+)
+from voxray.evaluate import metrics_from_json
+from voxray.mlflow_store import (
+    AUDIT_PASSED,
+    AUDIT_TAG,
+    Registration,
+    register_model,
+)
+from voxray.model import write_package
+from voxray.preprocess import ScanStatistics, learn_references
+from voxray.report import ModelCard, render_card
+from voxray.stages.evaluate import DECISION_FILE, EVALUATION_FILE
+from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
+from voxray.stages.study import FoldName, Study, read_study
+from voxray.stages.train import VALUES_FILE, open_tracking, read_parent
+from voxray.stages.workspace import stage_folder
+from voxray.train import NETWORK_FILE
+
+FOLDER = "model"
+VERSION_FILE = "registered.json"
+
+
+def run(context: StageContext) -> StageOutcome:
+    """Build the model folder, register it as `candidate`, compare what came back."""
+    folder = stage_folder(context, FOLDER)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    study = read_study(context)
+    package = _package(context, study)
+    for fold, file in zip(study.folds(), package.networks, strict=True):
+        shutil.copyfile(_trained(context, fold) / NETWORK_FILE, folder / file)
+    metrics = read_metrics(context)
+    card = _card(study, package, metrics)
+    sha256 = write_package(folder, package, card)
+    name = context.experiment.model_name
+    registration = Registration(name, card, _tags(context, sha256))
+    version = register_model(
+        open_tracking(context), read_parent(context).run_id, folder, registration
+    )
+    message = f"models:/{name}/{version} is the new candidate, {sha256[:12]}…"
+    return StageOutcome(
+        {"version": version, "networks": len(package.networks)}, message
+    )
+
+
+def read_metrics(context: StageContext) -> tuple[Metric, ...]:
+    """What stage 5 measured."""
+    path = context.folder / "evaluate" / EVALUATION_FILE
+    return metrics_from_json(read_json(path)["metrics"])
+
+
+def _package(context: StageContext, study: Study) -> ModelPackage:
+    experiment, plan = context.experiment, study.plan
+    names = study.folds()
+    decision = read_json(context.folder / "evaluate" / DECISION_FILE)["decision"]
+    return ModelPackage(
+        name=experiment.model_name,
+        note=experiment.note,
+        voxray_version=voxray.__version__,
+        experiment_sha256=sha256_json(_config(experiment)),
+        rules=IntakeRules(
+            channels=experiment.data.channels, policy=experiment.data.policy
+        ),
+        plan=plan,
+        fold_values=tuple(_values(context, name) for name in names),
+        networks=tuple(f"fold_{n}.safetensors" for n in range(len(names))),
+        decision=DecisionRule.model_validate(decision) if decision else None,
+        references=learn_references(_in_folds(study)),
+        units={f"volume_ml_{name}": "mL" for name in plan.structures},
+        licence=experiment.register_.licence,
+        intended_use=experiment.register_.intended_use,
+        files={},
+    )
+
+
+def _trained(context: StageContext, name: FoldName) -> Path:
+    return context.folder / "train" / name.folder
+
+
+def _values(context: StageContext, name: FoldName) -> FoldValues:
+    return FoldValues.model_validate(read_json(_trained(context, name) / VALUES_FILE))
+
+
+def _in_folds(study: Study) -> list[ScanStatistics]:
+    """Statistics of the scans of patients that some fold holds out: no holdout."""
+    everyone = (study.patients(name).held_out for name in study.folds())
+    patients = frozenset[PatientId]().union(*everyone)
+    return [
+        study.statistics[exam_id]
+        for exam_id, record in sorted(study.records.items())
+        if record.patient_id in patients and exam_id in study.statistics
+    ]
+
+
+def _card(study: Study, package: ModelPackage, metrics: Sequence[Metric]) -> str:
+    patients = {record.patient_id for record in study.records.values()}
+    return render_card(ModelCard(package, len(study.records), len(patients), metrics))
+
+
+def _tags(context: StageContext, sha256: str) -> dict[str, str]:
+    audit = read_json(context.folder / "folds" / "audit.json")
+    passed = {AUDIT_TAG: AUDIT_PASSED} if audit.get("passed", True) else {}
+    return {
+        **passed,
+        "voxray.model_sha256": sha256,
+        "voxray.n": str(audit["n_patients"]),
+    }
+
+
+def _inputs(context: StageContext) -> Mapping[str, Sha256]:
+    evaluated = earlier(context, "evaluate", EVALUATION_FILE, DECISION_FILE)
+    return {**earlier(context, "train"), **evaluated}
+
+
+def _config(experiment: Experiment) -> Mapping[str, object]:
+    said = experiment.model_dump(mode="json")
+    data = {name: said["data"][name] for name in ("channels", "policy")}
+    return {
+        "data": data,
+        **{k: said[k] for k in ("name", "note", "register_", "track")},
+    }
+
+
+STAGE = Stage(
+    number=6,
+    name="register_model",
+    title="register the model",
+    folder=FOLDER,
+    config=_config,
+    inputs=_inputs,
+    run=run,
+)

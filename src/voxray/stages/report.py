@@ -1,0 +1,226 @@
+"""Stage 8: one HTML page from what is on disk. Recomputes no number."""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import voxray
+from voxray.core.errors import ManifestError, ScanError
+from voxray.core.files import atomic_path, read_json
+from voxray.core.findings import FindingCode
+from voxray.core.geometry import to_nearest_ras
+from voxray.core.hashing import sha256_file, sha256_json
+from voxray.core.records import (
+    FileFormat,
+    Metric,
+    ScanId,
+    ScanSource,
+    ScoreRow,
+    Sha256,
+)
+from voxray.core.specs import Experiment, ModelPackage, Plan
+from voxray.manifest import read_manifest
+from voxray.model import PACKAGE_FILE, read_package
+from voxray.report import (
+    INDEX,
+    ModelFacts,
+    ReportContent,
+    ReportFigure,
+    TrainingData,
+    draw_overlay,
+    range_in_words,
+    render_report,
+    wanted_overlays,
+)
+from voxray.scan_io import read_label_map, read_volume
+from voxray.score import SCORES_FILE, SOURCES_FILE, SUMMARY_FILE, ScoreColumns
+from voxray.score import read_scores as read_score_rows
+from voxray.stages.evaluate import EVALUATION_FILE, FIGURES
+from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
+from voxray.stages.register_model import read_metrics
+from voxray.stages.workspace import stage_folder
+
+FOLDER = "report"
+
+_CAPTIONS = {
+    "roc.png": "ROC curve of each fold on the patients it never saw, and their mean.",
+    "dice.png": "Dice of every held-out exam, with the mean over patients.",
+    "training.png": "Training loss and validation score per epoch; nothing was chosen "
+    "by the validation score.",
+}
+
+
+def run(context: StageContext) -> StageOutcome:
+    """Write `report/index.html` from the scores and the evidence."""
+    model = context.folder / "model"
+    version = f"models:/{context.experiment.model_name}@candidate"
+    scored = context.folder / "score"
+    content = score_content(scored, model, version)
+    page = write_report(stage_folder(context, FOLDER), _with_evidence(context, content))
+    n_scores = len(content.scores or ())
+    return StageOutcome({"scores": n_scores}, f"open {page}")
+
+
+def write_report(folder: Path, content: ReportContent) -> Path:
+    """Write a report in place of an older one; returns its page."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, data in render_report(content):
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return folder / INDEX
+
+
+def score_content(scored: Path, model: Path, version: str) -> ReportContent:
+    """What a report says of a scored folder and the model that scored it.
+
+    Args:
+        scored: Folder with `scores.csv`; without one there is no section on scores.
+        model: Model folder.
+        version: Reference of the model, as a person wrote it.
+    """
+    package = read_package(model)
+    plan = package.plan
+    rows = read_score_rows(
+        scored / SCORES_FILE, ScoreColumns(plan.classes, plan.structures)
+    )
+    has_scores = (scored / SCORES_FILE).is_file()
+    files = read_json(scored / SUMMARY_FILE)["files"] if has_scores else {}
+    return ReportContent(
+        title=f"{package.name}: scored scans" if has_scores else package.name,
+        experiment=package.name,
+        voxray_version=voxray.__version__,
+        data_sha256=_identity(scored, model),
+        note=package.note,
+        model=_facts(package, version, sha256_file(model / PACKAGE_FILE)),
+        scores=rows if has_scores else None,
+        score_files=files,
+        overlays=_overlays(scored, rows, plan) if has_scores else (),
+        structures=plan.structures,
+    )
+
+
+def _identity(scored: Path, model: Path) -> Sha256:
+    files = [p for p in (scored / SCORES_FILE, model / PACKAGE_FILE) if p.is_file()]
+    return sha256_json([sha256_file(p) for p in files])
+
+
+def _facts(package: ModelPackage, version: str, sha256: Sha256) -> ModelFacts:
+    rule = package.decision
+    point = rule.operating_point if rule else None
+    said = f"{point.metric} of at least {point.at_least:g}" if point else ""
+    return ModelFacts(
+        name=package.name,
+        version=version,
+        sha256=sha256,
+        n_patients=None,
+        intended_use=package.intended_use,
+        licence=package.licence,
+        positive=rule.positive if rule and point else None,
+        operating_point=said,
+        training_range=dict(range_in_words(package.references)),
+    )
+
+
+def _overlays(
+    scored: Path, rows: Sequence[ScoreRow], plan: Plan
+) -> Iterator[tuple[ScanId, bytes]]:
+    """Draw one scored scan after another; a scan that is gone has no picture."""
+    sources = _sources(scored / "private" / SOURCES_FILE)
+    by_id = {row.scan_id: row for row in rows}
+    values = dict(zip(plan.structures, plan.mask_values, strict=True))
+    for scan_id in wanted_overlays(rows):
+        try:
+            yield scan_id, _overlay(sources[scan_id], scored, by_id[scan_id], values)
+        except (ScanError, KeyError):
+            continue
+
+
+def _sources(path: Path) -> Mapping[ScanId, ScanSource]:
+    try:
+        said = read_json(path)["sources"]
+    except ManifestError:
+        return {}
+    return {
+        ScanId(scan_id): ScanSource(
+            ScanId(scan_id), FileFormat(row["format"]), tuple(map(Path, row["files"]))
+        )
+        for scan_id, row in said.items()
+    }
+
+
+def _overlay(
+    source: ScanSource, scored: Path, row: ScoreRow, values: Mapping[str, int]
+) -> bytes:
+    volume = read_volume(source)
+    voxels, grid = to_nearest_ras(volume.voxels, volume.grid)
+    mask = None
+    if row.mask is not None:
+        labels = read_label_map(scored / row.mask, row.scan_id)
+        mask, _ = to_nearest_ras(labels.voxels, labels.grid)
+    image = np.ascontiguousarray(voxels, dtype=np.float32)
+    return draw_overlay(image, mask, grid.spacing_mm, values)
+
+
+def _with_evidence(context: StageContext, content: ReportContent) -> ReportContent:
+    """Add what stages 1 to 5 left: figures, metrics, training data."""
+    training = _training(context)
+    metrics: tuple[Metric, ...] = read_metrics(context)
+    facts = content.model
+    known = facts and replace(facts, n_patients=training.n_patients)
+    return replace(
+        content,
+        model=known,
+        experiment=context.experiment.name,
+        evidence=metrics,
+        figures=tuple(_figures(context)),
+        training=training,
+    )
+
+
+def _figures(context: StageContext) -> Iterator[ReportFigure]:
+    folder = context.folder / "evaluate" / FIGURES
+    for name, caption in _CAPTIONS.items():
+        if (folder / name).is_file():
+            png = (folder / name).read_bytes()
+            yield ReportFigure(name.removesuffix(".png"), caption, png)
+
+
+def _training(context: StageContext) -> TrainingData:
+    """Counts only: the quarantine's paths are private."""
+    records = read_manifest(context.folder / "ingest" / "manifest.csv")
+    summary = read_json(context.folder / "ingest" / "summary.json")
+    codes = Counter({FindingCode(c): n for c, n in summary["codes"].items()})
+    return TrainingData(
+        n_patients=len({record.patient_id for record in records}),
+        n_exams=len({record.exam_id for record in records}),
+        files=summary["files"],
+        quarantine=dict(codes),
+    )
+
+
+def _inputs(context: StageContext) -> Mapping[str, Sha256]:
+    return {
+        **earlier(context, "ingest", "manifest.csv", "summary.json"),
+        **earlier(context, "evaluate", EVALUATION_FILE),
+        **earlier(context, "model", PACKAGE_FILE),
+        **earlier(context, "score"),
+    }
+
+
+def _config(experiment: Experiment) -> Mapping[str, object]:
+    return {"name": experiment.name}
+
+
+STAGE = Stage(
+    number=8,
+    name="report",
+    title="write the report",
+    folder=FOLDER,
+    config=_config,
+    inputs=_inputs,
+    run=run,
+)

@@ -1,0 +1,289 @@
+"""Stage 4: one network per fold, recorded in MLflow while it learns."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from voxray.core.errors import ManifestError
+from voxray.core.files import read_json, write_json
+from voxray.core.hashing import sha256_file, sha256_json
+from voxray.core.records import ExamId, Sha256
+from voxray.core.specs import Experiment
+from voxray.mlflow_store import (
+    RunIds,
+    RunStatus,
+    Store,
+    finish,
+    log_dataset,
+    log_epochs,
+    log_files,
+    log_params,
+    open_store,
+    resume_run,
+    start_fold,
+    start_parent,
+)
+from voxray.model import Compute, choose_compute
+from voxray.stages.environment import artifact_root, tracking_uri
+from voxray.stages.fingerprint import code_hash
+from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
+from voxray.stages.study import (
+    PLAN_FILE,
+    FoldName,
+    Study,
+    class_name,
+    read_study,
+)
+from voxray.stages.workspace import stage_folder
+from voxray.train import (
+    HISTORY_FILE,
+    NETWORK_FILE,
+    SCHEDULE_FILE,
+    EpochRow,
+    FoldJob,
+    FoldResult,
+    FoldSeed,
+    TrainingExam,
+    fit_fold,
+)
+
+FOLDER = "train"
+RUN_FILE = "run.json"
+DONE_FILE = "done.json"
+VALUES_FILE = "fold_values.json"
+
+
+def run(context: StageContext) -> StageOutcome:
+    """Train every fold that is not trained yet, one after another."""
+    folder = stage_folder(context, FOLDER)
+    study = read_study(context)
+    compute = choose_compute(context.experiment.train.device)
+    context.say(f"computing on {compute.device}, {compute.precision}: {compute.reason}")
+    store = open_tracking(context)
+    names = study.folds()
+    with _parent_run(context, store, folder) as parent:
+        for number, name in enumerate(names, start=1):
+            said = f"fold {number} of {len(names)}"
+            _train_fold(_FoldTask(context, study, name, said), compute, store, parent)
+    steps = [_steps(folder / name.folder) for name in names]
+    message = f"{len(names)} folds trained, {min(steps)} to {max(steps)} steps each"
+    return StageOutcome({"folds": len(names)}, message)
+
+
+def open_tracking(context: StageContext) -> Store:
+    """Reach the store this experiment is recorded in."""
+    uri = tracking_uri(context.workspace, context.experiment.track.uri)
+    return open_store(uri, artifact_root(context.workspace))
+
+
+class _FoldTask:
+    """One fold of one experiment: what to train on, and where."""
+
+    def __init__(
+        self, context: StageContext, study: Study, name: FoldName, said: str
+    ) -> None:
+        self.context, self.study, self.name, self.said = context, study, name, said
+        self.folder = context.folder / FOLDER / name.folder
+
+    def job(self) -> FoldJob:
+        patients = self.study.patients(self.name)
+        experiment = self.context.experiment
+        return FoldJob(
+            plan=self.study.plan,
+            spec=experiment.train,
+            seed=FoldSeed(experiment.seed, self.name.repeat, self.name.fold),
+            training=self._exams(self.study.exams_of(patients.train)),
+            validation=self._exams(self.study.exams_of(patients.validation)),
+            values=self.study.fold_values(self.name, self.context),
+            folder=self.folder,
+            inputs_sha256=sha256_json([_inputs(self.context), code_hash()]),
+            name=self.said,
+        )
+
+    def _exams(self, ids: Sequence[ExamId]) -> list[TrainingExam]:
+        return [
+            TrainingExam(exam_id, self.study.cached[exam_id], self._class(exam_id))
+            for exam_id in ids
+        ]
+
+    def _class(self, exam_id: ExamId) -> int | None:
+        name = class_name(self.study.records[exam_id], self.context)
+        return self.study.plan.classes.index(name) if name is not None else None
+
+
+def _train_fold(
+    task: _FoldTask, compute: Compute, store: Store, parent: RunIds
+) -> None:
+    job = task.job()
+    if _is_done(task.folder, job):
+        task.context.say(f"{task.said}: trained already")
+        return
+    task.folder.mkdir(parents=True, exist_ok=True)
+    write_json(task.folder / VALUES_FILE, job.values.model_dump(mode="json"))
+    with _fold_run(task, job, store, parent) as run_id:
+        rows: list[EpochRow] = []
+
+        def record(row: EpochRow) -> None:
+            rows.append(row)
+            log_epochs(store, run_id, [row])
+
+        result = fit_fold(job, compute, task.context.listen, record)
+        _record_fold(store, run_id, task, result)
+    write_json(task.folder / DONE_FILE, {"job_sha256": job.sha256, "run_id": run_id})
+
+
+def _is_done(folder: Path, job: FoldJob) -> bool:
+    with contextlib.suppress(ManifestError):
+        done = read_json(folder / DONE_FILE)
+        same = done.get("job_sha256") == job.sha256
+        return same and (folder / NETWORK_FILE).is_file()
+    return False
+
+
+def _record_fold(
+    store: Store, run_id: str, task: _FoldTask, result: FoldResult
+) -> None:
+    if result.resumed_at_epoch is not None:
+        epoch = result.resumed_at_epoch
+        task.context.say(f"{task.said}: continued after epoch {epoch}")
+    log_epochs(store, run_id, result.history)
+    log_params(store, run_id, {"schedule": asdict(result.schedule)})
+    names = (SCHEDULE_FILE, HISTORY_FILE, VALUES_FILE)
+    log_files(store, run_id, {n: task.folder / n for n in names}, "training")
+
+
+@contextlib.contextmanager
+def _parent_run(context: StageContext, store: Store, folder: Path) -> Iterator[RunIds]:
+    """The run all folds hang under; `train/run.json` remembers it over a crash."""
+    made_from = {
+        "tracking": store.label,
+        "inputs": {name: str(sha256) for name, sha256 in _inputs(context).items()},
+        "config_sha256": sha256_json(_config(context.experiment)),
+        "code_sha256": code_hash(),
+    }
+    parent = _known_parent(store, folder, made_from) or _new_parent(context, store)
+    said = {**made_from, **asdict(parent)}
+    write_json(folder / RUN_FILE, {**said, "finished": False})
+    with _ended(store, parent.run_id):
+        yield parent
+    write_json(folder / RUN_FILE, {**said, "finished": True})
+
+
+def _known_parent(
+    store: Store, folder: Path, made_from: Mapping[str, object]
+) -> RunIds | None:
+    """The run of the same training, killed; a finished one is followed by a new one."""
+    try:
+        said = read_json(folder / RUN_FILE)
+    except ManifestError:
+        return None
+    same = all(said.get(name) == value for name, value in made_from.items())
+    if said.get("finished") or not same or not resume_run(store, said["run_id"]):
+        return None
+    return RunIds(said["experiment_id"], said["run_id"])
+
+
+def _new_parent(context: StageContext, store: Store) -> RunIds:
+    experiment = context.experiment
+    parent = start_parent(
+        store,
+        experiment.name,
+        run_name=f"{experiment.name} cross-validation",
+        description=experiment.note,
+        params=_params(experiment),
+        tags={"voxray.code_sha256": code_hash()},
+    )
+    hashes = {k.replace("/", "."): str(v) for k, v in _inputs(context).items()}
+    log_dataset(store, parent.run_id, experiment.name, hashes)
+    plan = context.folder / "preprocess" / PLAN_FILE
+    log_files(store, parent.run_id, {PLAN_FILE: plan}, "plan")
+    return parent
+
+
+def _params(experiment: Experiment) -> dict[str, object]:
+    """Settings without paths, which may name people."""
+    said = experiment.model_dump(mode="json", by_alias=True)
+    kept = ("seed", "task", "folds", "train", "evaluate", "register")
+    data = said["data"]
+    shown = ("patient", "ids", "duplicates", "channels", "policy", "permute_labels")
+    return {**{k: said[k] for k in kept}, "data": {k: data[k] for k in shown}}
+
+
+@contextlib.contextmanager
+def _fold_run(
+    task: _FoldTask, job: FoldJob, store: Store, parent: RunIds
+) -> Iterator[str]:
+    """The fold's own run; a killed fold continues the run it had."""
+    path = task.folder / RUN_FILE
+    run_id = _known_fold(store, path, job, parent)
+    if run_id is None:
+        counts = {"training": len(job.training), "validation": len(job.validation)}
+        run_id = start_fold(
+            store,
+            parent,
+            task.name.repeat,
+            task.name.fold,
+            params={"exams": counts, "plan": job.plan.model_dump(mode="json")},
+        )
+        said = {"run_id": run_id, "parent": parent.run_id, "job_sha256": job.sha256}
+        write_json(path, said)
+    with _ended(store, run_id):
+        yield run_id
+
+
+def _known_fold(store: Store, path: Path, job: FoldJob, parent: RunIds) -> str | None:
+    try:
+        said = read_json(path)
+    except ManifestError:
+        return None
+    same = said["parent"] == parent.run_id and said["job_sha256"] == job.sha256
+    return said["run_id"] if same and resume_run(store, said["run_id"]) else None
+
+
+@contextlib.contextmanager
+def _ended(store: Store, run_id: str) -> Iterator[None]:
+    """Close a run by how its block ended."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        finish(store, run_id, RunStatus.KILLED)
+        raise
+    except BaseException:
+        finish(store, run_id, RunStatus.FAILED)
+        raise
+    finish(store, run_id, RunStatus.FINISHED)
+
+
+def read_parent(context: StageContext) -> RunIds:
+    """The MLflow run that stage 4 opened."""
+    said = read_json(context.folder / FOLDER / RUN_FILE)
+    return RunIds(said["experiment_id"], said["run_id"])
+
+
+def _steps(folder: Path) -> int:
+    return int(read_json(folder / SCHEDULE_FILE)["steps"])
+
+
+def _inputs(context: StageContext) -> Mapping[str, Sha256]:
+    manifest = earlier(context, "ingest", "manifest.csv")
+    table = context.folder / "folds" / "folds.csv"
+    preprocess = earlier(context, "preprocess")
+    return {**manifest, **preprocess, "folds/folds.csv": sha256_file(table)}
+
+
+def _config(experiment: Experiment) -> Mapping[str, object]:
+    said = experiment.model_dump(mode="json")
+    keys = ("seed", "task", "train", "track")
+    return {name: said[name] for name in keys}
+
+
+STAGE = Stage(
+    number=4,
+    name="train",
+    title="train a network per fold",
+    folder=FOLDER,
+    config=_config,
+    inputs=_inputs,
+    run=run,
+)

@@ -1,0 +1,183 @@
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from voxray.core.findings import Action, FindingCode
+from voxray.core.specs import ClassifySpec, Experiment, FoldsSpec, NetworkPlan
+from voxray.core.specs.experiment import HoldoutColumn, HoldoutFraction, LabelKey
+
+WHOLE: dict[str, Any] = {
+    "name": "nodules",
+    "data": {
+        "scans": "scans",
+        "masks": "masks",
+        "labels": {"table": "labels.csv"},
+    },
+    "task": {
+        "classify": {"column": "y", "classes": {"benign": 0, "malignant": 1}},
+        "segment": {"classes": {"nodule": {"value": 1}}},
+    },
+}
+
+
+def changed(path, value):
+    """The whole experiment with one key set."""
+    whole = deepcopy(WHOLE)
+    *folders, last = path.split(".")
+    node = whole
+    for key in folders:
+        node = node.setdefault(key, {})
+    node[last] = value
+    return whole
+
+
+def test_defaults_are_those_of_the_documentation():
+    experiment = Experiment.model_validate(WHOLE)
+
+    assert experiment.seed == 20260101
+    assert (experiment.folds.n, experiment.folds.repeats) == (5, 1)
+    assert experiment.evaluate.operating_point.at_least == 0.95
+    assert experiment.data.channel == "image"
+    assert experiment.data.patient == "dicom"
+    assert experiment.model_name == "nodules"
+
+
+def test_model_name_is_the_registered_one():
+    experiment = Experiment.model_validate(changed("register.name", "lidc"))
+
+    assert experiment.model_name == "lidc"
+
+
+def test_experiment_reads_back_from_its_json():
+    experiment = Experiment.model_validate(WHOLE)
+    text = experiment.model_dump_json(by_alias=True)
+
+    assert Experiment.model_validate_json(text) == experiment
+
+
+def test_experiment_cannot_be_edited():
+    with pytest.raises(ValidationError, match="frozen"):
+        Experiment.model_validate(WHOLE).seed = 1
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("typo", 1, "Extra inputs are not permitted"),
+        ("train.typo", 1, "Extra inputs are not permitted"),
+        ("name", "a b", "should match pattern"),
+        ("name", "../up", "should match pattern"),
+        ("seed", -1, "greater than or equal to 0"),
+        ("folds.n", 1, "greater than or equal to 2"),
+        ("folds.validation", 0, "greater than 0"),
+        ("folds.holdout", {"fraction": 1.5}, "less than 1"),
+        ("train.budget_minutes", float("nan"), "finite number"),
+        ("train", {"steps": 1, "epochs": 1}, "'steps' or 'epochs', not both"),
+        ("task.classify.classes", {"a": 0}, "at least two classes"),
+        ("task.classify.classes", {"a": 0, "b": 0}, "at least two classes"),
+        ("task.classify.classes", {"0": 1, "1": 0}, "names a class, but is the value"),
+        ("task.classify.positive", "no", "'no' is none of"),
+        ("task.segment.classes", {}, "at least 1 item"),
+        ("task.segment.classes", {"a": {"value": 0}}, "greater than or equal to 1"),
+        (
+            "task.segment.classes",
+            {"a": {"value": 1}, "b": {"value": 1}},
+            r"two classes share a value: \[1, 1\]",
+        ),
+        ("task", {}, "give 'classify', 'segment' or both"),
+        (
+            "data.channels",
+            {"t1": {}, "t2": {}},
+            "one channel an experiment so far, got 2",
+        ),
+        ("data.channels", {}, "got 0"),
+        ("data.policy", {"missing-slice": "accept"}, "accept is not possible, only"),
+        ("data.policy", {"no-such-code": "accept"}, "Input should be"),
+        ("data.patient", {"pattern": "[0-9]+"}, "has no group"),
+        ("data.masks", None, "task.segment needs data.masks"),
+        ("data.labels", None, "task.classify needs data.labels"),
+        ("data.labels.key", {"column": "a", "columns": ["b"]}, "either 'column' or"),
+        ("data.labels.key", {"columns": ["b"]}, "'columns' needs 'format'"),
+        ("evaluate.resamples", 10, "greater than or equal to 200"),
+    ],
+)
+def test_impossible_setting_is_refused_in_words(path, value, said):
+    with pytest.raises(ValidationError, match=said):
+        Experiment.model_validate(changed(path, value))
+
+
+def test_patient_column_needs_a_label_table():
+    whole = changed("data.patient", {"column": "patient_id"})
+    del whole["data"]["labels"], whole["task"]["classify"]
+
+    with pytest.raises(ValidationError, match=r"needs data\.labels"):
+        Experiment.model_validate(whole)
+
+
+def test_policy_takes_a_choice_that_the_table_allows():
+    whole = changed("data.policy", {"mask-empty": "refuse"})
+
+    policy = Experiment.model_validate(whole).data.policy
+
+    assert policy == {FindingCode.MASK_EMPTY: Action.REFUSE}
+
+
+@pytest.mark.parametrize("patient", ["dicom", "each_file", {"pattern": "^(p[0-9]+)_"}])
+def test_every_way_of_naming_patients_is_understood(patient):
+    experiment = Experiment.model_validate(changed("data.patient", patient))
+
+    assert experiment.model_dump()["data"]["patient"] == patient
+
+
+def test_positive_class_is_the_last_unless_named():
+    spec = ClassifySpec(column="y", classes={"malignant": 0, "benign": 1})
+
+    assert spec.positive_class == "benign"
+    named = spec.model_copy(update={"positive": "malignant"})
+    assert named.positive_class == "malignant"
+
+
+@pytest.mark.parametrize("cell", [1, 1.0, "1", " 1.0 ", True, "True", "malignant"])
+def test_cells_that_mean_the_same_class_are_understood(cell):
+    spec = ClassifySpec(column="y", classes={"benign": 0, "malignant": 1})
+
+    assert spec.class_of(cell) == "malignant"
+
+
+@pytest.mark.parametrize("cell", [2, "", None, float("nan"), "Malignant?"])
+def test_cells_of_no_class_are_none(cell):
+    spec = ClassifySpec(column="y", classes={"benign": 0, "malignant": 1})
+
+    assert spec.class_of(cell) is None
+
+
+def test_classes_may_be_text_or_truth_values():
+    text = ClassifySpec(column="y", classes={"no": "N", "yes": "Y"})
+    truth = ClassifySpec(column="y", classes={"no": False, "yes": True})
+
+    assert (text.class_of("Y"), text.class_of("y")) == ("yes", None)
+    assert (truth.class_of("false"), truth.class_of(1)) == ("no", "yes")
+
+
+def test_holdout_is_a_column_or_a_fraction():
+    by_column = FoldsSpec.model_validate({"holdout": {"column": "site", "value": "B"}})
+    by_share = FoldsSpec.model_validate({"holdout": {"fraction": 0.2}})
+
+    assert by_column.holdout == HoldoutColumn(column="site", value="B")
+    assert by_share.holdout == HoldoutFraction(fraction=0.2)
+
+
+def test_label_key_of_several_columns_has_a_format():
+    key = LabelKey(columns=("patient", "nodule"), format="{patient}_R_{nodule}")
+
+    assert key.format is not None
+    assert key.format.format(patient="p1", nodule=2) == "p1_R_2"
+
+
+def test_plan_records_refuse_unknown_keys():
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        NetworkPlan.model_validate(
+            {"features": [8], "strides": [[1, 1, 1]], "kernels": [[3, 3, 3]], "x": 1}
+        )

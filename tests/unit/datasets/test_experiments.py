@@ -1,0 +1,27 @@
+"""The experiment files that ship with the package."""
+
+from pathlib import Path
+
+import yaml
+
+from voxray.core.specs import Experiment
+
+EXPERIMENTS = Path(__file__).parents[3] / "pipelines" / "experiments"
+
+
+def test_demo_experiment_learns_class_and_mask_and_says_it_is_synthetic():
+    text = (EXPERIMENTS / "demo.yaml").read_text()
+    demo = Experiment.model_validate(yaml.safe_load(text))
+    assert demo.task.classify is not None
+    assert demo.task.classify.classes == {"healthy": "no", "lesion": "yes"}
+    assert demo.task.segment is not None
+    assert "synthetic" in demo.note
+
+
+def test_hippocampus_experiment_has_two_structures_and_the_licence():
+    text = (EXPERIMENTS / "hippocampus.yaml").read_text()
+    experiment = Experiment.model_validate(yaml.safe_load(text))
+    assert experiment.task.segment is not None
+    values = {n: c.value for n, c in experiment.task.segment.classes.items()}
+    assert values == {"anterior": 1, "posterior": 2}
+    assert experiment.register_.licence == "CC BY-SA 4.0"
