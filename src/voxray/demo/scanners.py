@@ -77,8 +77,8 @@ SCANNERS = (
     DemoScanner(
         "beta",
         MrScanner("Demo West", "Beta 15", "BETA1", "Demo West", 1.5, 8000, 110, 2200),
-        (96, 84, 46),
-        (2.0, 2.0, 3.5),
+        (100, 88, 44),
+        (1.9, 1.9, 3.6),
         _SAGITTAL,
         tilt_degrees=0.0,
         fluid=0.20,

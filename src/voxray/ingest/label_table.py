@@ -1,13 +1,12 @@
 """The label table as text: rows by key."""
 
+import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-
-import pandas as pd
 
 from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.specs import LabelsSpec
@@ -56,13 +55,12 @@ def read_label_table(spec: LabelsSpec, decisive: Sequence[str]) -> LabelTable:
         ConfigError: If the table or a column is missing, or the key format is wrong.
         DatasetError: If rows of one key differ in a decisive column.
     """
-    frame = _read_frame(spec.table)
+    columns, records = _read_cells(spec.table)
     key_columns = spec.key.columns or (str(spec.key.column),)
-    _check_columns(spec.table.name, frame, (*key_columns, *decisive))
+    _check_columns(spec.table.name, columns, (*key_columns, *decisive))
     by_key: dict[str, list[dict[str, str]]] = defaultdict(list)
     n_without_key = 0
-    for record in frame.to_dict("records"):
-        cells = {str(column): text for column, text in record.items() if text}
+    for cells in records:
         key = _key(spec, key_columns, cells)
         if key is None:
             n_without_key += 1
@@ -70,33 +68,50 @@ def read_label_table(spec: LabelsSpec, decisive: Sequence[str]) -> LabelTable:
             by_key[key].append(cells)
     _check_agreement(spec.table.name, by_key, decisive)
     rows = {key: LabelRow(key, _agreed(cells)) for key, cells in by_key.items()}
-    return LabelTable(rows, tuple(key_columns), len(frame), n_without_key)
+    return LabelTable(rows, tuple(key_columns), len(records), n_without_key)
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
+def _read_cells(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns, and the cells of every row that are not empty."""
     if not path.is_file():
         msg = f"data.labels.table: {str(path)!r} does not exist or is no file"
         raise ConfigError(msg)
     try:
-        with path.open(encoding="utf-8-sig") as stream:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
             separator = _separator(stream.readline())
-        frame = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
-        )
-    except (ValueError, pd.errors.ParserError) as error:
+            stream.seek(0)
+            lines = [line for line in csv.reader(stream, delimiter=separator) if line]
+    except (ValueError, csv.Error) as error:
         msg = f"data.labels.table: {path.name!r} is no readable CSV table: {error}"
         raise ConfigError(msg) from error
-    frame.columns = frame.columns.str.strip()
-    stripped: pd.DataFrame = frame.apply(lambda column: column.str.strip())
-    return stripped
+    columns = [cell.strip() for cell in lines[0]] if lines else []
+    _check_lines(path.name, columns, lines)
+    rows = [
+        dict(zip(columns, map(str.strip, line), strict=False)) for line in lines[1:]
+    ]
+    return columns, [{c: text for c, text in row.items() if text} for row in rows]
+
+
+def _check_lines(name: str, columns: list[str], lines: list[list[str]]) -> None:
+    """Refuse what cannot be read one way only; a short row lacks its last cells."""
+    problem = None
+    too_long = [n for n, line in enumerate(lines) if len(line) > len(columns)]
+    if not columns:
+        problem = "it is empty"
+    elif len(set(columns)) < len(columns):
+        problem = "two columns have one name"
+    elif too_long:
+        problem = f"row {too_long[0]} has more cells than there are columns"
+    if problem is not None:
+        msg = f"data.labels.table: {name!r} is no readable CSV table: {problem}"
+        raise ConfigError(msg)
 
 
 def _separator(header: str) -> str:
     return max(_SEPARATORS, key=header.count)
 
 
-def _check_columns(name: str, frame: pd.DataFrame, wanted: Iterable[str]) -> None:
-    columns = [str(column) for column in frame.columns]
+def _check_columns(name: str, columns: list[str], wanted: Iterable[str]) -> None:
     for column in wanted:
         if column not in columns:
             near = get_close_matches(column, columns, n=1)

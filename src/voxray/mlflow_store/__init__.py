@@ -55,7 +55,12 @@ from voxray.mlflow_store.runs import (  # noqa: E402
     start_fold,
     start_parent,
 )
-from voxray.mlflow_store.store import Store, open_store, ui_command  # noqa: E402
+from voxray.mlflow_store.store import (  # noqa: E402
+    Store,
+    open_store,
+    ui_address,
+    ui_command,
+)
 
 __all__ = [
     "AUDIT_PASSED",
@@ -96,6 +101,7 @@ __all__ = [
     "set_tags",
     "start_fold",
     "start_parent",
+    "ui_address",
     "ui_command",
     "verify_registered",
 ]

@@ -26,8 +26,6 @@ Row = TypeVar("Row")
 _PARAM_CHARACTERS = 6000
 _PARAMS_A_BATCH = 100
 _DIGEST_CHARACTERS = 36
-# The tag makes the UI open the run list instead of its GenAI pages.
-_MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class RunStatus(StrEnum):
@@ -259,7 +257,7 @@ def _create_experiment(store: Store, client: MlflowClient, name: str) -> str:
     root = store.artifact_root
     location = (root / name).as_uri() if root else None
     try:
-        return str(client.create_experiment(name, location, _MODEL_TRAINING))
+        return str(client.create_experiment(name, location))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

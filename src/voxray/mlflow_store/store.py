@@ -103,6 +103,19 @@ def ui_command(store: Store, port: int = 5000) -> list[str]:
     return [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
 
 
+def ui_address(server: str, experiment_id: str | None = None) -> str:
+    """Page of the experiments, or of one experiment's runs, for a browser.
+
+    The query is needed: MLflow's pages open on GenAI, where runs are hidden.
+
+    Args:
+        server: `http://127.0.0.1:PORT`, or the URI of a server store.
+        experiment_id: None for the list of all experiments.
+    """
+    page = f"experiments/{experiment_id}/runs" if experiment_id else "experiments"
+    return f"{server}/#/{page}?workflowType=machine_learning"
+
+
 def without_password(uri: str) -> str:
     """The same URI with `***` for a password.
 

@@ -9,8 +9,8 @@ from voxray.preprocess.cache import (
 from voxray.preprocess.learned import learn_fold_values, learn_references
 from voxray.preprocess.plan import make_plan
 from voxray.preprocess.statistics import (
+    ScanGeometry,
     ScanStatistics,
-    ras_geometry,
     read_statistics,
     scan_statistics,
     write_statistics,
@@ -27,6 +27,7 @@ from voxray.preprocess.transforms import (
 __all__ = [
     "CachedExam",
     "PreparedScan",
+    "ScanGeometry",
     "ScanStatistics",
     "build_transforms",
     "label_map",
@@ -34,7 +35,6 @@ __all__ = [
     "learn_references",
     "make_plan",
     "prepare_scan",
-    "ras_geometry",
     "read_index",
     "read_statistics",
     "scan_statistics",

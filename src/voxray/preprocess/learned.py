@@ -7,7 +7,7 @@ import numpy as np
 
 from voxray.core.errors import DatasetError
 from voxray.core.specs import FoldValues, IntensityWindow, Plan, ReferenceStatistics
-from voxray.preprocess.statistics import ScanStatistics
+from voxray.preprocess.statistics import ScanGeometry, ScanStatistics
 
 
 def learn_fold_values(
@@ -45,22 +45,21 @@ def _window(scans: Sequence[ScanStatistics]) -> IntensityWindow:
     return IntensityWindow(low=low, high=high, mean=mean, std=max(std, 1e-3))
 
 
-def learn_references(scans: Sequence[ScanStatistics]) -> ReferenceStatistics:
+def learn_references(scans: Sequence[ScanGeometry]) -> ReferenceStatistics:
     """What the scans a model was made from look like; scoring refuses others.
 
     Args:
         scans: All scans of the folds; no holdout.
     """
-    spacing = np.array([s.spacing_mm for s in scans])
-    extent = spacing * np.array([s.shape for s in scans])
     return ReferenceStatistics(
         modalities=tuple(sorted({s.modality for s in scans} - {""})),
-        spacing_mm=_ranges(spacing),
-        extent_mm=_ranges(extent),
+        spacing_mm=_ranges([s.spacing_mm for s in scans]),
+        extent_mm=_ranges([s.extent_mm for s in scans]),
         n_scans=len(scans),
     )
 
 
-def _ranges(rows: np.ndarray) -> tuple[tuple[float, float], ...]:
-    lows, highs = rows.min(axis=0).tolist(), rows.max(axis=0).tolist()
-    return tuple((float(a), float(b)) for a, b in zip(lows, highs, strict=True))
+def _ranges(
+    rows: Sequence[tuple[float, float, float]],
+) -> tuple[tuple[float, float], ...]:
+    return tuple((min(axis), max(axis)) for axis in zip(*rows, strict=True))

@@ -8,7 +8,7 @@ import numpy as np
 
 from voxray.core.errors import DatasetError
 from voxray.core.specs import NetworkPlan, Plan, TaskSpec, TrainSpec
-from voxray.preprocess.statistics import ScanStatistics
+from voxray.preprocess.statistics import ScanGeometry
 
 Triple = tuple[float, float, float]
 Voxels = tuple[int, int, int]
@@ -22,13 +22,12 @@ _COVERED = 95  # percent of scans that fit into the input
 
 
 def make_plan(
-    scans: Sequence[ScanStatistics], task: TaskSpec, channel: str, train: TrainSpec
+    scans: Sequence[ScanGeometry], task: TaskSpec, channel: str, train: TrainSpec
 ) -> Plan:
     """Decide from geometry alone how scans become network input.
 
     Args:
-        scans: Statistics of all scans that are not held out for good. Only shape,
-            spacing and modality are read.
+        scans: All that are not held out for good.
         task: What is learned.
         channel: Name of the one channel.
         train: Overrides.
@@ -41,7 +40,7 @@ def make_plan(
         raise DatasetError(msg)
     reasons: dict[str, str] = {}
     structures = task.segment.classes if task.segment else {}
-    extent = _percentile([_extent(s) for s in scans], _COVERED)
+    extent = _percentile([s.extent_mm for s in scans], _COVERED)
     spacing = train.spacing_mm or _spacing(scans, extent, task, reasons)
     if train.spacing_mm:
         reasons["spacing_mm"] = "set in the experiment"
@@ -67,18 +66,13 @@ def make_plan(
     )
 
 
-def _extent(scan: ScanStatistics) -> Triple:
-    i, j, k = (n * s for n, s in zip(scan.shape, scan.spacing_mm, strict=True))
-    return (i, j, k)
-
-
 def _percentile(rows: Sequence[Triple], percent: float) -> Triple:
     i, j, k = np.percentile(np.array(rows), percent, axis=0).tolist()
     return (i, j, k)
 
 
 def _spacing(
-    scans: Sequence[ScanStatistics],
+    scans: Sequence[ScanGeometry],
     extent: Triple,
     task: TaskSpec,
     reasons: dict[str, str],
@@ -201,7 +195,7 @@ def _covers(shape: Voxels, spacing: Triple, extent: Triple) -> bool:
 
 
 def _normalisation(
-    scans: Sequence[ScanStatistics], reasons: dict[str, str]
+    scans: Sequence[ScanGeometry], reasons: dict[str, str]
 ) -> Literal["zscore", "window"]:
     if {s.modality for s in scans} == {"CT"}:
         reasons["normalisation"] = "CT has units: window learned in each fold"

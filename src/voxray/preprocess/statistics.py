@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,35 @@ import pandas as pd
 from voxray.core.files import atomic_path
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import ScanId, Volume
+
+
+@dataclass(frozen=True, slots=True)
+class ScanGeometry:
+    """Size and kind of one scan, known without reading a voxel.
+
+    Attributes:
+        shape: Voxels per axis nearest R, A, S.
+        spacing_mm: Same axes.
+        modality: DICOM code, "" for NIfTI.
+    """
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    modality: str
+
+    @classmethod
+    def of(cls, grid: VoxelGrid, modality: str) -> Self:
+        """Geometry of a scan on its own grid, in any orientation."""
+        order, _ = grid.axes_to_ras()
+        i, j, k = (grid.shape[axis] for axis in order)
+        a, b, c = (grid.spacing_mm[axis] for axis in order)
+        return cls((i, j, k), (a, b, c), modality)
+
+    @property
+    def extent_mm(self) -> tuple[float, float, float]:
+        """Field of view, outer edge to outer edge."""
+        i, j, k = (n * mm for n, mm in zip(self.shape, self.spacing_mm, strict=True))
+        return (i, j, k)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +85,7 @@ def scan_statistics(
         mask: On the grid of `volume`, None without one.
         mask_values: Voxel value per structure.
     """
-    shape, spacing = ras_geometry(volume.grid)
+    geometry = ScanGeometry.of(volume.grid, modality)
     counts: tuple[int, ...] = ()
     counted = volume.voxels.astype(np.float32, copy=False).ravel()
     if mask is not None:
@@ -67,8 +96,8 @@ def scan_statistics(
     values = counted.astype(np.float64)
     return ScanStatistics(
         scan_id,
-        shape,
-        spacing,
+        geometry.shape,
+        geometry.spacing_mm,
         modality,
         float(low),
         float(high),
@@ -76,16 +105,6 @@ def scan_statistics(
         float(values.std()),
         counts,
     )
-
-
-def ras_geometry(
-    grid: VoxelGrid,
-) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
-    """Shape and spacing (mm) with axes permuted to nearest R, A, S."""
-    order, _ = grid.axes_to_ras()
-    i, j, k = (grid.shape[axis] for axis in order)
-    a, b, c = (grid.spacing_mm[axis] for axis in order)
-    return (i, j, k), (a, b, c)
 
 
 def write_statistics(rows: Sequence[ScanStatistics], path: Path) -> None:

@@ -12,6 +12,7 @@ class ModelFacts:
     """The model whose scores or evidence are shown.
 
     Attributes:
+        version: Reference or version number, as a person wrote it.
         sha256: Of the model folder.
         n_patients: Patients it was trained on; None when unknown.
         positive: The class whose probability the threshold is compared with; None:

@@ -18,6 +18,10 @@ _NAMES = {
     "brier": "Brier score",
     "dice": "Dice",
     "nsd": "Normalised surface Dice",
+    "true_negative_exams": "Exams without structure, none predicted",
+    "false_positive_exams": "Exams without structure, one predicted",
+    "volume_error_ml": "Volume error (predicted - drawn), ml",
+    "volume_abs_error_ml": "Absolute volume error, ml",
     "hd95": "95th percentile Hausdorff distance",
     "hd95_mm": "95th percentile Hausdorff distance, mm",
 }
@@ -30,7 +34,7 @@ _MEANINGS = {
     "sensitivity": "The share of positive exams that the threshold calls positive.",
     "specificity": "The share of negative exams that the threshold calls negative.",
     "dice": "Overlap of the predicted with the drawn structure: 0 is none, "
-    "1 is identical.",
+    "1 is identical. Exams where neither has a voxel are left out and counted apart.",
     "nsd": "The share of the surface that lies within the tolerance.",
     "brier": "Mean squared error of the probabilities: 0 is perfect.",
 }
@@ -40,8 +44,8 @@ def metric_name(metric: str) -> str:
     """What a metric is called on paper.
 
     Example:
-        >>> metric_name("auc"), metric_name("volume_error_ml")
-        ('Area under the ROC curve (AUC)', 'Volume error ml')
+        >>> metric_name("auc"), metric_name("surface_mm")
+        ('Area under the ROC curve (AUC)', 'Surface mm')
     """
     words = metric.replace("_", " ")
     return _NAMES.get(metric, words[:1].upper() + words[1:])
@@ -54,9 +58,14 @@ def metric_meanings(metrics: Iterable[Metric]) -> dict[str, str]:
 
 
 def estimate(metric: Metric) -> str:
-    """Value with its interval, e.g. ``0.873 [0.790, 0.931]``, or why there is none."""
+    """Value with its interval, e.g. ``0.873 [0.790, 0.931]``, or that there is none.
+
+    A number of exams is a count of what was seen; it has no interval.
+    """
     if metric.value is None:
         return NOT_ESTIMABLE
+    if metric.unit == "exam":
+        return f"{metric.value:,g} of {metric.n_exams:,}"
     if metric.low is None or metric.high is None:
         return f"{number(metric.value)} [interval {NOT_ESTIMABLE}]"
     return f"{number(metric.value)} [{number(metric.low)}, {number(metric.high)}]"

@@ -2,7 +2,7 @@
 
 from voxray.core.geometry import VoxelGrid
 from voxray.core.specs import ReferenceStatistics
-from voxray.preprocess import ras_geometry
+from voxray.preprocess import ScanGeometry
 
 _SPACING_FACTOR = 1.6
 _EXTENT_FACTOR = 1.35
@@ -28,11 +28,10 @@ def range_problem(
     known = references.modalities
     if modality and known and modality not in known:
         return f"modality is {modality}, the model was made from {', '.join(known)}"
-    shape, spacing = ras_geometry(grid)
-    extent = [n * mm for n, mm in zip(shape, spacing, strict=True)]
+    geometry = ScanGeometry.of(grid, modality)
     checks = (
-        ("spacing", list(spacing), references.spacing_mm, _SPACING_FACTOR),
-        ("field of view", extent, references.extent_mm, _EXTENT_FACTOR),
+        ("spacing", geometry.spacing_mm, references.spacing_mm, _SPACING_FACTOR),
+        ("field of view", geometry.extent_mm, references.extent_mm, _EXTENT_FACTOR),
     )
     for what, values, ranges, factor in checks:
         for axis, value, (low, high) in zip(_AXES, values, ranges, strict=True):

@@ -1,9 +1,8 @@
 """Stage 2: per-scan statistics, the plan, cached arrays."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from voxray.core.errors import ScanError, VoxrayError
 from voxray.core.files import write_json
@@ -14,6 +13,7 @@ from voxray.folds import choose_holdout
 from voxray.manifest import read_manifest
 from voxray.preprocess import (
     CachedExam,
+    ScanGeometry,
     ScanStatistics,
     make_plan,
     prepare_scan,
@@ -28,6 +28,7 @@ from voxray.stages.study import PLAN_FILE, STATISTICS_FILE, read_scan_sources
 from voxray.stages.workspace import stage_folder
 
 FOLDER = "preprocess"
+_WORTH_WORKERS = 300  # scans; a worker needs seconds to load the libraries
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +41,18 @@ class _Scan:
 
 
 def run(context: StageContext) -> StageOutcome:
-    """Measure every scan, plan from their geometry, write the arrays."""
+    """Plan from the geometry of the scans; measure each and write its arrays."""
     folder = stage_folder(context, FOLDER)
     records = read_manifest(context.folder / "ingest" / "manifest.csv")
-    scans = _scans(context, records)
-    statistics, unmeasured = _measure(context, scans)
-    write_statistics(statistics, folder / STATISTICS_FILE)
-    plan = _plan(context, records, statistics)
+    plan = _plan(context, records)
     write_json(folder / PLAN_FILE, plan.model_dump(mode="json"))
     for name, reason in plan.reasons.items():
         context.say(f"plan: {name} {_said(plan, name)}: {reason}")
-    exams, failed = _cache(context, scans, plan)
-    write_index(folder, exams)
-    n_failed = len({*unmeasured, *failed})
-    counts = {"exams": len(exams), "failed": n_failed}
-    message = f"{len(exams)} exams prepared, {n_failed} failed"
+    prepared, n_failed = _prepare(context, _scans(context, records), plan)
+    write_statistics([row for row, _ in prepared], folder / STATISTICS_FILE)
+    write_index(folder, [exam for _, exam in prepared])
+    counts = {"exams": len(prepared), "failed": n_failed}
+    message = f"{len(prepared)} exams prepared, {n_failed} failed"
     return StageOutcome(counts, message, n_failed=n_failed)
 
 
@@ -71,95 +69,63 @@ def _scans(context: StageContext, records: Sequence[ScanRecord]) -> list[_Scan]:
     return scans
 
 
-@dataclass(frozen=True, slots=True)
-class _MeasureScan:
-    """Picklable work: statistics of one scan."""
-
-    mask_values: tuple[int, ...]
-
-    def __call__(self, scan: _Scan) -> ScanStatistics:
-        volume = read_volume(scan.source)
-        mask = None
-        if scan.mask is not None:
-            mask = read_label_map(scan.mask.files[0], scan.record.scan_id)
-        record = scan.record
-        return scan_statistics(
-            record.scan_id, record.modality, volume, mask, self.mask_values
-        )
+_Prepared = tuple[ScanStatistics, CachedExam]
 
 
 @dataclass(frozen=True, slots=True)
 class _PrepareScan:
-    """Picklable work: arrays of one scan."""
+    """Picklable work: statistics and arrays of one scan."""
 
     plan: Plan
     folder: Path
 
-    def __call__(self, scan: _Scan) -> CachedExam:
+    def __call__(self, scan: _Scan) -> _Prepared:
+        record = scan.record
+        volume = read_volume(scan.source)
+        mask = None
+        if scan.mask is not None:
+            mask = read_label_map(scan.mask.files[0], record.scan_id)
+        row = scan_statistics(
+            record.scan_id, record.modality, volume, mask, self.plan.mask_values
+        )
         prepared = prepare_scan(scan.source, scan.mask, self.plan)
-        return write_exam(self.folder, scan.record.exam_id, prepared)
+        return row, write_exam(self.folder, record.exam_id, prepared)
 
 
-def _measure(
-    context: StageContext, scans: Sequence[_Scan]
-) -> tuple[list[ScanStatistics], list[str]]:
-    segment = context.experiment.task.segment
-    values = tuple(c.value for c in segment.classes.values()) if segment else ()
-    results = map_tasks(
-        _MeasureScan(values),
-        scans,
-        workers=context.workers,
-        task="measuring scans",
-        total=len(scans),
-        listen=context.listen,
-    )
-    return _split(context, results)
-
-
-def _cache(
+def _prepare(
     context: StageContext, scans: Sequence[_Scan], plan: Plan
-) -> tuple[list[CachedExam], list[str]]:
+) -> tuple[list[_Prepared], int]:
+    """Statistics and arrays; a scan that fails is said and counted."""
     results = map_tasks(
         _PrepareScan(plan, context.folder / FOLDER),
         scans,
-        workers=1,
-        task="preparing arrays",
+        workers=context.workers if len(scans) >= _WORTH_WORKERS else 1,
+        task="preparing scans",
         total=len(scans),
         listen=context.listen,
     )
-    return _split(context, results)
-
-
-Result = TypeVar("Result", ScanStatistics, CachedExam)
-
-
-def _split(
-    context: StageContext, results: Iterable[tuple[_Scan, Result | VoxrayError]]
-) -> tuple[list[Result], list[str]]:
-    """Good results, and ids of scans that failed; each failure is said."""
-    good: list[Result] = []
-    failed: list[str] = []
-    for scan, result in results:
+    prepared: list[_Prepared] = []
+    n_failed = 0
+    for _, result in results:
         if isinstance(result, ScanError):
             context.say(f"warning: {result}")
-            failed.append(scan.record.scan_id)
+            n_failed += 1
         elif isinstance(result, VoxrayError):
             raise result
         else:
-            good.append(result)
-    return good, failed
+            prepared.append(result)
+    return prepared, n_failed
 
 
-def _plan(
-    context: StageContext,
-    records: Sequence[ScanRecord],
-    statistics: Sequence[ScanStatistics],
-) -> Plan:
+def _plan(context: StageContext, records: Sequence[ScanRecord]) -> Plan:
     """Plan without the scans that are held out for good."""
     spec = context.experiment
     holdout = choose_holdout(records, spec.folds, spec.seed)
-    kept = {r.scan_id for r in records if r.patient_id not in holdout}
-    used = [row for row in statistics if row.scan_id in kept]
+    used = [
+        ScanGeometry.of(record.grid, record.modality)
+        for record in records
+        if record.patient_id not in holdout
+    ]
     return make_plan(used, spec.task, spec.data.channel, spec.train)
 
 

@@ -23,7 +23,7 @@ from voxray.mlflow_store import (
     register_model,
 )
 from voxray.model import write_package
-from voxray.preprocess import ScanStatistics, learn_references
+from voxray.preprocess import ScanGeometry, learn_references
 from voxray.report import ModelCard, render_card
 from voxray.stages.evaluate import DECISION_FILE, EVALUATION_FILE
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
@@ -97,14 +97,14 @@ def _values(context: StageContext, name: FoldName) -> FoldValues:
     return FoldValues.model_validate(read_json(_trained(context, name) / VALUES_FILE))
 
 
-def _in_folds(study: Study) -> list[ScanStatistics]:
-    """Statistics of the scans of patients that some fold holds out: no holdout."""
+def _in_folds(study: Study) -> list[ScanGeometry]:
+    """Geometry of the scans of patients that some fold holds out: no holdout."""
     everyone = (study.patients(name).held_out for name in study.folds())
     patients = frozenset[PatientId]().union(*everyone)
     return [
-        study.statistics[exam_id]
+        ScanGeometry.of(record.grid, record.modality)
         for exam_id, record in sorted(study.records.items())
-        if record.patient_id in patients and exam_id in study.statistics
+        if record.patient_id in patients and exam_id in study.cached
     ]
 
 

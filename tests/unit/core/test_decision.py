@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxray.core.decision import decide, ensemble
@@ -38,6 +38,7 @@ def test_missing_class_is_refused():
         decide({"no": 0.1}, TWO)
 
 
+@settings(deadline=None, max_examples=20)
 @given(st.permutations(range(5)))
 def test_order_of_networks_does_not_change_the_ensemble(order):
     members = [array([0.1 * n, 1 / (n + 3)]) for n in range(5)]

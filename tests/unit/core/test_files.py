@@ -18,7 +18,7 @@ from voxray.core.files import (
 
 
 def run_python(code, *arguments):
-    """Run code in a process of its own, whose limits may be changed; give its errors."""
+    """Run code in a process of its own, whose limits may change; give its errors."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False).stderr
 

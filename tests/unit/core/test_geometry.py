@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxray.core.errors import GeometryError
@@ -139,6 +139,7 @@ def test_lps_axes_are_flipped_and_origin_moves_to_the_other_end():
     assert grid.spacing_mm == SpacingMm(2, 1, 1)
 
 
+@settings(deadline=None, max_examples=40)
 @given(oblique_scans())
 def test_nearest_ras_keeps_every_voxel_at_its_place(scan):
     voxels, grid = scan
@@ -152,6 +153,7 @@ def test_nearest_ras_keeps_every_voxel_at_its_place(scan):
     assert (np.diag(ras.affine) > 0).all()
 
 
+@settings(deadline=None, max_examples=40)
 @given(oblique_scans())
 def test_nearest_ras_twice_changes_nothing_more(scan):
     once, grid = to_nearest_ras(*scan)
@@ -161,6 +163,7 @@ def test_nearest_ras_twice_changes_nothing_more(scan):
     assert np.array_equal(grid.affine, again.affine)
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     oblique_scans(),
     st.permutations([0, 1, 2]),

@@ -6,7 +6,12 @@ from threading import Barrier
 import pytest
 
 from voxray.core.errors import MachineError
-from voxray.core.ids import Pseudonymizer, load_or_make_key, readable_scan_name
+from voxray.core.ids import (
+    Pseudonymizer,
+    _make_key,
+    load_or_make_key,
+    readable_scan_name,
+)
 
 KEY = bytes(range(32))
 
@@ -97,6 +102,15 @@ def test_racing_makers_get_one_key(tmp_path):
         keys = set(pool.map(make, range(16)))
 
     assert keys == {(tmp_path / "key").read_bytes()}
+    assert [p.name for p in tmp_path.iterdir()] == ["key"]
+
+
+def test_key_of_a_faster_process_is_kept(tmp_path):
+    key = load_or_make_key(tmp_path / "key")
+
+    _make_key(tmp_path / "key")  # what a slower process still does
+
+    assert (tmp_path / "key").read_bytes() == key
     assert [p.name for p in tmp_path.iterdir()] == ["key"]
 
 

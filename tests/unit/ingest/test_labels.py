@@ -263,13 +263,23 @@ def test_missing_table_is_a_config_error(tmp_path: Path) -> None:
         take_in(images(tmp_path, "a"), labels=table, task=SICK)
 
 
-@pytest.mark.parametrize("content", [b"", b"scan,sick\na,1\nb,1,2,3\n", b"\xff\xfe,"])
+@pytest.mark.parametrize(
+    "content", [b"", b"scan,sick\na,1\nb,1,2,3\n", b"\xff\xfe,", b"scan,a,a\n"]
+)
 def test_table_that_is_no_csv_is_a_config_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "t.csv").write_bytes(content)
     table = LabelsSpec(table=tmp_path / "t.csv")
 
     with pytest.raises(ConfigError, match="no readable CSV table"):
         take_in(images(tmp_path, "a"), labels=table, task=SICK)
+
+
+def test_short_row_lacks_its_last_cells(tmp_path: Path) -> None:
+    table = a_table(tmp_path / "t.csv", "scan,sick,note", "", "a,1")
+
+    assert labels_of(take_in(images(tmp_path, "a"), labels=table, task=SICK)) == {
+        "a": 1
+    }
 
 
 def test_table_in_the_scan_folder_is_no_scan(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ UID = a_uid("study1", "series1")
 def take_in_pairs(folder: Path, **options: Any) -> Intake:
     masks = folder / "masks"
     masks.mkdir(exist_ok=True)
-    return take_in(folder / "scans", **({"masks": masks, "task": LESION} | options))
+    plain: dict[str, Any] = {"masks": masks, "task": LESION}
+    return take_in(folder / "scans", **(plain | options))
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "a"])

@@ -52,13 +52,6 @@ def test_the_parent_page_shows_the_description(store, run):
     assert fetch(store, run.run_id).data.tags["mlflow.note.content"] == "AUC **0.9**"
 
 
-def test_a_new_experiment_opens_on_its_runs(store, run):
-    with store.client() as client:
-        tags = client.get_experiment(run.experiment_id).tags
-
-    assert tags["mlflow.experimentKind"] == "custom_model_development"
-
-
 def test_a_deleted_experiment_is_not_revived(store, run, fresh_name):
     with store.client() as client:
         client.delete_experiment(run.experiment_id)

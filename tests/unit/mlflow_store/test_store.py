@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from voxray.core.errors import ConfigError, MachineError
-from voxray.mlflow_store import Store, open_store, start_parent, ui_command
+from voxray.mlflow_store import Store, open_store, start_parent, ui_address, ui_command
 from voxray.mlflow_store.store import without_password
 
 _OPEN_AND_START = """
@@ -116,6 +116,12 @@ def test_the_ui_listens_on_this_machine_only(store):
     assert command[:4] == [sys.executable, "-m", "mlflow", "server"]
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert store.uri in command
+
+
+def test_the_browser_opens_on_runs_and_not_on_genai():
+    page = ui_address("http://127.0.0.1:5000", "3")
+
+    assert page.endswith("/#/experiments/3/runs?workflowType=machine_learning")
 
 
 def test_a_server_needs_no_ui_of_ours():

@@ -245,10 +245,11 @@ IMAGE_ATTRIBUTES = {"src", "width", "height", "loading", "alt"}
 def test_ten_thousand_scans_get_pictures_for_the_first_500_only():
     rows = tuple(a_score(f"s-{n:05d}") for n in range(10_000))
     pictures = ((row.scan_id, a_png()) for row in rows)
-    page, files = render(a_content(scores=rows, overlays=pictures))
-    assert len(page.all("img")) == len(files) - 1 == 500
-    assert "first 500 scored scans; the other 9,500 scans are listed" in page.text
-    assert len(page.all("tr")) == 10_001
+    files = dict(render_report(a_content(scores=rows, overlays=pictures)))
+    html = str(files["index.html"])  # parsing five megabytes would take seconds
+    assert html.count("<img ") == len(files) - 1 == 500
+    assert html.count("<tr>") == 10_001
+    assert "first 500 scored scans; the other 9,500 scans are listed" in html
 
 
 def test_long_list_of_refusals_says_what_it_leaves_out():

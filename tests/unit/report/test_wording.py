@@ -23,6 +23,11 @@ def test_estimate_without_value_is_not_estimable():
     assert estimate(a_metric(value=None, low=None, high=None)) == "not estimable"
 
 
+def test_number_of_exams_is_a_count_of_all_exams():
+    metric = a_metric(metric="true_negative_exams", unit="exam", value=12.0, low=None)
+    assert estimate(metric) == "12 of 30"
+
+
 def test_large_values_have_fewer_decimals():
     metric = a_metric(metric="hd95_mm", value=12.345, low=9.5, high=1234.5)
     assert estimate(metric) == "12.3 [9.500, 1,234]"

@@ -29,21 +29,21 @@ def test_every_setting_that_is_a_path_expands():
     assert set(path_fields(Experiment)) == set(PATH_KEYS)
 
 
-def test_paths_are_relative_to_the_file(tmp_path: Path):
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     loaded = load_experiment(write_yaml(tmp_path))
     assert loaded.data.scans == (tmp_path / "scans").resolve()
     assert loaded.data.labels is not None
     assert loaded.data.labels.table == (tmp_path / "labels.csv").resolve()
 
 
-def test_variables_expand_in_paths(tmp_path: Path):
+def test_variables_expand_in_paths(tmp_path: Path) -> None:
     file = write_yaml(tmp_path, PLAIN_YAML.replace("scans: scans", "scans: '${D}/s'"))
     assert load_experiment(file, variables={"D": "/data"}).data.scans == Path("/data/s")
     with pytest.raises(ConfigError, match=r"data\.scans: the variable \$\{D\}"):
         load_experiment(file, variables={})
 
 
-def test_set_changes_a_setting_and_reads_yaml(tmp_path: Path):
+def test_set_changes_a_setting_and_reads_yaml(tmp_path: Path) -> None:
     loaded = load_experiment(
         write_yaml(tmp_path), ["train.steps=3", "data.labels=null", "folds={n: 3}"]
     )
@@ -77,19 +77,19 @@ def test_set_changes_a_setting_and_reads_yaml(tmp_path: Path):
         ("train.spacing_mm=[1, 2]", r"train\.spacing_mm\.2: missing"),
     ],
 )
-def test_a_wrong_setting_is_named(tmp_path: Path, text: str, problem: str):
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         load_experiment(write_yaml(tmp_path), [text])
 
 
-def test_every_mistake_has_its_line(tmp_path: Path):
+def test_every_mistake_has_its_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_experiment(write_yaml(tmp_path), ["foldz={}", "train.steps=x"])
     lines = str(caught.value).splitlines()
     assert [line.split(": ")[1] for line in lines] == ["train.steps", "foldz"]
 
 
-def test_a_rule_over_several_settings_is_explained(tmp_path: Path):
+def test_a_rule_over_several_settings_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"the experiment: task\.segment needs"):
         load_experiment(write_yaml(tmp_path), ["data.masks=null"])
 
@@ -104,17 +104,19 @@ def test_a_rule_over_several_settings_is_explained(tmp_path: Path):
         ("a: \x07", "not valid YAML"),
     ],
 )
-def test_broken_yaml_is_refused_with_its_line(tmp_path: Path, text: str, problem: str):
+def test_broken_yaml_is_refused_with_its_line(
+    tmp_path: Path, text: str, problem: str
+) -> None:
     with pytest.raises(ConfigError, match=problem):
         load_experiment(write_yaml(tmp_path, text))
 
 
-def test_yaml_anchors_and_merges_work(tmp_path: Path):
+def test_yaml_anchors_and_merges_work(tmp_path: Path) -> None:
     text = PLAIN_YAML + "folds: &f {n: 3}\ntrain: {<<: {steps: 4}, epochs: null}\n"
     assert load_experiment(write_yaml(tmp_path, text)).train.steps == 4
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path):
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "toy.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="cannot be read as text"):
         load_experiment(tmp_path / "toy.yaml")
@@ -129,20 +131,22 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path):
         (".", "it is a folder"),
     ],
 )
-def test_a_missing_file_names_what_is_near(tmp_path: Path, name: str, problem: str):
+def test_a_missing_file_names_what_is_near(
+    tmp_path: Path, name: str, problem: str
+) -> None:
     write_yaml(tmp_path)
     with pytest.raises(ConfigError, match=problem):
         load_experiment(tmp_path / name)
 
 
-def test_data_alone_has_defaults(tmp_path: Path):
+def test_data_alone_has_defaults(tmp_path: Path) -> None:
     data = load_data(None, {"scans": tmp_path, "labels": tmp_path / "t.csv"})
     assert data.scans == tmp_path.resolve()
     assert data.labels is not None
     assert data.patient == "dicom"
 
 
-def test_rules_are_settings_of_data(tmp_path: Path):
+def test_rules_are_settings_of_data(tmp_path: Path) -> None:
     rules = write_yaml(tmp_path, "{patient: each_file, masks: m}", "rules.yaml")
     data = load_data(rules, {"scans": tmp_path})
     assert data.patient == "each_file"
@@ -157,13 +161,13 @@ def test_rules_are_settings_of_data(tmp_path: Path):
         ("{labels: 3}", "'labels' holds 3"),
     ],
 )
-def test_wrong_rules_are_named(tmp_path: Path, text: str, problem: str):
+def test_wrong_rules_are_named(tmp_path: Path, text: str, problem: str) -> None:
     rules = write_yaml(tmp_path, text, "rules.yaml")
     with pytest.raises(ConfigError, match=problem):
         load_data(rules, {"scans": tmp_path, "labels": tmp_path})
 
 
-def test_missing_rules_are_named(tmp_path: Path):
+def test_missing_rules_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"rules file .*none\.yaml' does not exist"):
         load_data(tmp_path / "none.yaml", {"scans": tmp_path})
 

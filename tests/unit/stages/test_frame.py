@@ -55,9 +55,7 @@ def test_a_changed_setting_runs_again_and_is_named(context):
     said: list[str] = []
     run_stage(a_copying_stage([]), context)
     other = context.experiment.model_copy(update={"seed": 7})
-    run_stage(
-        a_copying_stage([]), replace(context, experiment=other, say=said.append)
-    )
+    run_stage(a_copying_stage([]), replace(context, experiment=other, say=said.append))
     assert said == ["copy: runs again, changed: setting seed"]
 
 
@@ -167,7 +165,7 @@ def test_earlier_refuses_a_stage_that_never_ran(context):
 
 def test_earlier_refuses_a_file_that_was_not_written(context):
     run_stage(a_copying_stage([]), context)
-    with pytest.raises(ConfigError, match="wrote no 'other.csv'"):
+    with pytest.raises(ConfigError, match=r"wrote no 'other\.csv'"):
         earlier(context, "copy", "other.csv")
 
 

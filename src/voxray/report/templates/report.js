@@ -18,6 +18,7 @@
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
     const [kind, sign] = [head.dataset.sort, down ? -1 : 1];
     rows.sort((a, b) => compare(kind, sign, valueOf(a), valueOf(b)));
+    show();
     body.append(...rows);
   };
 
@@ -32,15 +33,28 @@
 
   const input = document.getElementById("filter");
   const shown = document.getElementById("shown");
+  const more = document.getElementById("more");
   const textOf = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
-  input.addEventListener("input", () => {
+  let limit = 500; // a browser takes seconds to lay out ten thousand rows
+
+  const show = () => {
     const wanted = input.value.trim().toLowerCase();
-    let n = 0;
+    let found = 0;
     rows.forEach((row) => {
-      row.hidden = !textOf.get(row).includes(wanted);
-      n += row.hidden ? 0 : 1;
+      const matches = textOf.get(row).includes(wanted);
+      found += matches ? 1 : 0;
+      row.hidden = !matches || found > limit;
     });
-    shown.textContent = wanted ? `${n} of ${rows.length} shown` : "";
+    const visible = Math.min(found, limit);
+    more.hidden = visible === found;
+    shown.textContent = visible < rows.length ? `${visible} of ${rows.length} scans shown` : "";
+  };
+
+  input.addEventListener("input", show);
+  more.addEventListener("click", () => {
+    limit = Infinity;
+    show();
   });
   document.querySelector(".controls").hidden = false;
+  show();
 })();

@@ -1,0 +1,136 @@
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.makers import write_nifti, write_series
+from tests.stages.makers import a_session, a_study, write_scans
+from voxray.core.errors import ConfigError, DatasetError
+from voxray.core.ids import Pseudonymizer
+from voxray.core.specs import DataSpec
+from voxray.stages.frame import run_stage
+from voxray.stages.ingest import STAGE, ingest_into, read_links
+
+WRITTEN = {
+    "files.parquet",
+    "manifest.csv",
+    "quarantine.csv",
+    "summary.json",
+    "linkage.csv",
+}
+
+
+def column(path: Path, name: str) -> list[str]:
+    with path.open(encoding="utf-8") as stream:
+        return [row[name] for row in csv.DictReader(stream)]
+
+
+def test_scans_with_masks_reach_the_manifest_and_the_rest_quarantine(
+    tmp_path: Path,
+) -> None:
+    context = a_study(tmp_path, [])
+    write_nifti(tmp_path / "scans" / "lonely.nii.gz", seed=99)
+    (tmp_path / "scans" / "notes.txt").write_text("x")
+
+    outcome = run_stage(STAGE, context)
+
+    ingest = context.folder / "ingest"
+    assert column(ingest / "manifest.csv", "scan_id") == [f"c{n}" for n in range(6)]
+    codes = column(ingest / "quarantine.csv", "code")
+    assert sorted(codes) == ["no-mask", "not-an-image"]
+    assert outcome.n_unused == 2
+    assert "6 scans of 6 patients accepted, 2 not used" in outcome.message
+
+
+def test_the_folder_is_private_and_complete(tmp_path: Path) -> None:
+    context = a_study(tmp_path, [])
+    run_stage(STAGE, context)
+    ingest = context.folder / "ingest"
+    assert {p.name for p in ingest.iterdir()} == WRITTEN | {"stage.json"}
+    assert ingest.stat().st_mode & 0o777 == 0o700
+
+
+def test_an_unchanged_folder_is_skipped(tmp_path: Path) -> None:
+    context = a_study(tmp_path, [])
+    run_stage(STAGE, context)
+    assert run_stage(STAGE, context).skipped
+
+
+@pytest.mark.parametrize("change", ["scan", "mask", "key"])
+def test_a_changed_input_is_taken_in_again(tmp_path: Path, change: str) -> None:
+    context = a_study(tmp_path, [])
+    run_stage(STAGE, context)
+    if change == "key":
+        context = replace(context, pseudonymizer=Pseudonymizer(b"o" * 32))
+    else:
+        folder = tmp_path / f"{change}s"
+        write_nifti(folder / "new.nii.gz", seed=9)
+    assert not run_stage(STAGE, context).skipped
+
+
+def test_no_usable_scan_stops_the_run_and_says_where_to_look(tmp_path: Path) -> None:
+    context = a_study(tmp_path, [])
+    for mask in (tmp_path / "masks").iterdir():
+        mask.unlink()
+    with pytest.raises(DatasetError, match=r"no scan can be used.*no-mask 6"):
+        run_stage(STAGE, context)
+    assert (context.folder / "ingest" / "quarantine.csv").exists()
+
+
+def test_a_folder_without_scans_writes_nothing(tmp_path: Path) -> None:
+    context = a_study(tmp_path, [])
+    for scan in (tmp_path / "scans").iterdir():
+        scan.rename(scan.with_name("x.txt")).write_text("x")
+    with pytest.raises(ConfigError, match="none of them DICOM or NIfTI"):
+        run_stage(STAGE, context)
+    assert not (context.folder / "ingest").exists()
+
+
+def test_permuted_labels_are_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    data = {
+        "scans": tmp_path / "scans",
+        "labels": {"table": tmp_path / "t.csv"},
+        "patient": "each_file",
+        "ids": "path",
+        "permute_labels": 3,
+    }
+    task = {"classify": {"column": "sick", "classes": {"no": 0, "yes": 1}}}
+    rows = "".join(f"c{n},{n % 2}\n" for n in range(6))
+    (tmp_path / "t.csv").write_text("scan,sick\n" + rows)
+    run_stage(STAGE, a_study(tmp_path, said, data=data, task=task))
+    assert any("permuted between patients with seed 3" in line for line in said)
+
+
+def test_copies_under_two_patients_are_linked(tmp_path: Path) -> None:
+    context = a_study(tmp_path, [])
+    write_nifti(tmp_path / "scans" / "c1.nii.gz", seed=0)
+    run_stage(STAGE, context)
+    assert read_links(context.folder / "ingest") == (("c0", "c1"),)
+
+
+def test_the_command_writes_the_same_files_flat(tmp_path: Path) -> None:
+    said: list[str] = []
+    write_series(tmp_path / "scans")
+    (tmp_path / "scans" / "notes.txt").write_text("x")
+    data = DataSpec(scans=tmp_path / "scans")
+    out = tmp_path / "out"
+
+    code = ingest_into(data, out, a_session(tmp_path, said))
+    strict = ingest_into(data, out, a_session(tmp_path, said, strict=True))
+
+    assert (code, strict) == (0, 4)
+    assert {p.name for p in out.iterdir() if p.name[0] != "."} == WRITTEN
+    assert "1 scans of 1 patients accepted, 1 not used (not-an-image 1)" in said[-1]
+
+
+def test_the_command_refuses_a_folder_of_other_scans(tmp_path: Path) -> None:
+    write_scans(tmp_path, 1)
+    session = a_session(tmp_path, [])
+    out = tmp_path / "out"
+    scans = DataSpec(scans=tmp_path / "scans", patient="each_file")
+    ingest_into(scans, out, session)
+    masks = DataSpec(scans=tmp_path / "masks", patient="each_file")
+    with pytest.raises(ConfigError, match="belongs to another experiment"):
+        ingest_into(masks, out, session)

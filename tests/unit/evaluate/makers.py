@@ -1,0 +1,66 @@
+"""Out-of-fold predictions with known answers."""
+
+import numpy as np
+
+from voxray.core.records import ExamId, OutOfFoldPrediction, PatientId
+from voxray.core.specs import EvaluateSpec, TaskSpec
+from voxray.evaluate.estimate import Settings
+
+BINARY = TaskSpec.model_validate(
+    {"classify": {"column": "y", "classes": {"no": 0, "yes": 1}}}
+)
+THREE = TaskSpec.model_validate(
+    {"classify": {"column": "y", "classes": {"a": 0, "b": 1, "c": 2}}}
+)
+LESION = TaskSpec.model_validate({"segment": {"classes": {"lesion": {"value": 1}}}})
+SPEC = EvaluateSpec(resamples=400)
+SETTINGS = Settings(SPEC, seed=1)
+
+
+def a_prediction(exam, patient, fold, label, p_yes, repeat=0):
+    return OutOfFoldPrediction(
+        repeat=repeat,
+        fold=fold,
+        exam_id=ExamId(exam),
+        patient_id=PatientId(patient),
+        label=label,
+        probabilities={"no": 1 - p_yes, "yes": p_yes},
+    )
+
+
+def a_study(generator, n_patients=60, n_positive=25, exams=1, signal=1.5, n_folds=5):
+    """Positive patients come first and score higher by `signal` standard deviations."""
+    rows = []
+    for patient in range(n_patients):
+        positive = patient < n_positive
+        shared = generator.normal()
+        for exam in range(exams):
+            value = signal * positive + 0.7 * shared + 0.7 * generator.normal()
+            rows.append(
+                a_prediction(
+                    f"e{patient:03}-{exam}",
+                    f"p{patient:03}",
+                    patient % n_folds,
+                    "yes" if positive else "no",
+                    float(1 / (1 + np.exp(-value))),
+                )
+            )
+    return rows
+
+
+def a_mask(exam, patient, dice, drawn=1.0, predicted=1.0, repeat=0):
+    """What the network said about one exam with the structure "lesion"."""
+    return OutOfFoldPrediction(
+        repeat=repeat,
+        fold=0,
+        exam_id=ExamId(exam),
+        patient_id=PatientId(patient),
+        dice={"lesion": dice},
+        volume_ml={"lesion": predicted},
+        true_volume_ml={"lesion": drawn},
+    )
+
+
+def by_name(metrics, class_=None):
+    """Metrics by name, of one class."""
+    return {m.metric: m for m in metrics if class_ in {None, m.class_}}

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import logit
+from scipy.stats import binomtest, t
+
+from voxray.evaluate.intervals import (
+    logit_interval,
+    newcombe_auc,
+    normal_quantile,
+    t_interval,
+    wilson,
+)
+
+
+def test_normal_quantile_of_95_percent_is_1_96():
+    assert normal_quantile(0.95) == pytest.approx(1.959964, abs=1e-6)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(1, 300), st.data(), st.sampled_from([0.8, 0.95, 0.99]))
+def test_wilson_with_whole_n_is_scipys(n, data, level):
+    k = data.draw(st.integers(0, n))
+    oracle = binomtest(k, n).proportion_ci(level, method="wilson")
+
+    assert wilson(k / n, n, level) == pytest.approx(
+        (oracle.low, oracle.high), abs=1e-12
+    )
+
+
+def test_wilson_is_wider_with_fewer_effective_exams():
+    narrow, wide = wilson(0.8, 50, 0.95), wilson(0.8, 12.5, 0.95)
+
+    assert wide[0] < narrow[0] < 0.8 < narrow[1] < wide[1]
+
+
+def test_logit_interval_is_symmetric_on_the_logit_scale_and_inside_0_and_1():
+    low, high = logit_interval(0.97, 0.05, 1.96)
+
+    assert 0 < low < 0.97 < high < 1
+    assert logit(high) - logit(0.97) == pytest.approx(logit(0.97) - logit(low))
+
+
+def test_newcombe_of_a_perfect_auc_solves_its_equation():
+    low, high = newcombe_auc(1.0, 20, 30, 0.95)
+
+    extra = 24 * ((1 - low) / (2 - low) + low / (1 + low))
+    variance = low * (1 - low) / 600 * (1 + extra)
+    assert high == 1.0
+    assert 1 - low == pytest.approx(1.959964 * np.sqrt(variance), rel=1e-5)
+
+
+def test_newcombe_mirrors_and_narrows_with_patients():
+    low, high = newcombe_auc(0.8, 20, 30, 0.95)
+
+    assert newcombe_auc(0.2, 20, 30, 0.95) == pytest.approx((1 - high, 1 - low))
+    assert newcombe_auc(0.0, 20, 30, 0.95)[0] == 0.0
+    assert newcombe_auc(1.0, 200, 300, 0.95)[0] > newcombe_auc(1.0, 20, 30, 0.95)[0]
+    assert low < 0.8 < high
+
+
+def test_t_interval_is_scipys_when_values_have_no_bounds():
+    values = np.array([-1.0, 0.5, 2.0, 7.0])
+    oracle = t.interval(0.9, 3, values.mean(), values.std(ddof=1) / 2)
+
+    assert t_interval(values, 0.9, share=False) == pytest.approx(oracle)
+
+
+def test_t_interval_of_shares_stays_inside_0_and_1():
+    ends = t_interval(np.array([0.99, 0.98, 0.2]), 0.95, share=True)
+
+    assert ends is not None
+    assert 0 < ends[0] < 0.7233 < ends[1] < 1
+
+
+@pytest.mark.parametrize("values", [[], [0.5], [0.9, 0.9, 0.9]])
+def test_no_spread_no_interval(values):
+    assert t_interval(np.array(values, dtype=float), 0.95, share=True) is None
