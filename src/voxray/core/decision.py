@@ -1,5 +1,6 @@
 """Apply a fitted decision rule. Fitting is in `evaluate`."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,7 +20,13 @@ def decide(probabilities: Mapping[str, float], rule: DecisionRule) -> str:
 
     Raises:
         KeyError: If a class is missing.
+        ValueError: If a probability is not finite; NaN is below every threshold and
+            would read as negative.
     """
+    for name in rule.classes:
+        if not math.isfinite(probabilities[name]):
+            msg = f"the probability of {name!r} is {probabilities[name]}, not a number"
+            raise ValueError(msg)
     if rule.operating_point is None:
         return max(rule.classes, key=lambda name: probabilities[name])
     if probabilities[rule.positive] >= rule.operating_point.threshold:

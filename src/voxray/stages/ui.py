@@ -1,5 +1,8 @@
 """Open the MLflow UI of a workspace."""
 
+import contextlib
+import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable
@@ -28,16 +31,22 @@ def serve_ui(workspace: Path, port: int, say: Callable[[str], None]) -> int:
         f"runs: http://{HOST}:{port}/#/experiments   models: http://{HOST}:{port}/#/models"
     )
     say("choose 'Model training' at the top left to see runs; Ctrl-C ends it")
-    with subprocess.Popen(command) as server:
+    with subprocess.Popen(command, start_new_session=True) as server:
         try:
             code = server.wait()
         except KeyboardInterrupt:
-            server.terminate()
-            server.wait()
             say("stopped: 1 server")
             return 0
+        finally:
+            _end_group(server.pid)
     msg = f"the MLflow server ended with exit code {code}; run again with --verbose"
     raise MachineError(msg)
+
+
+def _end_group(leader: int) -> None:
+    """End the server and its workers, which outlive it otherwise."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGTERM)
 
 
 def check_free(port: int) -> None:

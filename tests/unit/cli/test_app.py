@@ -1,19 +1,15 @@
 """Exit codes and messages of the command, called in this process."""
 
-import logging
-import signal
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 import voxray
 from tests.makers import write_nifti
 from tests.stages.makers import write_scans
 from voxray.cli import app as app_module
-from voxray.cli.app import app, run_one_stage
+from voxray.cli.app import run_one_stage
 
 EXPERIMENT = """
 name: toy
@@ -21,23 +17,6 @@ data: {scans: scans, masks: masks, patient: each_file, ids: path}
 task: {segment: {classes: {lesion: {value: 1}}}}
 folds: {n: 2}
 """
-
-
-@pytest.fixture(autouse=True)
-def own_settings(monkeypatch, tmp_path):
-    monkeypatch.setenv("VOXRAY_KEY_FILE", str(tmp_path / "key"))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("PYTHONWARNINGS", "")
-    monkeypatch.chdir(tmp_path)
-    handler = signal.getsignal(signal.SIGTERM)
-    with warnings.catch_warnings():
-        yield
-    signal.signal(signal.SIGTERM, handler)
-    logging.disable(logging.NOTSET)
-
-
-def call(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments), prog_name="voxray")
 
 
 @pytest.fixture
@@ -48,24 +27,24 @@ def study(tmp_path: Path) -> Path:
     return file
 
 
-def test_the_version_is_shown():
+def test_the_version_is_shown(call):
     assert call("--version").stdout == f"voxray {voxray.__version__}\n"
 
 
 @pytest.mark.parametrize(
     "arguments", [["nonsense"], ["run"], ["ingest", "x"], ["run", "x", "--nonsense"]]
 )
-def test_wrong_usage_ends_in_2(arguments):
+def test_wrong_usage_ends_in_2(call, arguments):
     assert call(*arguments).exit_code == 2
 
 
 @pytest.mark.parametrize("command", ["demo", "ingest", "run", "score", "ui"])
-def test_every_command_has_the_common_options(command):
+def test_every_command_has_the_common_options(call, command):
     shown = call(command, "--help").stdout
     assert all(o in shown for o in ("--workspace", "--strict", "--verbose"))
 
 
-def test_a_missing_experiment_is_one_line():
+def test_a_missing_experiment_is_one_line(call):
     done = call("run", "none.yaml")
     assert done.exit_code == 2
     assert done.stderr.startswith(
@@ -74,20 +53,20 @@ def test_a_missing_experiment_is_one_line():
     assert done.stderr.count("\n") == 1
 
 
-def test_an_unknown_key_names_the_nearest_and_writes_nothing(study, tmp_path):
+def test_an_unknown_key_names_the_nearest_and_writes_nothing(call, study, tmp_path):
     done = call("run", str(study), "--set", "train.stps=3")
     assert done.exit_code == 2
     assert "did you mean 'steps'?" in done.stderr
     assert not (tmp_path / "workspace").exists()
 
 
-def test_an_unknown_stage_is_refused(study):
+def test_an_unknown_stage_is_refused(call, study):
     done = call("run", str(study), "--until", "trian")
     assert done.exit_code == 2
     assert "there is no stage 'trian'" in done.stderr
 
 
-def test_a_run_ends_with_counts_and_runs_again_at_once(study, tmp_path):
+def test_a_run_ends_with_counts_and_runs_again_at_once(call, study, tmp_path):
     arguments = ["run", str(study), "--until", "ingest", "--workers", "1"]
     first, second = call(*arguments), call(*arguments)
     assert (first.exit_code, second.exit_code) == (0, 0)
@@ -96,13 +75,13 @@ def test_a_run_ends_with_counts_and_runs_again_at_once(study, tmp_path):
     assert (tmp_path / "workspace" / "toy" / "ingest" / "manifest.csv").exists()
 
 
-def test_force_runs_again(study):
+def test_force_runs_again(call, study):
     arguments = ["run", str(study), "--until", "ingest", "--workers", "1"]
     call(*arguments)
     assert "0 of them up to date" in call(*arguments, "--force").stdout
 
 
-def test_a_workspace_of_another_experiment_is_refused(study, tmp_path):
+def test_a_workspace_of_another_experiment_is_refused(call, study, tmp_path):
     folder = tmp_path / "elsewhere" / "toy"
     folder.mkdir(parents=True)
     (folder / "thesis.txt").write_text("x")
@@ -112,14 +91,14 @@ def test_a_workspace_of_another_experiment_is_refused(study, tmp_path):
     assert [p.name for p in folder.iterdir()] == ["thesis.txt"]
 
 
-def test_a_scan_without_patient_ends_in_3(study, tmp_path):
+def test_a_scan_without_patient_ends_in_3(call, study, tmp_path):
     done = call("run", str(study), "--set", "data.patient=dicom", "--workers", "1")
     assert done.exit_code == 3
     assert "data.patient" in done.stderr
     assert not (tmp_path / "workspace" / "toy").exists()
 
 
-def test_ingest_writes_flat_and_strict_minds_what_is_not_used(tmp_path):
+def test_ingest_writes_flat_and_strict_minds_what_is_not_used(call, tmp_path):
     write_scans(tmp_path)
     write_nifti(tmp_path / "scans" / "bad.nii.gz").write_bytes(b"no image")
     (tmp_path / "rules.yaml").write_text("{patient: each_file}")
@@ -135,7 +114,7 @@ def test_ingest_writes_flat_and_strict_minds_what_is_not_used(tmp_path):
     ("make", "problem"),
     [("empty", "holds no file"), ("none", "does not exist"), ("text", "none of them")],
 )
-def test_a_folder_without_scans_ends_in_2_and_writes_nothing(tmp_path, make, problem):
+def test_without_scans_nothing_is_written(call, tmp_path, make, problem):
     if make != "none":
         (tmp_path / "scans").mkdir()
     if make == "text":
@@ -146,7 +125,7 @@ def test_a_folder_without_scans_ends_in_2_and_writes_nothing(tmp_path, make, pro
     assert not (tmp_path / "out").exists()
 
 
-def test_no_models_are_listed_without_making_a_store(tmp_path):
+def test_no_models_are_listed_without_making_a_store(call, tmp_path):
     done = call("models", "list")
     assert (done.exit_code, done.stdout) == (0, "0 models\n")
     assert not (tmp_path / "workspace").exists()
@@ -162,20 +141,20 @@ def test_no_models_are_listed_without_making_a_store(tmp_path):
         ["ui"],
     ],
 )
-def test_a_workspace_without_a_store_ends_in_2(tmp_path, arguments):
+def test_a_workspace_without_a_store_ends_in_2(call, tmp_path, arguments):
     done = call(*arguments)
     assert done.exit_code == 2
     assert "nothing was recorded in the workspace" in done.stderr
     assert not (tmp_path / "workspace").exists()
 
 
-def test_an_unknown_data_set_ends_in_2():
+def test_an_unknown_data_set_ends_in_2(call):
     done = call("data", "fetch", "nonsense")
     assert done.exit_code == 2
     assert "nonsense" in done.stderr
 
 
-def test_data_sets_are_listed_with_their_number():
+def test_data_sets_are_listed_with_their_number(call):
     done = call("data", "list")
     assert done.exit_code == 0
     assert done.stdout.splitlines()[-1].endswith(" data sets")

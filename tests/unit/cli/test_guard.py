@@ -1,7 +1,6 @@
 import errno
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -14,13 +13,6 @@ from voxray.core.errors import (
     MachineError,
     ScanError,
 )
-
-
-@pytest.fixture(autouse=True)
-def keep_handlers():
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 def end_of(error: BaseException, *, verbose: bool = False) -> int:
@@ -101,7 +93,7 @@ def test_a_terminated_command_is_interrupted():
     assert guarded(body, Screen(), verbose=False) == 130
 
 
-def test_the_log_of_a_bug_is_read_back_as_text(monkeypatch, tmp_path: Path) -> None:
+def test_the_log_of_a_bug_is_read_back_as_text(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     end_of(KeyError("x"))
     assert "KeyError" in next(tmp_path.rglob("*.log")).read_text()

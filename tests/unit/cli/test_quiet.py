@@ -8,14 +8,6 @@ import pytest
 from voxray.cli.quiet import quiet_libraries
 
 
-@pytest.fixture(autouse=True)
-def keep_settings(monkeypatch):
-    monkeypatch.setenv("PYTHONWARNINGS", "before")
-    with warnings.catch_warnings():
-        yield
-    logging.disable(logging.NOTSET)
-
-
 def worker_stderr() -> str:
     code = "import warnings; warnings.warn('nvImageCodec')"
     command = [sys.executable, "-c", code]

@@ -38,6 +38,15 @@ def test_missing_class_is_refused():
         decide({"no": 0.1}, TWO)
 
 
+@pytest.mark.parametrize("p", [float("nan"), float("inf")])
+@pytest.mark.parametrize(("rule", "classes"), [(TWO, "no yes"), (THREE, "a b c")])
+def test_probability_that_is_no_number_is_never_a_decision(rule, classes, p):
+    with pytest.raises(
+        ValueError, match=rf"the probability of '\w+' is {p}, not a num"
+    ):
+        decide(dict.fromkeys(classes.split(), p), rule)
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.permutations(range(5)))
 def test_order_of_networks_does_not_change_the_ensemble(order):

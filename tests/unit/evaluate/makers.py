@@ -64,3 +64,10 @@ def a_mask(exam, patient, dice, drawn=1.0, predicted=1.0, repeat=0):
 def by_name(metrics, class_=None):
     """Metrics by name, of one class."""
     return {m.metric: m for m in metrics if class_ in {None, m.class_}}
+
+
+def numbers(found):
+    """Low, value and high of a metric or estimate that has all three."""
+    ends = found.low, found.value, found.high
+    assert None not in ends
+    return tuple(map(float, ends))

@@ -45,7 +45,7 @@ def test_dice_is_scikit_learns_f1(pred, truth):
 
 def test_dice_is_monais():
     torch = pytest.importorskip("torch")
-    from monai.metrics.meandice import compute_dice  # noqa: PLC0415 - takes seconds
+    from monai.metrics.meandice import compute_dice  # takes seconds
 
     generator = np.random.default_rng(1)
     pred, truth = generator.integers(0, 3, (2, 6, 5, 4))

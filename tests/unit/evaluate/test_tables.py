@@ -28,12 +28,9 @@ def test_metrics_read_back_from_their_json():
 def test_keys_of_a_metric_are_those_of_the_documentation():
     metrics = evaluate_oof(a_study(np.random.default_rng(1)), BINARY, SPEC, seed=1)
 
-    assert (
-        list(metrics_to_json(metrics)[0])
-        == (
-            "metric class unit value low high level method resamples seed n_exams "
-            "n_patients n_positive subset"
-        ).split()
+    assert ", ".join(metrics_to_json(metrics)[0]) == (
+        "metric, class, unit, value, low, high, level, method, resamples, seed, "
+        "n_exams, n_patients, n_positive, subset"
     )
 
 

@@ -1,0 +1,83 @@
+"""`voxray models` on a real store with one registered model."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.mlflow_store.makers import a_metric, a_model_folder
+from voxray.mlflow_store import (
+    AUDIT_PASSED,
+    AUDIT_TAG,
+    Registration,
+    log_metrics,
+    open_store,
+    register_model,
+    start_parent,
+)
+from voxray.stages.environment import artifact_root
+
+POLICY = "models: {lesions: {minimum_low: {auc: 0.5}}}\n"
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("workspace")
+    uri = f"sqlite:///{root / 'tracking' / 'mlflow.db'}"
+    store = open_store(uri, artifact_root(root))
+    run = start_parent(store, "lesions", "all folds")
+    log_metrics(store, run.run_id, [a_metric()])
+    how = Registration("lesions", "For tests.", {AUDIT_TAG: AUDIT_PASSED})
+    register_model(store, run.run_id, a_model_folder(root / "model"), how)
+    return root
+
+
+def test_models_are_listed_with_versions_and_aliases(call, workspace):
+    done = call("models", "list", "--workspace", str(workspace))
+    assert done.stdout.splitlines() == [
+        "name     versions  aliases",
+        "lesions  1         candidate -> 1",
+        "1 models",
+    ]
+
+
+def test_a_model_is_shown(call, workspace):
+    ref = "models:/lesions@candidate"
+    done = call("models", "show", ref, "--workspace", str(workspace))
+    assert done.exit_code == 0
+    assert "version: 1" in done.stdout
+    assert "audit: passed" in done.stdout
+
+
+def test_a_model_that_does_not_exist_ends_in_2(call, workspace):
+    ref = "models:/lessions@candidate"
+    done = call("models", "show", ref, "--workspace", str(workspace))
+    assert done.exit_code == 2
+    assert "lesions" in done.stderr
+
+
+def test_a_model_is_exported_once(call, workspace):
+    arguments = ["models", "export", "models:/lesions/1", "--to", "here"]
+    done = call(*arguments, "--workspace", str(workspace))
+    again = call(*arguments, "--workspace", str(workspace))
+    assert done.stdout == "exported models:/lesions/1 to here: 3 files\n"
+    assert again.exit_code == 2
+    assert Path("here/package.json").exists()
+
+
+def test_the_shipped_gate_says_no(call, workspace):
+    done = call("models", "promote", "models:/lesions/1", "--workspace", str(workspace))
+    assert done.exit_code == 5
+    assert done.stderr.count("\n") == 1
+
+
+def test_there_is_nothing_to_roll_back_to(call, workspace):
+    done = call("models", "rollback", "lesions", "--workspace", str(workspace))
+    assert done.exit_code == 2
+
+
+def test_a_policy_that_is_met_makes_the_champion(call, workspace):
+    Path("gate.yaml").write_text(POLICY)
+    arguments = ["models", "promote", "models:/lesions/1", "--policy", "gate.yaml"]
+    done = call(*arguments, "--workspace", str(workspace))
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout == "models:/lesions/1 is the champion now; 1 model promoted\n"
