@@ -10,14 +10,15 @@ def duration(seconds: float) -> str:
     """Rounded duration.
 
     Example:
-        >>> duration(3.21), duration(75), duration(4000)
-        ('3.2 s', '1 min 15 s', '1 h 7 min')
+        >>> duration(3.21), duration(119.7), duration(4000)
+        ('3.2 s', '2 min 0 s', '1 h 6 min')
     """
-    if seconds < _MINUTE_S:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
-    if seconds < _HOUR_S:
-        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-    return f"{seconds // _HOUR_S:.0f} h {seconds % _HOUR_S // 60:.0f} min"
+    whole = round(seconds)
+    if whole < _MINUTE_S:
+        return f"{seconds:.1f} s" if whole < 10 else f"{whole} s"  # noqa: PLR2004
+    if whole < _HOUR_S:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // _HOUR_S} h {whole % _HOUR_S // 60} min"
 
 
 def values(numbers: Mapping[str, float]) -> str:

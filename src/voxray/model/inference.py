@@ -1,5 +1,6 @@
 """From one preprocessed array to probabilities, by one network or an ensemble."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -22,6 +23,7 @@ Member = tuple[nn.Module, FoldValues]
 """A fold network in eval mode, and what the fold learned from values."""
 
 _OVERLAP = 0.5
+_ONE_PASS = 4  # times the input's voxels that are still predicted at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,22 +106,35 @@ def predict(
         compute: Device and precision.
 
     Returns:
-        Probabilities on the grid of `image`. Classes come from the centre of
-        `plan.input_shape`; masks from a sliding window when the image is larger.
+        Probabilities on the grid of `image`. Classes come from the central
+        `plan.input_shape`; masks from one pass, or from a sliding window when the
+        image has more than four times the voxels of the input.
     """
     classes = masks = None
     fits = all(s <= w for s, w in zip(image.shape[1:], plan.input_shape, strict=True))
     if plan.classes or fits:
-        whole = torch.from_numpy(fit_to(image, plan.input_shape))[None]
-        with compute.autocast():
-            output = network(compute.send(whole))
-        if output.class_logits is not None:
-            classes = _softmax(output.class_logits)
-        if output.mask_logits is not None and fits:
-            masks = _uncentre(_softmax(output.mask_logits), image.shape[1:])
+        classes, masks = _forward(network, image, plan.input_shape, compute)
     if plan.structures and not fits:
-        masks = _sliding(network, image, plan, compute)
-    return Probabilities(classes, masks)
+        shape = plan.network.round_up(image.shape[1:])
+        if math.prod(shape) <= _ONE_PASS * math.prod(plan.input_shape):
+            _, masks = _forward(network, image, shape, compute)
+        else:
+            masks = _sliding(network, image, plan, compute)
+    return Probabilities(classes, masks if plan.structures else None)
+
+
+def _forward(
+    network: nn.Module, image: Array, shape: Shape, compute: Compute
+) -> tuple[Array | None, Array | None]:
+    """Classes and masks of an image centred in `shape`."""
+    whole = torch.from_numpy(fit_to(image, shape))[None]
+    with compute.autocast():
+        output = network(compute.send(whole))
+    classes, masks = output.class_logits, output.mask_logits
+    return (
+        None if classes is None else _softmax(classes),
+        None if masks is None else _uncentre(_softmax(masks), image.shape[1:]),
+    )
 
 
 def _sliding(network: nn.Module, image: Array, plan: Plan, compute: Compute) -> Array:

@@ -18,7 +18,8 @@ _STEP_VOXELS = 220_000  # a step sees over all exams of a batch
 _FEATURES = (16, 32, 64, 128, 256)
 _SMALLEST_AXIS = 5  # voxels left on the coarsest level
 _COARSE = 2.0  # an axis this much coarser than the finest is not downsampled yet
-_COVERED = 95  # percent of scans that fit into the input
+_COVERED_BY_CLASS = 95  # percent of scans that fit into the input: a class needs all
+_COVERED_BY_MASK = 50  # masks are learned from parts; a smaller input is a faster step
 
 
 def make_plan(
@@ -40,14 +41,15 @@ def make_plan(
         raise DatasetError(msg)
     reasons: dict[str, str] = {}
     structures = task.segment.classes if task.segment else {}
-    extent = _percentile([s.extent_mm for s in scans], _COVERED)
+    covered = _COVERED_BY_CLASS if task.classify else _COVERED_BY_MASK
+    extent = _percentile([s.extent_mm for s in scans], covered)
     spacing = train.spacing_mm or _spacing(scans, extent, task, reasons)
     if train.spacing_mm:
         reasons["spacing_mm"] = "set in the experiment"
     network = _network(spacing, extent, reasons)
     shape = train.input_shape or _input_shape(spacing, extent, network, reasons)
     if train.input_shape:
-        shape = _divisible(shape, network)
+        shape = network.round_up(shape)
         reasons["input_shape"] = "set in the experiment, rounded up to the strides"
     return Plan(
         channels=(channel,),
@@ -159,15 +161,6 @@ def _kernel(sizes: Sequence[float], spacing: Sequence[float]) -> Voxels:
     return (i, j, k)
 
 
-def _divisible(shape: Sequence[float], network: NetworkPlan) -> Voxels:
-    """Round each axis up to a multiple of what the strides divide it by."""
-    factor = np.prod(np.array(network.strides), axis=0)
-    i, j, k = (
-        int(math.ceil(n / f - 1e-6) * f) for n, f in zip(shape, factor, strict=True)
-    )
-    return (i, j, k)
-
-
 def _input_shape(
     spacing: Triple, extent: Triple, network: NetworkPlan, reasons: dict[str, str]
 ) -> Voxels:
@@ -175,10 +168,10 @@ def _input_shape(
     n_voxels = math.prod(sizes)
     if n_voxels <= _INPUT_VOXELS * 1.01:
         reasons["input_shape"] = (
-            f"the whole scan: {_COVERED} % of the scans have at most "
-            f"{_words(sizes, 0)} voxels at this spacing"
+            f"a scan has {_words(sizes, 0)} voxels at this spacing (the median where "
+            f"only masks are learned, the {_COVERED_BY_CLASS}th percentile with classes)"
         )
-        return _divisible(sizes, network)
+        return network.round_up(sizes)
     reasons["input_shape"] = (
         f"patches: a scan has {n_voxels:,.0f} voxels, the network sees "
         f"{_INPUT_VOXELS:,} at once"
@@ -186,7 +179,7 @@ def _input_shape(
     while math.prod(sizes) > _INPUT_VOXELS:
         longest = sizes.index(max(sizes))
         sizes[longest] *= 0.95
-    return _divisible(sizes, network)
+    return network.round_up(sizes)
 
 
 def _covers(shape: Voxels, spacing: Triple, extent: Triple) -> bool:

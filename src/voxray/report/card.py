@@ -38,7 +38,7 @@ def render_card(card: ModelCard) -> str:
         "",
         "## Training data",
         "",
-        f"{card.n_exams} exams of {card.n_patients} patients; one network per fold of a "
+        f"{card.n_exams} exams of {card.n_patients} patients; a network per fold of a "
         "patient-grouped cross-validation. Scans unlike them are refused:",
         "",
         *(f"- {what}: {said}" for what, said in range_in_words(package.references)),

@@ -18,8 +18,6 @@ def run_demo(session: Session, sets: Sequence[str] = ()) -> int:
     experiment = load_experiment(Path("demo"), sets, known)
     session.say(f"making the embedded cohort in {cohort}")
     make_cohort(cohort, experiment.seed, session.listen)
-    exit_code = run_experiment(experiment, session)
-    report = session.workspace / experiment.name / "report" / "index.html"
-    session.say(f"look at the report: {report}")
-    session.say("look at the experiment: make ui, or voxray ui")
-    return exit_code
+    session.say(experiment.note)
+    session.say("afterwards, look at runs and models: make ui, or voxray ui")
+    return run_experiment(experiment, session)

@@ -24,6 +24,7 @@ from voxray.preprocess import (
 )
 from voxray.scan_io import read_label_map, read_volume
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
+from voxray.stages.ingest import read_links
 from voxray.stages.study import PLAN_FILE, STATISTICS_FILE, read_scan_sources
 from voxray.stages.workspace import stage_folder
 
@@ -120,7 +121,8 @@ def _prepare(
 def _plan(context: StageContext, records: Sequence[ScanRecord]) -> Plan:
     """Plan without the scans that are held out for good."""
     spec = context.experiment
-    holdout = choose_holdout(records, spec.folds, spec.seed)
+    linked = read_links(context.folder / "ingest")
+    holdout = choose_holdout(records, spec.folds, spec.seed, linked)
     used = [
         ScanGeometry.of(record.grid, record.modality)
         for record in records

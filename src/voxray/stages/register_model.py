@@ -49,7 +49,7 @@ def run(context: StageContext) -> StageOutcome:
     card = _card(study, package, metrics)
     sha256 = write_package(folder, package, card)
     name = context.experiment.model_name
-    registration = Registration(name, card, _tags(context, sha256))
+    registration = Registration(name, card, _tags(context))
     version = register_model(
         open_tracking(context), read_parent(context).run_id, folder, registration
     )
@@ -113,14 +113,10 @@ def _card(study: Study, package: ModelPackage, metrics: Sequence[Metric]) -> str
     return render_card(ModelCard(package, len(study.records), len(patients), metrics))
 
 
-def _tags(context: StageContext, sha256: str) -> dict[str, str]:
+def _tags(context: StageContext) -> dict[str, str]:
     audit = read_json(context.folder / "folds" / "audit.json")
-    passed = {AUDIT_TAG: AUDIT_PASSED} if audit.get("passed", True) else {}
-    return {
-        **passed,
-        "voxray.model_sha256": sha256,
-        "voxray.n": str(audit["n_patients"]),
-    }
+    passed = {AUDIT_TAG: AUDIT_PASSED} if audit.get("passed") is True else {}
+    return {**passed, "n_patients": str(audit["n_patients"])}
 
 
 def _inputs(context: StageContext) -> Mapping[str, Sha256]:

@@ -22,7 +22,7 @@ from voxray.core.records import (
     ScoreRow,
     Sha256,
 )
-from voxray.core.specs import Experiment, ModelPackage, Plan
+from voxray.core.specs import Experiment, ModelPackage
 from voxray.manifest import read_manifest
 from voxray.model import PACKAGE_FILE, read_package
 from voxray.report import (
@@ -98,7 +98,7 @@ def score_content(scored: Path, model: Path, version: str) -> ReportContent:
         model=_facts(package, version, sha256_file(model / PACKAGE_FILE)),
         scores=rows if has_scores else None,
         score_files=files,
-        overlays=_overlays(scored, rows, plan) if has_scores else (),
+        overlays=_overlays(scored, rows, package) if has_scores else (),
         structures=plan.structures,
     )
 
@@ -126,15 +126,21 @@ def _facts(package: ModelPackage, version: str, sha256: Sha256) -> ModelFacts:
 
 
 def _overlays(
-    scored: Path, rows: Sequence[ScoreRow], plan: Plan
+    scored: Path, rows: Sequence[ScoreRow], package: ModelPackage
 ) -> Iterator[tuple[ScanId, bytes]]:
     """Draw one scored scan after another; a scan that is gone has no picture."""
     sources = _sources(scored / "private" / SOURCES_FILE)
     by_id = {row.scan_id: row for row in rows}
+    plan = package.plan
     values = dict(zip(plan.structures, plan.mask_values, strict=True))
     for scan_id in wanted_overlays(rows):
         try:
-            yield scan_id, _overlay(sources[scan_id], scored, by_id[scan_id], values)
+            yield (
+                scan_id,
+                _overlay(
+                    sources[scan_id], scored, by_id[scan_id], values, package.note
+                ),
+            )
         except (ScanError, KeyError):
             continue
 
@@ -153,7 +159,11 @@ def _sources(path: Path) -> Mapping[ScanId, ScanSource]:
 
 
 def _overlay(
-    source: ScanSource, scored: Path, row: ScoreRow, values: Mapping[str, int]
+    source: ScanSource,
+    scored: Path,
+    row: ScoreRow,
+    values: Mapping[str, int],
+    note: str,
 ) -> bytes:
     volume = read_volume(source)
     voxels, grid = to_nearest_ras(volume.voxels, volume.grid)
@@ -162,7 +172,7 @@ def _overlay(
         labels = read_label_map(scored / row.mask, row.scan_id)
         mask, _ = to_nearest_ras(labels.voxels, labels.grid)
     image = np.ascontiguousarray(voxels, dtype=np.float32)
-    return draw_overlay(image, mask, grid.spacing_mm, values)
+    return draw_overlay(image, mask, grid.spacing_mm, values, note)
 
 
 def _with_evidence(context: StageContext, content: ReportContent) -> ReportContent:

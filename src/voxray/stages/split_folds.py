@@ -136,9 +136,9 @@ def _outcome(result: Audit) -> StageOutcome:
         "holdout": result.n_holdout,
     }
     message = (
-        f"{result.n_patients} patients in {result.n_groups} groups, {result.n_folds} "
-        f"folds, {result.n_repeats} repeats, {result.n_holdout} held out of all; "
-        f"no patient and no image is on two sides"
+        f"{result.n_patients} patients ({result.n_groups} groups, {result.n_holdout} "
+        f"in the holdout), {result.n_folds} folds, {result.n_repeats} repeats; audit "
+        "passed: no patient and no image is on two sides"
     )
     return StageOutcome(counts=counts, message=message)
 

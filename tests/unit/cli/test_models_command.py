@@ -20,7 +20,7 @@ POLICY = "models: {lesions: {minimum_low: {auc: 0.5}}}\n"
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory) -> Path:
+def workspace(tmp_path_factory):
     root = tmp_path_factory.mktemp("workspace")
     uri = f"sqlite:///{root / 'tracking' / 'mlflow.db'}"
     store = open_store(uri, artifact_root(root))

@@ -1,11 +1,14 @@
 """The plan: how scans become network input, and which network; made by preprocess."""
 
+import math
+from collections.abc import Sequence
 from typing import Literal
 
 from voxray.core.specs.base import Spec
 
 Spacing = tuple[float, float, float]
 Voxels = tuple[int, int, int]
+_AXES = range(3)
 
 
 class NetworkPlan(Spec):
@@ -21,6 +24,14 @@ class NetworkPlan(Spec):
     strides: tuple[Voxels, ...]
     kernels: tuple[Voxels, ...]
 
+    def round_up(self, shape: Sequence[float]) -> Voxels:
+        """Smallest shape that holds `shape` and that the strides divide evenly."""
+        factors = [math.prod(stride[axis] for stride in self.strides) for axis in _AXES]
+        i, j, k = (
+            math.ceil(n / f - 1e-6) * f for n, f in zip(shape, factors, strict=True)
+        )
+        return (i, j, k)
+
 
 class Plan(Spec):
     """From a scan to network input and back. Geometry only: shared by all folds.
@@ -30,8 +41,8 @@ class Plan(Spec):
         modality: DICOM codes seen, "" for NIfTI.
         spacing_mm: Of the cached arrays, axes nearest R, A, S.
         input_shape: Voxels (i, j, k) the network sees at once.
-        whole_volume: True: a scan is centre-padded or -cropped to `input_shape`. False:
-            patches of that shape, and a sliding window when predicting.
+        whole_volume: Whether nearly every scan fits into `input_shape`. Smaller scans
+            are centre-padded; larger ones give patches of that shape in training.
         normalisation: Per channel: "zscore" by the scan's own values, "window" by
             values learned in each fold.
         classes: Of the classification head, empty without one.
