@@ -49,5 +49,9 @@ def ensemble(members: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     if not members:
         msg = "an ensemble needs at least one member"
         raise ValueError(msg)
-    total = np.sum(np.stack(members).astype(np.float64), axis=0)
+    total = members[0].astype(np.float64)
+    for member in members[1:]:
+        total += (
+            member  # one at a time: masks of a large CT fill the memory when stacked
+        )
     return np.asarray(total / len(members), dtype=np.float32)

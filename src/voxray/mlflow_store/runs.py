@@ -93,7 +93,7 @@ def start_fold(
         "repeat": str(repeat),
         "fold": str(fold),
     }
-    name = f"repeat {repeat}, fold {fold}"
+    name = f"fold {fold}" if repeat == 0 else f"repeat {repeat}, fold {fold}"
     run = _create_run(store, parent.experiment_id, name, {**own, **(tags or {})})
     log_params(store, run.run_id, params or {})
     return run.run_id

@@ -144,8 +144,9 @@ def _sliding(network: nn.Module, image: Array, plan: Plan, compute: Compute) -> 
         return torch.softmax(logits.float(), dim=1)
 
     background = float(image.min())
+    own = np.require(image, requirements=["C", "W"])  # torch minds a read-only map
     shares = sliding_window_inference(
-        torch.from_numpy(np.ascontiguousarray(image))[None],
+        torch.from_numpy(own)[None],
         plan.input_shape,
         sw_batch_size=1,
         predictor=window,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
@@ -50,13 +51,13 @@ def load_network(path: Path, plan: Plan, compute: Compute) -> nn.Module:
     """Build the network of a plan and fill in its weights.
 
     Raises:
-        ManifestError: If the weights do not belong to this plan.
+        ManifestError: If the weights are damaged or do not belong to this plan.
     """
     network = VoxrayNetwork(plan)
     try:
         network.load_state_dict(load_file(path))
-    except RuntimeError as error:
-        msg = f"{path.name!r} does not fit its plan; train again"
+    except (RuntimeError, SafetensorError) as error:
+        msg = f"{path.name!r} is damaged or does not fit its plan; train again"
         raise ManifestError(msg) from error
     return compute.place(network).eval()
 

@@ -51,6 +51,8 @@ def make_plan(
     if train.input_shape:
         shape = network.round_up(shape)
         reasons["input_shape"] = "set in the experiment, rounded up to the strides"
+    if train.batch_size:
+        reasons["batch_size"] = "set in the experiment"
     return Plan(
         channels=(channel,),
         modality=tuple(sorted({s.modality for s in scans})),
@@ -120,7 +122,7 @@ def _network(spacing: Triple, extent: Triple, reasons: dict[str, str]) -> Networ
     sizes = [max(1.0, e / s) for e, s in zip(extent, spacing, strict=True)]
     current = list(spacing)
     strides: list[Voxels] = [(1, 1, 1)]
-    kernels: list[Voxels] = [_kernel(sizes, current)]
+    kernels: list[Voxels] = [_kernel(sizes, current, (1, 1, 1))]
     while len(strides) < len(_FEATURES) - 1:
         stride = _stride(sizes, current)
         if stride == (1, 1, 1):
@@ -128,7 +130,7 @@ def _network(spacing: Triple, extent: Triple, reasons: dict[str, str]) -> Networ
         sizes = [n / s for n, s in zip(sizes, stride, strict=True)]
         current = [mm * s for mm, s in zip(current, stride, strict=True)]
         strides.append(stride)
-        kernels.append(_kernel(sizes, current))
+        kernels.append(_kernel(sizes, current, kernels[-1]))
     reasons["network"] = (
         f"{len(strides)} levels: each axis is halved while at least "
         f"{2 * _SMALLEST_AXIS} voxels remain and it is no {_COARSE:g} times coarser "
@@ -152,11 +154,20 @@ def _stride(sizes: Sequence[float], spacing: Sequence[float]) -> Voxels:
     return (i, j, k)
 
 
-def _kernel(sizes: Sequence[float], spacing: Sequence[float]) -> Voxels:
-    finest = min(spacing)
+def _kernel(sizes: Sequence[float], spacing: Sequence[float], finer: Voxels) -> Voxels:
+    """3 along an axis from the first level on where it is no longer too coarse.
+
+    Once 3 it stays 3: an axis that is too short to be halved further (or flat) would
+    otherwise become the finest one and take the kernels of all others away.
+    """
+    flat = [n < 2 for n in sizes]  # noqa: PLR2004 - one voxel
+    finest = min(
+        (mm for mm, is_flat in zip(spacing, flat, strict=True) if not is_flat),
+        default=0.0,
+    )
     i, j, k = (
-        1 if n < 2 or mm >= _COARSE * finest else 3  # noqa: PLR2004 - a flat axis
-        for n, mm in zip(sizes, spacing, strict=True)
+        3 if before == 3 or not (is_flat or mm >= _COARSE * finest) else 1  # noqa: PLR2004
+        for before, is_flat, mm in zip(finer, flat, spacing, strict=True)
     )
     return (i, j, k)
 
@@ -169,7 +180,7 @@ def _input_shape(
     if n_voxels <= _INPUT_VOXELS * 1.01:
         reasons["input_shape"] = (
             f"a scan has {_words(sizes, 0)} voxels at this spacing (the median where "
-            f"only masks are learned, the {_COVERED_BY_CLASS}th percentile with classes)"
+            f"only masks are learned, {_COVERED_BY_CLASS}th percentile with classes)"
         )
         return network.round_up(sizes)
     reasons["input_shape"] = (

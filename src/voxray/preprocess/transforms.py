@@ -67,20 +67,21 @@ def prepare_scan(
     try:
         out = build_transforms(plan, with_mask=mask is not None)(data)
     except RuntimeError as error:
-        raise _own_error(error) from error
+        own = _own_error(error)
+        if own is None:
+            raise
+        raise own from error
     image = np.ascontiguousarray(out["image"].numpy(), dtype=np.float32)
     labels = None if mask is None else _structures(out["mask"][0].numpy(), plan)
     return PreparedScan(image, labels, grid_of(out["image"], source.scan_id))
 
 
-def _own_error(error: BaseException) -> BaseException:
+def _own_error(error: BaseException) -> VoxrayError | None:
     """MONAI wraps whatever a transform raises; find what a reader of ours said."""
     inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, VoxrayError):
-            return inner
+    while inner is not None and not isinstance(inner, VoxrayError):
         inner = inner.__cause__
-    return error
+    return inner
 
 
 def _structures(values: NDArray[np.float32], plan: Plan) -> NDArray[np.uint8]:
@@ -104,18 +105,12 @@ def to_source_grid(
         (channel, i, j, k) on `source`; a centre outside `grid` gets the nearest voxel.
     """
     step = np.linalg.inv(grid.affine) @ source.affine
-    read = [
+    read = np.empty((len(shares), *source.shape), dtype=np.float32)
+    for channel, target in zip(shares, read, strict=True):
         ndimage.affine_transform(
-            channel,
-            step[:3, :3],
-            step[:3, 3],
-            output_shape=source.shape,
-            order=1,
-            mode="nearest",
+            channel, step[:3, :3], step[:3, 3], output=target, order=1, mode="nearest"
         )
-        for channel in shares
-    ]
-    return np.asarray(np.stack(read), dtype=np.float32)
+    return read
 
 
 def label_map(shares: NDArray[np.float32], plan: Plan) -> NDArray[np.uint16]:

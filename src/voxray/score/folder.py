@@ -14,6 +14,7 @@ from voxray.core.files import (
     machine_errors,
     private_folder,
     write_json,
+    write_text,
 )
 from voxray.core.findings import FindingCode
 from voxray.core.ids import Pseudonymizer
@@ -119,6 +120,8 @@ def score_folder(
     columns = ScoreColumns(plan.classes, plan.structures)
     done = _done(request.out, columns, intake)
     rows = list(done.values())
+    if (request.out / SCORES_FILE).is_file():  # without a row torn by a kill
+        write_scores(request.out / SCORES_FILE, rows, columns)
     for row in _score_rest(intake, scorer, done, request, listen):
         append_score(request.out / SCORES_FILE, row, columns)
         rows.append(row)
@@ -141,6 +144,9 @@ def _options(request: ScoreRequest, rules: IntakeRules) -> IntakeOptions:
 
 def _claim(out: Path, model_sha256: str) -> None:
     """Make the folder, or refuse one that holds something else."""
+    if out.exists() and not out.is_dir():
+        msg = f"{str(out)!r} is a file, a folder is needed for the scores"
+        raise ConfigError(msg)
     found = sorted(p.name for p in out.iterdir()) if out.is_dir() else []
     if found and STATUS_FILE not in found:
         msg = (
@@ -150,25 +156,34 @@ def _claim(out: Path, model_sha256: str) -> None:
         raise ConfigError(msg)
     with machine_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    if not found:
-        _note(out, {"event": "started", "model_sha256": model_sha256})
-        return
+    if found:  # the next event must not be glued to a torn one
+        write_text(out / STATUS_FILE, "".join(_whole_lines(out / STATUS_FILE)))
     before = scored_model(out)
-    if before != model_sha256:
+    if before is None:
+        _note(out, {"event": "started", "model_sha256": model_sha256})
+    elif before != model_sha256:
         msg = (
             f"the folder {str(out)!r} holds scores of another model "
-            f"({str(before)[:12]}…, now {model_sha256[:12]}…); choose a new folder"
+            f"({before[:12]}…, now {model_sha256[:12]}…); choose a new folder"
         )
         raise ConfigError(msg)
 
 
 def scored_model(out: Path) -> str | None:
     """Hash of the model whose scores a folder holds; None without scores."""
+    started = (e["model_sha256"] for e in _events(out) if "model_sha256" in e)
+    return next(started, None)
+
+
+def _events(out: Path) -> list[dict[str, str]]:
     path = out / STATUS_FILE
-    if not path.is_file():
-        return None
-    first = path.read_text(encoding="utf-8").partition("\n")[0]
-    return str(json.loads(first).get("model_sha256")) if first else None
+    return [json.loads(x) for x in _whole_lines(path)] if path.is_file() else []
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """Lines of a log; not the last one if a killed run left it unfinished."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [line for line in lines if line.endswith("\n")]
 
 
 def _note(out: Path, event: Mapping[str, object]) -> None:
@@ -179,7 +194,7 @@ def _note(out: Path, event: Mapping[str, object]) -> None:
 
 def _done(out: Path, columns: ScoreColumns, intake: Intake) -> dict[ScanId, ScoreRow]:
     """Rows of an earlier run that still hold: same pixels, mask still there."""
-    pixels = _scored_pixels(out / STATUS_FILE)
+    pixels = {e["scan_id"]: e["sha256_pixels"] for e in _events(out) if "scan_id" in e}
     records = {record.scan_id: record for record in intake.records}
     kept = {}
     for row in read_scores(out / SCORES_FILE, columns):
@@ -190,14 +205,6 @@ def _done(out: Path, columns: ScoreColumns, intake: Intake) -> dict[ScanId, Scor
         if same and (row.mask is None or (out / row.mask).is_file()):
             kept[row.scan_id] = row
     return kept
-
-
-def _scored_pixels(path: Path) -> dict[str, str]:
-    """Pixel hash each finished volume had, from `status.jsonl`."""
-    text = path.read_text(encoding="utf-8")
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    events = [json.loads(line) for line in lines]
-    return {e["scan_id"]: e["sha256_pixels"] for e in events if "scan_id" in e}
 
 
 def _score_rest(

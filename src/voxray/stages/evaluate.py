@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from voxray.core.files import read_json, write_json
+from voxray.core.files import atomic_path, read_json, write_json
 from voxray.core.hashing import sha256_file
 from voxray.core.progress import Progress
 from voxray.core.records import (
@@ -74,12 +74,18 @@ def run(context: StageContext) -> StageOutcome:
     fitted = decision.model_dump(mode="json") if decision else None
     write_json(folder / DECISION_FILE, {"decision": fitted})
     figures = _draw(context, study, predictions, metrics)
-    for name, png in figures.items():
-        (folder / FIGURES).mkdir(exist_ok=True)
-        (folder / FIGURES / name).write_bytes(png)
+    _write_figures(folder / FIGURES, figures)
     _record(context, folder, metrics, figures)
     counts = {"predictions": len(predictions), "metrics": len(metrics)}
     return StageOutcome(counts, _headline(metrics))
+
+
+def _write_figures(folder: Path, figures: Mapping[str, bytes]) -> None:
+    """Write the figures in place of those of an earlier task."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, png in figures.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(png)
 
 
 def _predict_all(
@@ -227,8 +233,8 @@ def _record(
     log_metrics(store, parent.run_id, metrics)
     log_figures(store, parent.run_id, figures)
     log_table(store, parent.run_id, folder / PREDICTIONS_FILE)
-    text = metrics_markdown(metrics, context.experiment.note)
-    describe_run(store, parent.run_id, text)
+    table = metrics_markdown(metrics, context.experiment.note)
+    describe_run(store, parent.run_id, f"**{_headline(metrics)}**\n\n{table}")
 
 
 def _headline(metrics: Sequence[Metric]) -> str:

@@ -81,6 +81,14 @@ class _PrepareScan:
     folder: Path
 
     def __call__(self, scan: _Scan) -> _Prepared:
+        """One bad scan never stops the others, whatever library it upsets."""
+        try:
+            return self._prepare(scan)
+        except (ArithmeticError, ValueError, RuntimeError, MemoryError) as error:
+            problem = f"preparing it failed: {type(error).__name__}"
+            raise ScanError(scan.record.scan_id, problem) from error
+
+    def _prepare(self, scan: _Scan) -> _Prepared:
         record = scan.record
         volume = read_volume(scan.source)
         mask = None

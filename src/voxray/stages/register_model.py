@@ -7,7 +7,7 @@ from pathlib import Path
 import voxray
 from voxray.core.files import read_json
 from voxray.core.hashing import sha256_json
-from voxray.core.records import Metric, PatientId, Sha256
+from voxray.core.records import Metric, PatientId, ScanRecord, Sha256
 from voxray.core.specs import (
     DecisionRule,
     Experiment,
@@ -33,7 +33,6 @@ from voxray.stages.workspace import stage_folder
 from voxray.train import NETWORK_FILE
 
 FOLDER = "model"
-VERSION_FILE = "registered.json"
 
 
 def run(context: StageContext) -> StageOutcome:
@@ -73,7 +72,7 @@ def _package(context: StageContext, study: Study) -> ModelPackage:
         name=experiment.model_name,
         note=experiment.note,
         voxray_version=voxray.__version__,
-        experiment_sha256=sha256_json(_config(experiment)),
+        experiment_sha256=_sha256_of(experiment),
         rules=IntakeRules(
             channels=experiment.data.channels, policy=experiment.data.policy
         ),
@@ -81,12 +80,21 @@ def _package(context: StageContext, study: Study) -> ModelPackage:
         fold_values=tuple(_values(context, name) for name in names),
         networks=tuple(f"fold_{n}.safetensors" for n in range(len(names))),
         decision=DecisionRule.model_validate(decision) if decision else None,
-        references=learn_references(_in_folds(study)),
+        references=learn_references(
+            [ScanGeometry.of(r.grid, r.modality) for r in _records_in_folds(study)]
+        ),
         units={f"volume_ml_{name}": "mL" for name in plan.structures},
         licence=experiment.register_.licence,
         intended_use=experiment.register_.intended_use,
         files={},
     )
+
+
+def _sha256_of(experiment: Experiment) -> Sha256:
+    """Hash of the whole experiment but for places, which differ between machines."""
+    places = {"scans": True, "masks": True, "labels": {"table"}}
+    left_out = {"data": places, "track": True, "score": True}
+    return sha256_json(experiment.model_dump(mode="json", exclude=left_out))
 
 
 def _trained(context: StageContext, name: FoldName) -> Path:
@@ -97,20 +105,21 @@ def _values(context: StageContext, name: FoldName) -> FoldValues:
     return FoldValues.model_validate(read_json(_trained(context, name) / VALUES_FILE))
 
 
-def _in_folds(study: Study) -> list[ScanGeometry]:
-    """Geometry of the scans of patients that some fold holds out: no holdout."""
+def _records_in_folds(study: Study) -> list[ScanRecord]:
+    """Prepared scans of patients that some fold holds out: no holdout."""
     everyone = (study.patients(name).held_out for name in study.folds())
     patients = frozenset[PatientId]().union(*everyone)
     return [
-        ScanGeometry.of(record.grid, record.modality)
+        record
         for exam_id, record in sorted(study.records.items())
         if record.patient_id in patients and exam_id in study.cached
     ]
 
 
 def _card(study: Study, package: ModelPackage, metrics: Sequence[Metric]) -> str:
-    patients = {record.patient_id for record in study.records.values()}
-    return render_card(ModelCard(package, len(study.records), len(patients), metrics))
+    records = _records_in_folds(study)
+    patients = {record.patient_id for record in records}
+    return render_card(ModelCard(package, len(records), len(patients), metrics))
 
 
 def _tags(context: StageContext) -> dict[str, str]:

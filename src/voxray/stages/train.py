@@ -45,13 +45,17 @@ from voxray.train import (
     FoldResult,
     FoldSeed,
     TrainingExam,
+    drop_state,
     fit_fold,
+    read_result,
 )
 
 FOLDER = "train"
 RUN_FILE = "run.json"
 DONE_FILE = "done.json"
 VALUES_FILE = "fold_values.json"
+_DATASETS = {"scans": "ingest/manifest.csv", "split": "folds/folds.csv"}
+_RECORDED = (SCHEDULE_FILE, HISTORY_FILE, VALUES_FILE)
 
 
 def run(context: StageContext) -> StageOutcome:
@@ -116,29 +120,49 @@ def _train_fold(
     task: _FoldTask, compute: Compute, store: Store, parent: RunIds
 ) -> None:
     job = task.job()
-    if _is_done(task.folder, job):
+    is_done = _is_done(task.folder, job)
+    if is_done:
         task.context.say(f"{task.said}: trained already")
-        return
+        if _is_under(parent, task.folder):
+            return
     task.folder.mkdir(parents=True, exist_ok=True)
     write_json(task.folder / VALUES_FILE, job.values.model_dump(mode="json"))
     with _fold_run(task, job, store, parent) as run_id:
-        rows: list[EpochRow] = []
 
         def record(row: EpochRow) -> None:
-            rows.append(row)
             log_epochs(store, run_id, [row])
 
-        result = fit_fold(job, compute, task.context.listen, record)
+        listen = task.context.listen
+        result = (
+            read_result(task.folder)
+            if is_done
+            else fit_fold(job, compute, listen, record)
+        )
         _record_fold(store, run_id, task, result)
-    write_json(task.folder / DONE_FILE, {"job_sha256": job.sha256, "run_id": run_id})
+    done = {"job_sha256": job.sha256, "run_id": run_id, "files": _hashes(task.folder)}
+    write_json(task.folder / DONE_FILE, done)
+    drop_state(task.folder)  # not before: when the store is away, nothing is lost
 
 
 def _is_done(folder: Path, job: FoldJob) -> bool:
-    with contextlib.suppress(ManifestError):
+    """Whether this very job is finished here, and none of its files was touched."""
+    with contextlib.suppress(ManifestError, FileNotFoundError):
         done = read_json(folder / DONE_FILE)
         same = done.get("job_sha256") == job.sha256
-        return same and (folder / NETWORK_FILE).is_file()
+        return same and done.get("files") == _hashes(folder)
     return False
+
+
+def _is_under(parent: RunIds, folder: Path) -> bool:
+    """Whether the fold's run hangs under this parent; not so in another store."""
+    with contextlib.suppress(ManifestError):
+        return bool(read_json(folder / RUN_FILE).get("parent") == parent.run_id)
+    return False
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    names = (NETWORK_FILE, *_RECORDED)
+    return {name: str(sha256_file(folder / name)) for name in names}
 
 
 def _record_fold(
@@ -149,8 +173,7 @@ def _record_fold(
         task.context.say(f"{task.said}: continued after epoch {epoch}")
     log_epochs(store, run_id, result.history)
     log_params(store, run_id, {"schedule": asdict(result.schedule)})
-    names = (SCHEDULE_FILE, HISTORY_FILE, VALUES_FILE)
-    log_files(store, run_id, {n: task.folder / n for n in names}, "training")
+    log_files(store, run_id, {n: task.folder / n for n in _RECORDED}, "training")
 
 
 @contextlib.contextmanager
@@ -163,23 +186,21 @@ def _parent_run(context: StageContext, store: Store, folder: Path) -> Iterator[R
         "code_sha256": code_hash(),
     }
     parent = _known_parent(store, folder, made_from) or _new_parent(context, store)
-    said = {**made_from, **asdict(parent)}
-    write_json(folder / RUN_FILE, {**said, "finished": False})
+    write_json(folder / RUN_FILE, {**made_from, **asdict(parent)})
     with _ended(store, parent.run_id):
         yield parent
-    write_json(folder / RUN_FILE, {**said, "finished": True})
 
 
 def _known_parent(
     store: Store, folder: Path, made_from: Mapping[str, object]
 ) -> RunIds | None:
-    """The run of the same training, killed; a finished one is followed by a new one."""
+    """The run of the same training, killed or finished: its folds hang under it."""
     try:
         said = read_json(folder / RUN_FILE)
     except ManifestError:
         return None
     same = all(said.get(name) == value for name, value in made_from.items())
-    if said.get("finished") or not same or not resume_run(store, said["run_id"]):
+    if not same or not resume_run(store, said["run_id"]):
         return None
     return RunIds(said["experiment_id"], said["run_id"])
 
@@ -194,7 +215,8 @@ def _new_parent(context: StageContext, store: Store) -> RunIds:
         params=_params(experiment),
         tags={"voxray.code_sha256": code_hash()},
     )
-    hashes = {k.replace("/", "."): str(v) for k, v in _inputs(context).items()}
+    inputs = _inputs(context)
+    hashes = {what: str(inputs[name]) for what, name in _DATASETS.items()}
     log_dataset(store, parent.run_id, experiment.name, hashes)
     plan = context.folder / "preprocess" / PLAN_FILE
     log_files(store, parent.run_id, {PLAN_FILE: plan}, "plan")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from voxray.core.errors import MachineError
-from voxray.mlflow_store import ui_command
+from voxray.mlflow_store import ui_address, ui_command
 from voxray.stages.models import existing_store
 
 HOST = "127.0.0.1"
@@ -27,10 +27,10 @@ def serve_ui(workspace: Path, port: int, say: Callable[[str], None]) -> int:
     """
     command = ui_command(existing_store(workspace), port)
     check_free(port)
-    say(
-        f"runs: http://{HOST}:{port}/#/experiments   models: http://{HOST}:{port}/#/models"
-    )
-    say("choose 'Model training' at the top left to see runs; Ctrl-C ends it")
+    server_address = f"http://{HOST}:{port}"
+    say(f"runs:   {ui_address(server_address)}")
+    say(f"models: {server_address}/#/models")
+    say("Ctrl-C ends it")
     with subprocess.Popen(command, start_new_session=True) as server:
         try:
             code = server.wait()

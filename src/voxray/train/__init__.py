@@ -1,6 +1,7 @@
 """One readable loop that trains a fold, for masks, classes or both."""
 
 from voxray.train.batches import TrainingExam
+from voxray.train.checkpoint import drop_state
 from voxray.train.fold import (
     HISTORY_FILE,
     NETWORK_FILE,
@@ -9,6 +10,7 @@ from voxray.train.fold import (
     FoldJob,
     FoldResult,
     fit_fold,
+    read_result,
 )
 from voxray.train.schedule import Schedule
 from voxray.train.seeding import FoldSeed
@@ -23,5 +25,7 @@ __all__ = [
     "FoldSeed",
     "Schedule",
     "TrainingExam",
+    "drop_state",
     "fit_fold",
+    "read_result",
 ]

@@ -69,11 +69,9 @@ def _draw_affine(plan: Plan, uniform) -> torch.Tensor:  # type: ignore[no-untype
 
 def _may_turn(plan: Plan) -> torch.Tensor:
     """Axes to turn about: not through a plane of which one side is flat or coarse."""
-    finest = min(plan.spacing_mm)
-    fine = [
-        size > 1 and mm < _COARSE * finest
-        for size, mm in zip(plan.input_shape, plan.spacing_mm, strict=True)
-    ]
+    axes = list(zip(plan.input_shape, plan.spacing_mm, strict=True))
+    finest = min((mm for size, mm in axes if size > 1), default=0.0)
+    fine = [size > 1 and mm < _COARSE * finest for size, mm in axes]
     return torch.tensor([fine[1] and fine[2], fine[0] and fine[2], fine[0] and fine[1]])
 
 

@@ -10,14 +10,14 @@ from lightning_fabric import Fabric
 from torch.optim.swa_utils import AveragedModel
 
 from voxray.core.errors import DatasetError
-from voxray.core.files import write_json
+from voxray.core.files import read_json, write_json
 from voxray.core.hashing import sha256_json
 from voxray.core.progress import Listener, Progress, ignore_progress
 from voxray.core.specs import FoldValues, Plan, TrainSpec
 from voxray.model import Compute, VoxrayNetwork, save_network
 from voxray.train.augment import apply_to_image, apply_to_mask, draw
 from voxray.train.batches import Batch, TrainingExam, epoch_batches
-from voxray.train.checkpoint import TrainingState, drop_state, load_state, save_state
+from voxray.train.checkpoint import TrainingState, load_state, save_state
 from voxray.train.losses import TaskLoss
 from voxray.train.schedule import (
     FirstEpoch,
@@ -103,7 +103,8 @@ def fit_fold(
     """Train to the end of the schedule and write the averaged weights.
 
     A killed run continues at the last finished epoch; with the same schedule the result
-    is the same to the last bit on a CPU. No epoch is chosen: the last one counts.
+    is the same to the last bit on a CPU. No epoch is chosen: the last one counts. The
+    checkpoint stays until `drop_state`, so that a caller can first record the result.
 
     Args:
         job: What to train on and how.
@@ -122,8 +123,17 @@ def fit_fold(
     assert trainer.schedule is not None
     save_network(job.folder / NETWORK_FILE, trainer.average.module.state_dict())
     write_json(job.folder / HISTORY_FILE, {"epochs": trainer.history})
-    drop_state(job.folder)
     return FoldResult(trainer.schedule, tuple(trainer.history), resumed_at)
+
+
+def read_result(folder: Path) -> FoldResult:
+    """What `fit_fold` gave when it finished in this folder.
+
+    Raises:
+        ManifestError: If schedule or history is missing or broken.
+    """
+    history = read_json(folder / HISTORY_FILE)["epochs"]
+    return FoldResult(read_schedule(folder / SCHEDULE_FILE), tuple(history), None)
 
 
 class _Trainer:
