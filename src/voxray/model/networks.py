@@ -50,7 +50,11 @@ class VoxrayNetwork(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Two convolutions per level, the first one strided."""
+    """Two convolutions per level, the first one strided; one on the finest level.
+
+    On a CPU the finest level costs most of a step, and its second convolution buys less
+    than the steps it takes (docs/experiments.md).
+    """
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
@@ -59,10 +63,10 @@ class Encoder(nn.Module):
         self.levels = nn.ModuleList(
             nn.Sequential(
                 _convolution(before, after, kernel, stride),
-                _convolution(after, after, kernel),
+                *([_convolution(after, after, kernel)] if level else []),
             )
-            for before, after, kernel, stride in zip(
-                widths[:-1], widths[1:], net.kernels, net.strides, strict=True
+            for level, (before, after, kernel, stride) in enumerate(
+                zip(widths[:-1], widths[1:], net.kernels, net.strides, strict=True)
             )
         )
 
@@ -75,7 +79,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Up by transposed convolution, joined with the encoder, one convolution."""
+    """Up by transposed convolution, added to the encoder's level, one convolution."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
@@ -88,10 +92,10 @@ class Decoder(nn.Module):
             for n in steps
         )
         self.join = nn.ModuleList(
-            _convolution(
-                2 * net.features[n - 1], net.features[n - 1], net.kernels[n - 1]
+            _convolution(width, width, kernel)
+            for width, kernel in zip(
+                net.features[-2::-1], net.kernels[-2::-1], strict=True
             )
-            for n in steps
         )
         self.output = nn.Conv3d(net.features[0], 1 + len(plan.structures), 1)
 
@@ -99,7 +103,7 @@ class Decoder(nn.Module):
         """Mask logits on the finest level."""
         features = levels[-1]
         for up, join, skip in zip(self.up, self.join, levels[-2::-1], strict=True):
-            features = join(torch.cat([up(features), skip], dim=1))
+            features = join(up(features) + skip)
         logits: torch.Tensor = self.output(features)
         return logits
 

@@ -13,8 +13,8 @@ from voxray.preprocess.statistics import ScanGeometry
 Triple = tuple[float, float, float]
 Voxels = tuple[int, int, int]
 
-_INPUT_VOXELS = 160_000  # the network sees at once; keeps a CPU step near a second
-_STEP_VOXELS = 220_000  # a step sees over all exams of a batch
+_INPUT_VOXELS = 100_000  # the network sees at once; keeps a CPU step near a second
+_STEP_VOXELS = 150_000  # a step sees over all exams of a batch
 _FEATURES = (16, 32, 64, 128, 256)
 _SMALLEST_AXIS = 5  # voxels left on the coarsest level
 _COARSE = 2.0  # an axis this much coarser than the finest is not downsampled yet

@@ -33,6 +33,11 @@ from voxray.stages.workspace import stage_folder
 from voxray.train import NETWORK_FILE
 
 FOLDER = "model"
+_PLACES: dict[str, bool | set[str]] = {
+    "scans": True,
+    "masks": True,
+    "labels": {"table"},
+}
 
 
 def run(context: StageContext) -> StageOutcome:
@@ -92,9 +97,11 @@ def _package(context: StageContext, study: Study) -> ModelPackage:
 
 def _sha256_of(experiment: Experiment) -> Sha256:
     """Hash of the whole experiment but for places, which differ between machines."""
-    places = {"scans": True, "masks": True, "labels": {"table"}}
-    left_out = {"data": places, "track": True, "score": True}
-    return sha256_json(experiment.model_dump(mode="json", exclude=left_out))
+    said = experiment.model_dump(
+        mode="json",
+        exclude={"track": True, "score": True, "data": _PLACES},
+    )
+    return sha256_json(said)
 
 
 def _trained(context: StageContext, name: FoldName) -> Path:

@@ -8,9 +8,9 @@ from torch.nn import functional
 
 from voxray.core.specs import Plan
 
-_ROTATION = math.radians(20)
-_SCALE = 0.2
-_SHIFT = 0.06  # of the field of view
+_ROTATION = math.radians(10)
+_SCALE = 0.1
+_SHIFT = 0.03  # of the field of view
 _COARSE = 2.0
 
 
@@ -44,10 +44,10 @@ def draw(plan: Plan, n: int, generator: torch.Generator) -> Draw:
 
     return Draw(
         theta=_draw_affine(plan, uniform),
-        gain=uniform(0.75, 1.25),
-        offset=sometimes(0.5, uniform(-0.3, 0.3), 0.0),
-        gamma=sometimes(0.3, torch.exp(uniform(-0.4, 0.4)), 1.0),
-        noise=sometimes(0.3, uniform(0, 0.15), 0.0),
+        gain=uniform(0.88, 1.12),
+        offset=sometimes(0.5, uniform(-0.15, 0.15), 0.0),
+        gamma=sometimes(0.3, torch.exp(uniform(-0.2, 0.2)), 1.0),
+        noise=sometimes(0.3, uniform(0, 0.08), 0.0),
     )
 
 

@@ -1,0 +1,80 @@
+import pytest
+import torch
+
+from tests.unit.model.makers import PLAIN_CPU, a_network, a_plan
+from voxray.core.errors import ConfigError
+from voxray.model import choose_compute
+
+CUDA = "torch.cuda.is_available"
+CAPABILITIES = "torch.cpu.get_capabilities"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_auto_takes_the_processor_where_there_is_no_cuda():
+    assert choose_compute("auto") == choose_compute("cpu")
+    assert choose_compute("auto").device == "cpu"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_cuda_is_refused_where_it_is_absent():
+    with pytest.raises(ConfigError, match="no CUDA device is visible; use 'auto'"):
+        choose_compute("cuda")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        ({"amx_bf16": True}, "bf16-mixed"),
+        ({"avx512_bf16": True}, "bf16-mixed"),
+        ({"avx2": True, "avx512_f": True, "amx_bf16": False}, "32-true"),
+        ({}, "32-true"),
+    ],
+)
+def test_bfloat16_only_where_the_processor_has_it(monkeypatch, capabilities, precision):
+    monkeypatch.setattr(CAPABILITIES, lambda: capabilities)
+    assert choose_compute("cpu").precision == precision
+
+
+@pytest.mark.parametrize(
+    ("native", "precision", "compiled"),
+    [(True, "bf16-mixed", True), (False, "16-mixed", False)],
+)
+def test_on_cuda_an_old_card_gets_half_precision(
+    monkeypatch, native, precision, compiled
+):
+    monkeypatch.setattr(CUDA, lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "card")
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_options: native)
+    chosen = choose_compute("auto")
+    assert (chosen.device, chosen.precision, chosen.compiled) == (
+        "cuda",
+        precision,
+        compiled,
+    )
+    assert choose_compute("cpu").device == "cpu"
+
+
+def test_weights_and_batches_are_channels_last_and_keep_their_values():
+    network = a_network(a_plan())
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    placed = PLAIN_CPU.place(network)
+    batch = PLAIN_CPU.send(torch.randn(2, 3, 4, 5, 6))
+    assert batch.is_contiguous(memory_format=torch.channels_last_3d)
+    assert all(torch.equal(v, before[n]) for n, v in placed.state_dict().items())
+
+
+def test_a_compiled_network_is_compiled_in_place(monkeypatch):
+    compute = PLAIN_CPU.__class__("cpu", "32-true", compiled=True, reason="")
+    network, calls = a_network(a_plan()), []
+    monkeypatch.setattr(type(network), "compile", lambda _self: calls.append(1))
+    assert compute.place(network) is network
+    assert calls == [1]
+
+
+def test_autocast_is_off_in_full_precision():
+    half = PLAIN_CPU.__class__("cpu", "bf16-mixed", compiled=False, reason="")
+    left, right = torch.ones(2, 2), torch.ones(2, 2)
+    with PLAIN_CPU.autocast():
+        assert (left @ right).dtype == torch.float32
+    with half.autocast():
+        assert (left @ right).dtype == torch.bfloat16

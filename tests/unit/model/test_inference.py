@@ -1,0 +1,136 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.model.makers import PLAIN_CPU, a_network, a_plan
+from voxray.core.specs import FoldValues, IntensityWindow
+from voxray.model import apply_fold_values, fit_to, predict, predict_ensemble
+from voxray.model.inference import _sliding, centre_slices
+
+SIDE = st.integers(1, 7)
+SHAPES = st.tuples(SIDE, SIDE, SIDE)
+
+
+def an_image(shape=(16, 20, 12), seed=0):
+    return np.random.default_rng(seed).normal(size=(1, *shape)).astype(np.float32)
+
+
+@given(SHAPES, SHAPES)
+@settings(deadline=None)
+def test_padding_and_cropping_back_gives_the_same_voxels(small, more):
+    image = an_image(small)
+    large = tuple(a + b for a, b in zip(small, more, strict=True))
+    padded = fit_to(image, large)
+    assert padded.shape == (1, *large)
+    back = padded[(slice(None), *centre_slices(large, small))]
+    np.testing.assert_array_equal(back, image)
+
+
+@given(SHAPES, SHAPES)
+@settings(deadline=None)
+def test_any_shape_can_be_asked_for(shape, wanted):
+    fitted = fit_to(an_image(shape), wanted)
+    assert fitted.shape == (1, *wanted)
+    assert fitted.dtype == np.float32
+
+
+def test_padding_is_each_channels_minimum_unless_said():
+    image = np.stack([np.full((2, 2, 2), 5.0), np.full((2, 2, 2), -3.0)])
+    image[0, 0, 0, 0] = 1.0
+    padded = fit_to(image.astype(np.float32), (4, 2, 2))
+    assert (padded[0, 0].max(), padded[1, 0].max()) == (1.0, -3.0)
+    assert fit_to(image.astype(np.float32), (4, 2, 2), background=0)[1, 0].max() == 0
+
+
+def test_a_window_is_clipped_and_scaled_by_what_the_fold_learned():
+    plan = a_plan(normalisation={"image": "window"})
+    window = IntensityWindow(low=0, high=100, mean=50, std=25)
+    values = FoldValues(windows={"image": window}, n_exams=1)
+    image = np.array([-500, 50, 75, 3000], np.float32).reshape(1, 4, 1, 1)
+    scaled = apply_fold_values(image, plan, values)
+    assert scaled.ravel().tolist() == [-2, 0, 1, 2]
+    assert image[0, 0, 0, 0] == -500
+
+
+def test_without_a_window_the_image_is_left_alone():
+    image = an_image()
+    assert apply_fold_values(image, a_plan(), FoldValues(n_exams=1)) is image
+
+
+@pytest.mark.parametrize(
+    "shape", [(16, 20, 12), (9, 13, 5), (30, 11, 12), (60, 50, 40)]
+)
+@pytest.mark.parametrize("task", ["segment", "both"])
+def test_masks_are_on_the_grid_of_the_image_and_sum_to_one(shape, task):
+    plan = a_plan(task)
+    said = predict(a_network(plan), an_image(shape), plan, PLAIN_CPU)
+    assert said.masks.shape == (2, *shape)
+    assert said.masks.dtype == np.float32
+    np.testing.assert_allclose(said.masks.sum(axis=0), 1, atol=1e-5)
+    if task == "both":
+        np.testing.assert_allclose(said.classes.sum(), 1, atol=1e-6)
+
+
+def test_one_window_of_the_whole_image_is_the_plain_prediction():
+    plan, image = a_plan("segment"), an_image()
+    network = a_network(plan)
+    plain = predict(network, image, plan, PLAIN_CPU).masks
+    with torch.inference_mode():
+        slid = _sliding(network, image, plan, PLAIN_CPU)
+    np.testing.assert_allclose(slid, plain, atol=1e-5)
+
+
+def test_classes_come_from_the_centre_of_a_large_scan():
+    plan, image = a_plan("classify"), an_image((24, 24, 24))
+    network = a_network(plan)
+    centre = image[(slice(None), *centre_slices((24, 24, 24), plan.input_shape))]
+    whole = predict(network, image, plan, PLAIN_CPU)
+    assert whole.masks is None
+    np.testing.assert_array_equal(
+        whole.classes, predict(network, centre, plan, PLAIN_CPU).classes
+    )
+
+
+def test_a_memory_mapped_scan_larger_than_the_input_is_predicted(tmp_path):
+    plan, image = a_plan("segment"), an_image((40, 40, 40))
+    np.save(tmp_path / "scan.npy", image)
+    mapped = np.load(tmp_path / "scan.npy", mmap_mode="r")
+    network = a_network(plan)
+    np.testing.assert_array_equal(
+        predict(network, mapped, plan, PLAIN_CPU).masks,
+        predict(network, image, plan, PLAIN_CPU).masks,
+    )
+
+
+def test_the_order_of_networks_changes_nothing():
+    plan, image = a_plan(), an_image()
+    members = [(a_network(plan, seed), FoldValues(n_exams=1)) for seed in range(3)]
+    said = [
+        predict_ensemble(order, image, plan, PLAIN_CPU)
+        for order in itertools.permutations(members)
+    ]
+    for one, spread in said[1:]:
+        np.testing.assert_allclose(one.masks, said[0][0].masks, atol=1e-7)
+        np.testing.assert_allclose(one.classes, said[0][0].classes, atol=1e-7)
+        assert spread == pytest.approx(said[0][1])
+
+
+def test_an_ensemble_is_the_mean_of_its_networks():
+    plan, image = a_plan(), an_image()
+    members = [(a_network(plan, seed), FoldValues(n_exams=1)) for seed in range(2)]
+    both, spread = predict_ensemble(members, image, plan, PLAIN_CPU)
+    one, two = (predict(net, image, plan, PLAIN_CPU) for net, _ in members)
+    np.testing.assert_allclose(both.masks, (one.masks + two.masks) / 2, atol=1e-7)
+    half = abs(one.classes - two.classes).max() / 2
+    assert spread == pytest.approx(half, abs=1e-6)
+
+
+@pytest.mark.parametrize(("task", "n"), [("segment", 2), ("classify", 1)])
+def test_without_classes_or_with_one_network_there_is_no_spread(task, n):
+    plan = a_plan(task)
+    members = [(a_network(plan, seed), FoldValues(n_exams=1)) for seed in range(n)]
+    assert predict_ensemble(members, an_image(), plan, PLAIN_CPU)[1] is None

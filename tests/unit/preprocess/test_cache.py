@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from tests.unit.preprocess.makers import SHAPE, a_grid, linear_in_mm
+from voxray.core.errors import ManifestError
+from voxray.preprocess import PreparedScan, read_index, write_exam, write_index
+
+
+def a_scan(with_mask=True):
+    mask = np.ones(SHAPE, np.uint8) if with_mask else None
+    return PreparedScan(linear_in_mm(a_grid())[None], mask, a_grid())
+
+
+def test_arrays_come_back_as_they_were_written(tmp_path):
+    exams = [write_exam(tmp_path, name, a_scan(name == "e1")) for name in ("e2", "e1")]
+    write_index(tmp_path, exams)
+    found = read_index(tmp_path)
+    assert list(found) == ["e1", "e2"]
+    assert isinstance(found["e1"].read_image(), np.memmap)
+    np.testing.assert_array_equal(found["e1"].read_image(), a_scan().image)
+    np.testing.assert_array_equal(found["e1"].read_mask(), 1)
+    assert found["e2"].read_mask() is None
+    assert found["e1"].grid.matches(a_grid())
+
+
+def test_a_missing_array_is_named(tmp_path):
+    exam = write_exam(tmp_path, "e1", a_scan())
+    write_index(tmp_path, [exam])
+    exam.image.unlink()
+    with pytest.raises(ManifestError, match="'e1' is gone; preprocess again"):
+        read_index(tmp_path)
+
+
+def test_a_missing_mask_is_named(tmp_path):
+    exam = write_exam(tmp_path, "e1", a_scan())
+    write_index(tmp_path, [exam])
+    exam.mask.unlink()
+    with pytest.raises(ManifestError, match="'e1' is gone; preprocess again"):
+        read_index(tmp_path)

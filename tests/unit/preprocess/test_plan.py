@@ -1,0 +1,162 @@
+import math
+
+import pytest
+
+from tests.unit.preprocess.makers import a_geometry
+from voxray.core.errors import DatasetError
+from voxray.core.specs import TaskSpec, TrainSpec
+from voxray.preprocess import make_plan
+
+MASKS = TaskSpec.model_validate({"segment": {"classes": {"lesion": {"value": 3}}}})
+CLASSES = TaskSpec.model_validate(
+    {"classify": {"column": "y", "classes": {"no": 0, "yes": 1}}}
+)
+DECIDED = {
+    "spacing_mm",
+    "network",
+    "input_shape",
+    "normalisation",
+    "mirror_axes",
+    "batch_size",
+}
+
+
+def planned(scans, task=MASKS, **train):
+    return make_plan(scans, task, "image", TrainSpec(**train))
+
+
+def names(*classes):
+    said = {
+        "classify": {"column": "y", "classes": dict(zip(classes, "ab", strict=True))}
+    }
+    return TaskSpec.model_validate(said)
+
+
+@pytest.mark.parametrize("task", [MASKS, CLASSES])
+@pytest.mark.parametrize(
+    "train",
+    [{}, {"spacing_mm": (2, 2, 2), "input_shape": (17, 9, 9), "batch_size": 3}],
+)
+def test_every_choice_has_a_reason(task, train):
+    plan = planned([a_geometry()] * 8, task, **train)
+    assert set(plan.reasons) == DECIDED
+    assert all(plan.reasons.values())
+
+
+def test_what_the_experiment_sets_is_taken():
+    plan = planned(
+        [a_geometry()] * 8,
+        spacing_mm=(2, 2, 2),
+        input_shape=(17, 9, 9),
+        batch_size=3,
+    )
+    assert plan.spacing_mm == (2, 2, 2)
+    assert plan.batch_size == 3
+    assert all(a >= b for a, b in zip(plan.input_shape, (17, 9, 9), strict=True))
+    assert plan.network.round_up(plan.input_shape) == plan.input_shape
+
+
+def test_small_scans_are_seen_whole_and_large_ones_in_patches():
+    small = planned([a_geometry((40, 40, 40))] * 8)
+    large = planned([a_geometry((400, 400, 300))] * 8)
+    assert small.whole_volume
+    assert small.input_shape == (40, 40, 40)
+    assert not large.whole_volume
+    assert math.prod(large.input_shape) < 400 * 400 * 300 / 50
+    assert large.spacing_mm == (1, 1, 1)
+    assert large.reasons["input_shape"].startswith("patches")
+
+
+def test_a_class_is_decided_from_the_whole_scan_at_a_coarser_spacing():
+    scans = [a_geometry((200, 200, 40), (1.0, 1.0, 5.0))] * 8
+    plan = planned(scans, CLASSES)
+    assert plan.whole_volume
+    assert plan.spacing_mm[0] == plan.spacing_mm[1] > 1
+    assert plan.spacing_mm[2] == 5
+    assert "median is 1.00 x 1.00 x 5.00 mm" in plan.reasons["spacing_mm"]
+
+
+def test_the_median_spacing_is_the_target():
+    scans = [a_geometry(spacing=(mm, 1.0, 1.0)) for mm in (0.5, 1.0, 4.0)]
+    assert planned(scans).spacing_mm == (1.0, 1.0, 1.0)
+
+
+def test_a_coarse_axis_is_halved_later_and_gets_no_kernel_before():
+    network = planned([a_geometry((160, 160, 24), (1.0, 1.0, 6.0))] * 8).network
+    assert network.strides[:3] == ((1, 1, 1), (2, 2, 1), (2, 2, 1))
+    assert network.kernels[:3] == ((3, 3, 1), (3, 3, 1), (3, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("shape", "along_k"), [((64, 64, 1), 1), ((64, 64, 8), 3), ((64, 48, 48), 3)]
+)
+def test_an_axis_that_ran_out_of_voxels_takes_no_kernel_from_the_others(shape, along_k):
+    network = planned([a_geometry(shape)] * 8).network
+    assert len(network.kernels) > 2
+    assert set(network.kernels) == {(3, 3, along_k)}
+
+
+def test_flat_data_stay_flat():
+    plan = planned([a_geometry((28, 28, 1))] * 8, CLASSES)
+    assert plan.input_shape[2] == 1
+    assert all(stride[2] == 1 for stride in plan.network.strides)
+    assert plan.network.strides[1] == (2, 2, 1)
+
+
+def test_the_thickness_of_a_flat_scan_does_not_matter():
+    thin, thick = (
+        planned([a_geometry((64, 64, 1), (1.0, 1.0, mm))] * 8).network
+        for mm in (0.1, 9.0)
+    )
+    assert thin == thick
+
+
+def test_tiny_scans_get_a_network_that_fits():
+    plan = planned([a_geometry((3, 4, 2))] * 2, batch_size=1)
+    assert plan.network.strides == ((1, 1, 1),)
+    assert plan.input_shape == (3, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("classes", "axes"),
+    [
+        (("benign", "malignant"), (0,)),
+        (("left", "right"), ()),
+        (("kidney_left", "other"), ()),
+        (("other", "Lung-R"), ()),
+        (("bright", "cleft"), (0,)),
+    ],
+)
+def test_a_class_that_names_a_side_switches_mirroring_off(classes, axes):
+    assert planned([a_geometry()] * 8, names(*classes)).mirror_axes == axes
+
+
+def test_a_task_can_say_that_it_tells_left_from_right():
+    task = MASKS.model_copy(update={"lateral": True})
+    plan = planned([a_geometry()] * 8, task)
+    assert plan.mirror_axes == ()
+    assert "left from right" in plan.reasons["mirror_axes"]
+
+
+@pytest.mark.parametrize(
+    ("modalities", "kind"),
+    [({"CT"}, "window"), ({"MR"}, "zscore"), ({"CT", ""}, "zscore")],
+)
+def test_only_ct_has_a_window(modalities, kind):
+    scans = [a_geometry(modality=m) for m in modalities for _ in range(4)]
+    assert planned(scans).normalisation == {"image": kind}
+
+
+def test_the_heads_are_those_of_the_task():
+    masks, classes = (planned([a_geometry()] * 8, task) for task in (MASKS, CLASSES))
+    assert (masks.structures, masks.mask_values, masks.classes) == (
+        ("lesion",),
+        (3,),
+        (),
+    )
+    assert (classes.structures, classes.classes) == ((), ("no", "yes"))
+
+
+def test_without_scans_there_is_no_plan():
+    with pytest.raises(DatasetError, match=r"no scan is left.*quarantine\.csv"):
+        planned([])

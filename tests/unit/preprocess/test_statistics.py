@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from tests.unit.preprocess.makers import a_geometry, a_grid, an_affine
+from voxray.core.geometry import VoxelGrid
+from voxray.core.records import Volume
+from voxray.preprocess import (
+    ScanGeometry,
+    read_statistics,
+    scan_statistics,
+    write_statistics,
+)
+
+
+def a_volume(voxels):
+    return Volume(voxels, VoxelGrid.from_affine("s1", voxels.shape, an_affine()))
+
+
+def test_the_whole_scan_counts_without_a_mask():
+    voxels = np.arange(1000, dtype=np.float32).reshape(10, 10, 10)
+    row = scan_statistics("s1", "MR", a_volume(voxels), None, ())
+    assert (row.mean, row.std) == (voxels.mean(), pytest.approx(voxels.std()))
+    assert (row.low, row.high) == (pytest.approx(4.995), pytest.approx(994.005))
+    assert row.structure_voxels == ()
+
+
+def test_only_the_structures_count_where_there_are_any():
+    voxels = np.zeros((10, 10, 10), np.float32)
+    voxels[2:4] = 7
+    mask = np.zeros_like(voxels, dtype=np.uint8)
+    mask[2:4] = 5
+    row = scan_statistics("s1", "CT", a_volume(voxels), a_volume(mask), (5, 6))
+    assert (row.mean, row.low, row.high) == (7, 7, 7)
+    assert row.structure_voxels == (200, 0)
+
+
+def test_an_empty_mask_lets_the_whole_scan_count():
+    voxels = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    mask = a_volume(np.zeros((2, 2, 2), np.uint8))
+    row = scan_statistics("s1", "CT", a_volume(voxels), mask, (1,))
+    assert row.mean == 3.5
+    assert row.structure_voxels == (0,)
+
+
+def test_geometry_is_told_along_patient_axes():
+    affine = np.zeros((4, 4))
+    affine[3, 3] = 1
+    affine[2, 0], affine[0, 1], affine[1, 2] = 5.0, -1.0, 2.0
+    grid = VoxelGrid.from_affine("s1", (3, 10, 20), affine)
+    geometry = ScanGeometry.of(grid, "MR")
+    assert geometry == a_geometry((10, 20, 3), (1.0, 2.0, 5.0))
+    assert geometry.extent_mm == (10, 40, 15)
+
+
+def test_statistics_come_back_from_disk_sorted(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [
+        scan_statistics(name, "MR", a_volume(rng.random((3, 4, 5))), None, ())
+        for name in ("s2", "s1")
+    ]
+    write_statistics(rows, tmp_path / "statistics.parquet")
+    assert read_statistics(tmp_path / "statistics.parquet") == (rows[1], rows[0])
+
+
+def test_no_rows_come_back_as_none(tmp_path):
+    write_statistics([], tmp_path / "statistics.parquet")
+    assert read_statistics(tmp_path / "statistics.parquet") == ()
+
+
+def test_geometry_of_a_grid_needs_no_voxel():
+    assert ScanGeometry.of(a_grid(), "MR") == a_geometry()
