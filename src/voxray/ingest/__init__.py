@@ -8,7 +8,7 @@ from voxray.ingest.intake import (
     IntakeOptions,
     LinkageRow,
 )
-from voxray.ingest.output import summary, write_intake, write_linkage
+from voxray.ingest.output import summary, write_intake
 
 __all__ = [
     "Disposition",
@@ -19,5 +19,4 @@ __all__ = [
     "ingest_folder",
     "summary",
     "write_intake",
-    "write_linkage",
 ]

@@ -85,7 +85,8 @@ def read_index(folder: Path) -> Mapping[ExamId, CachedExam]:
     """
     exams = [_exam(folder, row) for row in read_json(folder / INDEX_FILE)["exams"]]
     for exam in exams:
-        if not exam.image.is_file():
+        files = [file for file in (exam.image, exam.mask) if file is not None]
+        if not all(file.is_file() for file in files):
             msg = f"the cached array of exam {exam.exam_id!r} is gone; preprocess again"
             raise ManifestError(msg)
     return {exam.exam_id: exam for exam in exams}

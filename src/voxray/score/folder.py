@@ -29,7 +29,7 @@ from voxray.core.records import (
     ScoreStatus,
 )
 from voxray.core.specs import IntakeRules
-from voxray.ingest import Intake, IntakeOptions, ingest_folder, write_linkage
+from voxray.ingest import Intake, IntakeOptions, ingest_folder, write_intake
 from voxray.model import Compute, choose_compute, load_model
 from voxray.score.table import ScoreColumns, append_score, read_scores, write_scores
 from voxray.score.volume import Scorer, score_volume, unscored
@@ -114,7 +114,7 @@ def score_folder(
         _options(request, model.package.rules), pseudonymizer, listen
     )
     private = private_folder(request.out / PRIVATE_FOLDER)
-    write_linkage(intake.linkage, private / "linkage.csv")
+    write_intake(intake, private)
     scorer = Scorer(model, compute, model.package.name, request.out)
     plan = model.package.plan
     columns = ScoreColumns(plan.classes, plan.structures)

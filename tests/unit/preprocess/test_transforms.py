@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from tests.unit.preprocess.makers import (
 )
 from voxray.core.errors import UnreadableScanError
 from voxray.core.geometry import VoxelGrid
-from voxray.core.specs import Plan
 from voxray.preprocess import (
     build_transforms,
     label_map,
@@ -77,7 +77,9 @@ def _inside(places, grid):
     return within.reshape(places.shape[1:])
 
 
-@pytest.mark.parametrize(("order", "flips"), itertools.product(ORDERS[1:], FLIPS[::3]))
+@pytest.mark.parametrize(
+    ("order", "flips"), list(itertools.product(ORDERS[1:], FLIPS[::3]))
+)
 def test_how_the_axes_are_stored_does_not_matter(tmp_path, order, flips):
     affine = an_affine((1.0, 1.5, 2.0))
     voxels = np.random.default_rng(0).integers(0, 900, SHAPE, np.int16)
@@ -198,9 +200,9 @@ def test_a_torn_scan_is_a_scan_error_and_not_a_traceback_of_the_library(tmp_path
 
 def test_what_is_no_scan_error_keeps_its_kind(tmp_path):
     source = write_scan(tmp_path / "s.nii.gz", linear_in_mm(a_grid()), an_affine())
-    broken = Plan.model_construct(**dict(a_plan()) | {"spacing_mm": ("x", "x", "x")})
+    unnamed = replace(source, files=(None,))
     with pytest.raises(RuntimeError) as caught:
-        prepare_scan(source, None, broken)
+        prepare_scan(unnamed, None, a_plan())
     assert caught.value.__cause__ is not caught.value
 
 
