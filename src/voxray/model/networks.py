@@ -1,5 +1,6 @@
 """One encoder-decoder with up to two heads, built from MONAI blocks."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -126,7 +127,9 @@ class ClassHead(nn.Module):
         coarse = levels[1:]
         pooled = [f.float().mean((2, 3, 4)) for f in coarse]
         pooled += [f.float().amax((2, 3, 4)) for f in coarse]
-        features = self.dropout(self.norm(torch.cat(pooled, dim=1)))
+        pooled_all = self.norm(torch.cat(pooled, dim=1))
+        # scaled, so that one optimiser step moves a logit little however many there are
+        features = self.dropout(pooled_all) / math.sqrt(pooled_all.shape[1])
         if mask_logits is not None:
             features = torch.cat([features, _evidence(mask_logits)], dim=1)
         logits: torch.Tensor = self.linear(features)
@@ -140,7 +143,7 @@ def _evidence(mask_logits: torch.Tensor) -> torch.Tensor:
     smooth = functional.avg_pool3d(shares, kernel, stride=1)
     surest = torch.logit(smooth.amax((2, 3, 4)), eps=1e-4)
     volume = torch.log10(shares.mean((2, 3, 4)) + 1e-6) + 3
-    return torch.cat([surest / 3, volume], dim=1)
+    return torch.cat([surest, 3 * volume], dim=1)
 
 
 def _convolution(

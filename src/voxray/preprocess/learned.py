@@ -1,5 +1,6 @@
 """What is learned from values: by each fold, from its training patients alone."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -33,7 +34,23 @@ def learn_fold_values(
     }
     counts = Counter(labels)
     share = {name: counts[name] / len(labels) for name in plan.classes if labels}
-    return FoldValues(windows=windows, class_share=share, n_exams=len(training))
+    return FoldValues(
+        windows=windows,
+        class_share=share,
+        structure_share=_structure_share(plan, training),
+        n_exams=len(training),
+    )
+
+
+def _structure_share(plan: Plan, scans: Sequence[ScanStatistics]) -> dict[str, float]:
+    """Share of voxels per structure, over the scans that have a mask."""
+    drawn = [scan for scan in scans if scan.structure_voxels]
+    total = sum(math.prod(scan.shape) for scan in drawn)
+    return {
+        name: sum(scan.structure_voxels[index] for scan in drawn) / total
+        for index, name in enumerate(plan.structures)
+        if total
+    }
 
 
 def _window(scans: Sequence[ScanStatistics]) -> IntensityWindow:

@@ -119,7 +119,13 @@ def label_map(shares: NDArray[np.float32], plan: Plan) -> NDArray[np.uint16]:
     Args:
         shares: (1 + structure, i, j, k).
         plan: Gives the values.
+
+    Raises:
+        ValueError: If a share is NaN, which would read as background.
     """
+    if np.isnan(shares.max()):
+        msg = "a mask probability is NaN; the network or the scan holds no numbers"
+        raise ValueError(msg)
     values = np.array((0, *plan.mask_values), dtype=np.uint16)
     return np.asarray(values[shares.argmax(axis=0)])
 

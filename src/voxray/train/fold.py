@@ -154,7 +154,7 @@ class _Trainer:
         self.bare = bare
         self.average = AveragedModel(bare, multi_avg_fn=_average)
         self.network, self.optimizer = self.fabric.setup(bare, optimizer)
-        self.loss = TaskLoss(job.plan)
+        self.loss = TaskLoss(job.plan, job.values, compute.torch_device)
         self.epoch, self.step = 0, 0
         self.history: list[dict[str, float]] = []
         per_epoch = steps_per_epoch(len(job.training), job.plan.batch_size)

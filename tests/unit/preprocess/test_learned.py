@@ -57,3 +57,13 @@ def test_references_span_the_training_scans():
     assert references.spacing_mm == ((1, 1), (1, 1.5), (1, 2))
     np.testing.assert_allclose(references.extent_mm, ((10, 12), (20, 27), (30, 60)))
     assert references.n_scans == 2
+
+
+def test_structure_shares_are_voxels_of_the_training_scans():
+    plan = a_plan("segment", structures=("a", "b"), mask_values=(1, 2))
+    rows = [
+        replace(ROW, shape=(10, 10, 10), structure_voxels=(100, 0)),
+        replace(ROW, shape=(10, 10, 10), structure_voxels=(0, 20)),
+    ]
+    share = learn_fold_values(plan, rows, []).structure_share
+    assert share == {"a": 0.05, "b": 0.01}

@@ -184,6 +184,12 @@ def test_a_label_map_survives_the_round_trip(tmp_path, order, flips):
     np.testing.assert_array_equal(back, labels)
 
 
+def test_a_mask_that_is_no_number_is_no_background():
+    shares = np.full((2, 2, 2, 2), np.nan, np.float32)
+    with pytest.raises(ValueError, match="probability is NaN"):
+        label_map(shares, a_plan("segment"))
+
+
 def test_volumes_are_millilitres():
     plan = a_plan("segment", structures=("a", "b"), mask_values=(4, 6))
     grid = a_grid((10, 10, 10), (2.0, 2.0, 2.5))

@@ -84,10 +84,12 @@ class FoldValues(Spec):
     Attributes:
         windows: Per channel with "window" normalisation.
         class_share: Share of training exams per class.
+        structure_share: Share of training voxels per structure.
         n_exams: Exams it was learned from.
     """
 
     schema_version: Literal[1] = 1
     windows: dict[str, IntensityWindow] = {}
     class_share: dict[str, float] = {}
+    structure_share: dict[str, float] = {}
     n_exams: int

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from tests.unit.preprocess.makers import a_grid
+from voxray.core.geometry import VoxelGrid
+from voxray.core.specs import ReferenceStatistics
+from voxray.score import range_problem
+
+KNOWN = ReferenceStatistics(
+    modalities=("MR",),
+    spacing_mm=((1.0, 1.2), (1.0, 1.0), (1.0, 3.0)),
+    extent_mm=((16.0, 20.0), (20.0, 20.0), (12.0, 12.0)),
+    n_scans=4,
+)
+
+
+@pytest.mark.parametrize("modality", ["MR", ""])
+def test_a_scan_like_those_of_training_passes(modality):
+    assert range_problem(modality, a_grid(), KNOWN) is None
+
+
+def test_another_modality_is_named():
+    problem = range_problem("CT", a_grid(), KNOWN)
+    assert problem == "modality is CT, the model was made from MR"
+
+
+def test_a_model_made_from_nifti_takes_any_modality():
+    unknown = KNOWN.model_copy(update={"modalities": ()})
+    assert range_problem("CT", a_grid(), unknown) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "said"),
+    [
+        ((8, 20, 12), (2.0, 1.0, 1.0), "left-right spacing is 2.0 mm"),
+        ((16, 40, 12), (1.0, 0.5, 1.0), "front-back spacing is 0.5 mm"),
+        ((16, 20, 17), (1.0, 1.0, 1.0), "foot-head field of view is 17.0 mm"),
+        ((11, 20, 12), (1.0, 1.0, 1.0), "left-right field of view is 11.0 mm"),
+    ],
+)
+def test_what_lies_outside_is_said_in_numbers(shape, spacing, said):
+    problem = range_problem("MR", a_grid(shape, spacing), KNOWN)
+    assert problem.startswith(said)
+    assert "training scans had" in problem
+
+
+def test_a_little_outside_passes():
+    assert range_problem("MR", a_grid((16, 26, 12)), KNOWN) is None
+
+
+def test_axes_are_compared_where_they_point_and_not_as_they_are_stored():
+    affine = np.zeros((4, 4))
+    affine[2, 0], affine[0, 1], affine[1, 2], affine[3, 3] = 1, -1, 1, 1
+    grid = VoxelGrid.from_affine("s", (12, 16, 20), affine)
+    assert range_problem("MR", grid, KNOWN) is None
