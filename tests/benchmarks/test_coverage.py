@@ -81,7 +81,7 @@ def true_rates(rows):
 @pytest.mark.parametrize("scans", [(1, 1), (1, 3)])
 def test_intervals_hold_the_truth_as_often_as_they_say(scans):
     generator = np.random.default_rng(20260101)
-    n_studies = int(os.environ.get("VOXRAY_STUDIES", "1000"))  # noqa: TID251
+    n_studies = int(os.environ.get("VOXRAY_STUDIES", "1000"))
     held: Counter[str] = Counter()
     for study in range(n_studies):
         rows = a_study(generator, scans)
@@ -93,5 +93,5 @@ def test_intervals_hold_the_truth_as_often_as_they_say(scans):
             held[name] += bool(found[name].low <= value <= found[name].high)
 
     shares = {name: round(count / n_studies, 3) for name, count in held.items()}
-    print(f"scans {scans}, {n_studies} studies, level 0.95: {shares}")  # noqa: T201
+    print(f"scans {scans}, {n_studies} studies, level 0.95: {shares}")
     assert all(0.9 < share < 0.995 for share in shares.values()), shares

@@ -315,7 +315,7 @@ def _gap_finding(odd: list[int], steps: list[float], usual: float) -> Finding:
     jumps = [f"{steps[n - 1]:.4g} mm after slice {n}" for n in odd]
     detail = (
         f"slice spacing jumps from {usual:.4g} mm to {_some(jumps)}; "
-        f"{n_missing} slices are missing"
+        f"{n_missing} {'slice is' if n_missing == 1 else 'slices are'} missing"
     )
     return Finding(FindingCode.MISSING_SLICE, detail)
 

@@ -10,6 +10,8 @@ from torch.nn import functional
 
 from voxray.core.specs import Plan
 
+_EVIDENCE_SCALE = 5.0
+
 
 class NetworkOutput(NamedTuple):
     """What the heads say; None where the plan has no such head.
@@ -137,13 +139,17 @@ class ClassHead(nn.Module):
 
 
 def _evidence(mask_logits: torch.Tensor) -> torch.Tensor:
-    """Log odds at the surest place and log volume share, (n, 2 * structure)."""
+    """Log odds at the surest place, log volume of what is likely, (n, 2 * structure).
+
+    Scaled up, so that the few weights on it grow as fast as the many on the features.
+    """
     shares = torch.softmax(mask_logits.detach().float(), dim=1)[:, 1:]
     kernel = [min(3, size) for size in shares.shape[2:]]
     smooth = functional.avg_pool3d(shares, kernel, stride=1)
-    surest = torch.logit(smooth.amax((2, 3, 4)), eps=1e-4)
-    volume = torch.log10(shares.mean((2, 3, 4)) + 1e-6) + 3
-    return torch.cat([surest, 3 * volume], dim=1)
+    surest = torch.logit(smooth.amax((2, 3, 4)), eps=1e-4) + 1
+    likely = functional.relu(shares - 0.5).mean((2, 3, 4))
+    volume = torch.log10(likely + 1e-6) + 5
+    return _EVIDENCE_SCALE * torch.cat([surest, volume], dim=1)
 
 
 def _convolution(

@@ -75,12 +75,14 @@ class ScoreSummary:
         rows: One per volume found, sorted by scan.
         sources: Files of the volumes that were accepted, for pictures.
         n_resumed: Rows that an earlier, killed run had finished.
+        n_left: Accepted volumes that `limit` left for another run.
         files: Number of files by what became of them.
     """
 
     rows: tuple[ScoreRow, ...]
     sources: Mapping[ScanId, ScanSource]
     n_resumed: int
+    n_left: int
     files: Mapping[str, int]
 
     @property
@@ -109,10 +111,11 @@ def score_folder(
     """
     compute = compute or choose_compute()
     model = load_model(request.model, compute)
-    _claim(request.out, model.sha256)
+    _check_out(request.out, model.sha256)
     intake = ingest_folder(
         _options(request, model.package.rules), pseudonymizer, listen
     )
+    _claim(request.out, model.sha256)
     private = private_folder(request.out / PRIVATE_FOLDER)
     write_intake(intake, private)
     scorer = Scorer(model, compute, model.package.name, request.out)
@@ -127,7 +130,11 @@ def score_folder(
         rows.append(row)
     rows += _refused(intake, scorer)
     write_scores(request.out / SCORES_FILE, rows, columns)
-    summary = ScoreSummary(tuple(rows), intake.sources, len(done), _files(intake))
+    scored = {row.scan_id for row in rows}
+    n_left = sum(record.scan_id not in scored for record in intake.records)
+    summary = ScoreSummary(
+        tuple(rows), intake.sources, len(done), n_left, _files(intake)
+    )
     _write_summary(request.out, summary, model.sha256)
     return summary
 
@@ -142,8 +149,8 @@ def _options(request: ScoreRequest, rules: IntakeRules) -> IntakeOptions:
     )
 
 
-def _claim(out: Path, model_sha256: str) -> None:
-    """Make the folder, or refuse one that holds something else."""
+def _check_out(out: Path, model_sha256: str) -> None:
+    """Refuse a folder that holds something else; writes nothing."""
     if out.exists() and not out.is_dir():
         msg = f"{str(out)!r} is a file, a folder is needed for the scores"
         raise ConfigError(msg)
@@ -154,19 +161,23 @@ def _claim(out: Path, model_sha256: str) -> None:
             f"{found[0]!r}; choose an empty or a new one"
         )
         raise ConfigError(msg)
-    with machine_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-    if found:  # the next event must not be glued to a torn one
-        write_text(out / STATUS_FILE, "".join(_whole_lines(out / STATUS_FILE)))
     before = scored_model(out)
-    if before is None:
-        _note(out, {"event": "started", "model_sha256": model_sha256})
-    elif before != model_sha256:
+    if before not in {None, model_sha256}:
         msg = (
             f"the folder {str(out)!r} holds scores of another model "
-            f"({before[:12]}…, now {model_sha256[:12]}…); choose a new folder"
+            f"({str(before)[:12]}…, now {model_sha256[:12]}…); choose a new folder"
         )
         raise ConfigError(msg)
+
+
+def _claim(out: Path, model_sha256: str) -> None:
+    """Make the folder, or continue in it."""
+    with machine_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    if (out / STATUS_FILE).is_file():  # the next event must not be glued to a torn one
+        write_text(out / STATUS_FILE, "".join(_whole_lines(out / STATUS_FILE)))
+    if scored_model(out) is None:
+        _note(out, {"event": "started", "model_sha256": model_sha256})
 
 
 def scored_model(out: Path) -> str | None:
@@ -277,7 +288,8 @@ def _write_summary(out: Path, summary: ScoreSummary, model_sha256: str) -> None:
     write_json(
         out / SUMMARY_FILE,
         {
-            "volumes": len(summary.rows),
+            "volumes": len(summary.rows) + summary.n_left,
+            "left_by_limit": summary.n_left,
             "status": summary.counts,
             "reasons": dict(sorted(reasons.items())),
             "files": dict(summary.files),

@@ -15,7 +15,7 @@ def range_problem(
     """Why a scan is outside the training range, in words and numbers.
 
     Spacing may leave the range by a factor of 1.6 and the field of view by 1.35, per
-    axis nearest R, A, S: a network sees that much change in training anyway.
+    axis nearest R, A, S (docs/decisions/0005-reference-ranges-and-factors.md).
 
     Args:
         modality: DICOM code, "" for NIfTI, which has none and passes.

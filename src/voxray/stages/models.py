@@ -35,6 +35,18 @@ def has_store(workspace: Path) -> bool:
     return file == uri or Path(file).exists()
 
 
+def find_model(workspace: Path, ref: str) -> Path:
+    """Model folder of a reference; a folder on disk needs no store.
+
+    Raises:
+        ConfigError: If there is no such model; names what there is.
+    """
+    if Path(ref).expanduser().is_dir():
+        return Path(ref).expanduser()
+    store = existing_store(workspace)
+    return mlflow_store.resolve_model(store, ref, workspace / "models")
+
+
 def list_all(workspace: Path) -> list[tuple[str, str, str]]:
     """Name, versions and aliases of every registered model, by name."""
     if not has_store(workspace):

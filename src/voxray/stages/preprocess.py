@@ -160,7 +160,7 @@ def _config(experiment: Experiment) -> Mapping[str, object]:
 
 
 def _inputs(context: StageContext) -> Mapping[str, Sha256]:
-    return earlier(context, "ingest", "manifest.csv", "files.parquet")
+    return earlier(context, "ingest", "manifest.csv", "files.parquet", "summary.json")
 
 
 STAGE = Stage(

@@ -62,7 +62,8 @@ def run(context: StageContext) -> StageOutcome:
     content = score_content(scored, model, version)
     page = write_report(stage_folder(context, FOLDER), _with_evidence(context, content))
     n_scores = len(content.scores or ())
-    return StageOutcome({"scores": n_scores}, f"open {page}")
+    message = f"open {page.relative_to(context.folder)}"  # the workspace may be moved
+    return StageOutcome({"scores": n_scores}, message)
 
 
 def write_report(folder: Path, content: ReportContent) -> Path:

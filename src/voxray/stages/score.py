@@ -7,13 +7,12 @@ from voxray.core.hashing import sha256_file
 from voxray.core.ids import Pseudonymizer
 from voxray.core.records import Sha256
 from voxray.core.specs import Experiment
-from voxray.mlflow_store import open_store, resolve_model
 from voxray.model import PACKAGE_FILE
 from voxray.score import ScoreRequest as FolderRequest
 from voxray.score import ScoreSummary, score_folder, scored_model
-from voxray.stages.environment import artifact_root, tracking_uri
 from voxray.stages.fingerprint import folder_hash
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
+from voxray.stages.models import find_model
 from voxray.stages.report import score_content, write_report
 from voxray.stages.run import ScoreRequest, Session
 from voxray.stages.workspace import stage_folder
@@ -50,7 +49,8 @@ def in_words(summary: ScoreSummary) -> str:
     """Counts of a scored folder, for a person."""
     counts = summary.counts
     said = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
-    return f"{len(summary.rows)} volumes found: {said}"
+    left = f", {summary.n_left} left by --limit" if summary.n_left else ""
+    return f"{len(summary.rows) + summary.n_left} volumes found: {said}{left}"
 
 
 def score_command(request: ScoreRequest, session: Session) -> int:
@@ -59,11 +59,7 @@ def score_command(request: ScoreRequest, session: Session) -> int:
     Returns:
         Exit code: 4 when a volume failed, or with `--strict` when one was not scored.
     """
-    store = open_store(
-        tracking_uri(session.workspace, None), artifact_root(session.workspace)
-    )
-    cache = session.workspace / "models"
-    model = resolve_model(store, request.model, cache)
+    model = find_model(session.workspace, request.model)
     pseudonymizer = Pseudonymizer(session.key, readable=request.readable_ids)
     summary = score_folder(
         FolderRequest(

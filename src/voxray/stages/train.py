@@ -180,7 +180,6 @@ def _record_fold(
 def _parent_run(context: StageContext, store: Store, folder: Path) -> Iterator[RunIds]:
     """The run all folds hang under; `train/run.json` remembers it over a crash."""
     made_from = {
-        "tracking": store.label,
         "inputs": {name: str(sha256) for name, sha256 in _inputs(context).items()},
         "config_sha256": sha256_json(_config(context.experiment)),
         "code_sha256": code_hash(),

@@ -61,7 +61,7 @@ def test_gap_of_a_whole_step_is_a_missing_slice_with_its_place() -> None:
     detail = found(a_stack(0, 3, 6, 12, 15))["missing-slice"]
 
     assert detail == (
-        "slice spacing jumps from 3 mm to 6 mm after slice 3; 1 slices are missing"
+        "slice spacing jumps from 3 mm to 6 mm after slice 3; 1 slice is missing"
     )
 
 

@@ -1,0 +1,379 @@
+"""All eight stages, one after another, on a tiny cohort."""
+
+import csv
+import shutil
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.makers import nifti_source
+from tests.stages.cohort import an_experiment, write_cohort, write_exam
+from tests.unit.model.makers import a_plan
+from tests.unit.stages.makers import KEY
+from voxray.core.errors import ScanError
+from voxray.core.files import read_json
+from voxray.core.progress import ignore_progress
+from voxray.core.specs import Experiment, Plan
+from voxray.core.specs.experiment import TrackSpec
+from voxray.manifest import read_manifest
+from voxray.mlflow_store import Store, open_store
+from voxray.model import read_package
+from voxray.stages import STAGE_NAMES
+from voxray.stages.preprocess import _PrepareScan, _Scan
+from voxray.stages.run import Session, Span, run_experiment
+
+PRIVATE = ("ingest/", "score/private/")
+TRAIN = Span("ingest", "train")
+
+
+class KilledError(Exception):
+    """Raised in the middle of training."""
+
+
+@dataclass
+class Place:
+    """A cohort and a workspace beside it."""
+
+    root: Path
+    experiment: Experiment
+    exit_code: int | None = None
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "workspace" / self.experiment.name
+
+    @property
+    def store(self) -> Store:
+        tracking = self.root / "workspace" / "tracking"
+        uri = self.experiment.track.uri or f"sqlite:///{tracking / 'mlflow.db'}"
+        return open_store(uri, tracking / "artifacts")
+
+    def run(self, span=None, said=None, listen=ignore_progress) -> int:
+        lines = [] if said is None else said
+        session = Session(self.root / "workspace", KEY, say=lines.append, listen=listen)
+        return run_experiment(self.experiment, session, span)
+
+    def runs(self):
+        """Parents and children of the experiment, as the tracking store has them."""
+        with self.store.client() as client:
+            found = client.get_experiment_by_name(self.experiment.name)
+            runs = client.search_runs([found.experiment_id])
+        parents = [r for r in runs if "mlflow.parentRunId" not in r.data.tags]
+        return parents, [r for r in runs if r not in parents]
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        with (self.folder / name).open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    """An empty tracking store, made once: MLflow needs seconds for it."""
+    root = tmp_path_factory.mktemp("empty")
+    open_store(f"sqlite:///{root / 'mlflow.db'}", root / "artifacts")
+    return root / "mlflow.db"
+
+
+@pytest.fixture(scope="module")
+def make_place(tmp_path_factory, database):
+    """Makes a cohort, a workspace and an experiment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+        def make(task="both", **changes):
+            root = tmp_path_factory.mktemp(task)
+            write_cohort(root)
+            tracking = root / "workspace" / "tracking"
+            tracking.mkdir(parents=True)
+            shutil.copyfile(database, tracking / "mlflow.db")
+            return Place(root, an_experiment(root, task, **changes))
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def whole(make_place):
+    """Both tasks, all eight stages, run once."""
+    place = make_place("both")
+    place.exit_code = place.run()
+    return place
+
+
+def test_a_whole_run_succeeds(whole):
+    assert whole.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ingest/files.parquet",
+        "ingest/manifest.csv",
+        "ingest/quarantine.csv",
+        "ingest/summary.json",
+        "ingest/linkage.csv",
+        "preprocess/statistics.parquet",
+        "preprocess/plan.json",
+        "folds/folds.csv",
+        "folds/audit.json",
+        "train/run.json",
+        "train/fold_0/network.safetensors",
+        "train/fold_1/schedule.json",
+        "train/fold_1/history.json",
+        "evaluate/oof_predictions.parquet",
+        "evaluate/evaluation.json",
+        "evaluate/figures/roc.png",
+        "evaluate/figures/dice.png",
+        "model/package.json",
+        "model/fold_0.safetensors",
+        "model/fold_1.safetensors",
+        "model/card.md",
+        "score/scores.csv",
+        "score/status.jsonl",
+        "score/summary.json",
+        "score/private/linkage.csv",
+        "report/index.html",
+    ],
+)
+def test_every_stage_leaves_its_files(whole, name):
+    assert (whole.folder / name).is_file()
+
+
+def test_private_folders_are_closed_and_nothing_else_names_a_person(whole):
+    for name in PRIVATE:
+        assert (whole.folder / name).stat().st_mode & 0o777 == 0o700
+    shared = [p for p in (whole.root / "workspace").rglob("*") if p.is_file()]
+    for path in shared:
+        name = path.relative_to(whole.root / "workspace").as_posix()
+        inner = name.removeprefix(f"{whole.experiment.name}/")
+        if not inner.startswith(PRIVATE):
+            assert b"SECRET" not in path.read_bytes(), name
+            if not name.startswith("tracking/"):  # artifacts have addresses
+                assert str(whole.root).encode() not in path.read_bytes(), name
+
+
+def test_no_pickle_is_left_anywhere(whole):
+    suffixes = Counter(p.suffix for p in (whole.root / "workspace").rglob("*"))
+    assert not {".pkl", ".pickle", ".pt", ".pth", ".ckpt"} & set(suffixes)
+
+
+def test_each_exam_is_predicted_once_by_the_fold_that_held_it_out(whole):
+    frame = pd.read_parquet(whole.folder / "evaluate" / "oof_predictions.parquet")
+    assert [c for c in frame.columns if not c.startswith("true_")] == [
+        "repeat",
+        "fold",
+        "exam_id",
+        "patient_id",
+        "label",
+        "p_healthy",
+        "p_ill",
+        "dice_lesion",
+        "volume_ml_lesion",
+    ]
+    held_out = {
+        (row["fold"], row["patient_id"])
+        for row in whole.table("folds/folds.csv")
+        if row["role"] == "held_out"
+    }
+    pairs = set(zip(frame["fold"].astype(str), frame["patient_id"], strict=True))
+    assert pairs == held_out
+    assert len(frame) == 8
+    masks = whole.folder / "evaluate" / "oof_masks"
+    assert {p.name for p in masks.iterdir()} == {
+        f"{exam}.nii.gz" for exam in frame["exam_id"]
+    }
+
+
+def test_every_figure_says_how_it_was_computed(whole):
+    metrics = read_json(whole.folder / "evaluate" / "evaluation.json")["metrics"]
+    assert {"auc", "auc_pooled", "sensitivity", "specificity", "dice"} <= {
+        m["metric"] for m in metrics
+    }
+    for metric in metrics:
+        counts_exams = metric["metric"].endswith("_exams")
+        assert metric["unit"] == ("exam" if counts_exams else "patient")
+        assert metric["method"]
+        assert metric["seed"] == whole.experiment.seed
+
+
+def test_the_model_folder_is_whole_and_its_references_are_the_scans(whole):
+    package = read_package(whole.folder / "model")
+    assert package.networks == ("fold_0.safetensors", "fold_1.safetensors")
+    assert package.references.spacing_mm == ((1.0, 1.0),) * 3
+    assert package.references.n_scans == 8
+    assert package.decision is not None
+    assert package.note == "A test."
+    assert "8 exams of 8 patients" in (whole.folder / "model" / "card.md").read_text()
+
+
+def test_new_scans_are_scored_and_a_strange_one_is_refused(whole):
+    rows = whole.table("score/scores.csv")
+    assert Counter(row["status"] for row in rows) == {"scored": 2, "refused": 1}
+    assert [row["scan_id"] for row in rows] == sorted(row["scan_id"] for row in rows)
+    for row in rows:
+        assert row["scan_id"].startswith("s-")
+        if row["status"] == "scored":
+            assert (whole.folder / "score" / row["mask"]).is_file()
+
+
+def test_the_report_holds_no_address_of_the_network(whole):
+    page = (whole.folder / "report" / "index.html").read_text(encoding="utf-8")
+    assert "A test." in page
+    assert "<script src=" not in page
+    assert "AUC" in page or "auc" in page
+
+
+def test_one_parent_run_holds_a_run_per_fold(whole):
+    parents, children = whole.runs()
+    said = read_json(whole.folder / "train" / "run.json")
+    assert [run.info.run_id for run in parents] == [said["run_id"]]
+    assert {run.data.tags["fold"] for run in children} == {"0", "1"}
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {said["run_id"]}
+    assert {run.info.status for run in (*parents, *children)} == {"FINISHED"}
+    (parent,) = parents
+    assert parent.data.params["train.steps"] == "4"
+    assert not any("scans" in name for name in parent.data.params)
+    for run in children:
+        assert "loss" in run.data.metrics
+
+
+def test_the_model_is_registered_as_a_candidate(whole):
+    with whole.store.client() as client:
+        version = client.get_model_version_by_alias("tiny-both", "candidate")
+    assert version.version in {"1", 1}
+
+
+def test_a_second_run_does_nothing(whole):
+    stamps = _stamps(whole.folder)
+    said: list[str] = []
+    assert whole.run(said=said) == 0
+    skipped = [line.split()[1].rstrip(":") for line in said if ": up to date: " in line]
+    assert skipped == list(STAGE_NAMES)
+    assert "finished 8 stages, 8 of them up to date" in said[-1]
+    assert _stamps(whole.folder) == stamps
+    assert len(whole.runs()[1]) == 2
+
+
+def _stamps(folder):
+    files = (p for p in folder.rglob("*") if p.is_file() and p.name != ".lock")
+    return {p: p.stat().st_mtime_ns for p in files}
+
+
+def test_permuted_labels_are_the_same_labels_on_other_patients(make_place):
+    plain, permuted = (
+        make_place("classify", data={"permute_labels": seed, "ids": "path"})
+        for seed in (None, 3)
+    )
+    labels = []
+    for place in (plain, permuted):
+        place.run(Span("ingest", "split_folds"))
+        rows = place.table("ingest/manifest.csv")
+        labels.append({row["scan_id"]: row["label_lesion"] for row in rows})
+    assert labels[0].keys() == labels[1].keys()
+    assert labels[0] != labels[1]
+    assert Counter(labels[0].values()) == Counter(labels[1].values())
+
+
+def test_the_holdout_is_in_no_plan_no_fold_and_no_reference(make_place):
+    holdout = {"column": "site", "value": "B"}
+    place = make_place("classify", folds={"n": 2, "holdout": holdout})
+    for n, name in ((6, "SECRET6"), (7, "SECRET7")):
+        write_exam(place.root, name, n, ill=n == 7, spacing=3.0)
+    assert place.run() == 0
+    kept_out = {
+        row["patient_id"]
+        for row in place.table("folds/folds.csv")
+        if row["role"] == "holdout"
+    }
+    frame = pd.read_parquet(place.folder / "evaluate" / "oof_predictions.parquet")
+    assert len(kept_out) == 2
+    assert not kept_out & set(frame["patient_id"])
+    package = read_package(place.folder / "model")
+    assert package.references.n_scans == 6
+    assert package.references.spacing_mm == ((1.0, 1.0),) * 3
+    assert package.plan.spacing_mm == (1.0, 1.0, 1.0)
+    assert {v.n_exams for v in package.fold_values} <= {2, 3}
+    assert "6 exams of 6 patients" in (place.folder / "model" / "card.md").read_text()
+    assert not (place.folder / "evaluate" / "oof_masks").exists()
+
+
+@pytest.fixture(scope="module")
+def segmented(make_place):
+    """Masks alone, trained by a run that was killed in fold 2 and then run again."""
+    train = {"steps": 22, "batch_size": 2, "device": "cpu"}
+    place = make_place("segment", train=train, score={})
+
+    def listen(event):
+        if event.task == "fold 2 of 2" and event.done == 21:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        place.run(TRAIN, listen=listen)
+    return place
+
+
+def test_training_that_was_killed_goes_on_in_the_same_run(segmented):
+    before = read_json(segmented.folder / "train" / "run.json")
+    assert segmented.runs()[0][0].info.status == "FAILED"
+    said: list[str] = []
+    assert segmented.run(TRAIN, said) == 0
+    assert "fold 1 of 2: trained already" in said
+    assert "fold 2 of 2: continued after epoch 1" in said
+    assert read_json(segmented.folder / "train" / "run.json") == before
+    parents, children = segmented.runs()
+    assert (len(parents), len(children)) == (1, 2)
+    assert {run.info.status for run in (*parents, *children)} == {"FINISHED"}
+    assert not list(segmented.folder.rglob("*.ckpt"))
+
+
+def test_weights_that_were_touched_are_trained_again(segmented):
+    segmented.run(TRAIN)
+    file = segmented.folder / "train" / "fold_0" / "network.safetensors"
+    before = file.read_bytes()
+    file.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    said: list[str] = []
+    segmented.run(TRAIN, said)
+    assert any("output fold_0/network.safetensors" in line for line in said)
+    assert "fold 1 of 2: trained already" not in said
+    assert "fold 2 of 2: trained already" in said
+    assert file.read_bytes() == before
+
+
+def test_in_another_tracking_store_the_folds_are_recorded_again(segmented, database):
+    segmented.run(TRAIN)
+    other = segmented.root / "other" / "mlflow.db"
+    other.parent.mkdir()
+    shutil.copyfile(database, other)
+    moved = {"track": TrackSpec(uri=f"sqlite:///{other}")}
+    place = replace(segmented, experiment=segmented.experiment.model_copy(update=moved))
+    said: list[str] = []
+    place.run(TRAIN, said)
+    assert "train: runs again, changed: setting track.uri" in said
+    assert {"fold 1 of 2: trained already", "fold 2 of 2: trained already"} <= {*said}
+    parents, children = place.runs()
+    assert (len(parents), len(children)) == (1, 2)
+    for run in children:
+        assert {"loss", "learning_rate"} <= set(run.data.metrics)
+        assert "schedule.steps" in run.data.params
+
+
+def test_masks_alone_are_evaluated_registered_and_reported(segmented):
+    assert segmented.run() == 0
+    frame = pd.read_parquet(segmented.folder / "evaluate" / "oof_predictions.parquet")
+    assert "dice_lesion" in frame.columns
+    assert not [c for c in frame.columns if c.startswith("p_")]
+    assert read_package(segmented.folder / "model").decision is None
+    assert not (segmented.folder / "evaluate" / "figures" / "roc.png").exists()
+    assert (segmented.folder / "report" / "index.html").is_file()
+
+
+def test_a_scan_that_upsets_a_library_stops_no_other(tmp_path, make_place):
+    place = make_place("segment")
+    place.run(Span("ingest", "ingest"))
+    (record, *_) = read_manifest(place.folder / "ingest" / "manifest.csv")
+    source = nifti_source(place.root / "scans" / record.path.name)
+    odd = Plan.model_construct(**dict(a_plan()) | {"spacing_mm": ("x", "x", "x")})
+    with pytest.raises(ScanError, match=f"{record.scan_id}.*failed: ValueError"):
+        _PrepareScan(odd, tmp_path)(_Scan(record, source, None))
