@@ -19,7 +19,9 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 
 
-def write_exam(folder: Path, name: str, seed: int, *, ill: bool, spacing=1.0) -> None:
+def write_exam(
+    folder: Path, name: str, seed: int, *, ill: bool, spacing: float = 1.0
+) -> None:
     """A scan with a bright block when ill, and its mask."""
     rng = np.random.default_rng(seed)
     image = rng.normal(100, 10, SHAPE).astype(np.float32)

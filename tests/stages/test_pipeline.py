@@ -51,7 +51,7 @@ class Place:
         uri = self.experiment.track.uri or f"sqlite:///{tracking / 'mlflow.db'}"
         return open_store(uri, tracking / "artifacts")
 
-    def run(self, span=None, said=None, listen=ignore_progress) -> int:
+    def run(self, span=None, said=None, listen=ignore_progress):
         lines = [] if said is None else said
         session = Session(self.root / "workspace", KEY, say=lines.append, listen=listen)
         return run_experiment(self.experiment, session, span)
@@ -60,6 +60,7 @@ class Place:
         """Parents and children of the experiment, as the tracking store has them."""
         with self.store.client() as client:
             found = client.get_experiment_by_name(self.experiment.name)
+            assert found is not None
             runs = client.search_runs([found.experiment_id])
         parents = [r for r in runs if "mlflow.parentRunId" not in r.data.tags]
         return parents, [r for r in runs if r not in parents]

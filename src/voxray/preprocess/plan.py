@@ -133,8 +133,8 @@ def _network(spacing: Triple, extent: Triple, reasons: dict[str, str]) -> Networ
         kernels.append(_kernel(sizes, current, kernels[-1]))
     reasons["network"] = (
         f"{len(strides)} levels: each axis is halved while at least "
-        f"{2 * _SMALLEST_AXIS} voxels remain and it is no {_COARSE:g} times coarser "
-        "than the finest"
+        f"{2 * _SMALLEST_AXIS} voxels remain and its spacing is less than "
+        f"{_COARSE:g} times the finest"
     )
     features = _FEATURES[: len(strides)]
     return NetworkPlan(
@@ -209,19 +209,22 @@ def _normalisation(
 
 
 def _mirror_axes(task: TaskSpec, reasons: dict[str, str]) -> tuple[int, ...]:
-    """Left and right are mirrored unless a class or structure names a side."""
-    names = list(task.classify.classes) if task.classify else []
+    """Left and right are mirrored for classes, unless a name tells them apart."""
+    if task.classify is None:
+        reasons["mirror_axes"] = "none: structures are where they are; learned faster"
+        return ()
+    names = list(task.classify.classes)
     names += list(task.segment.classes) if task.segment else []
-    sided = task.lateral or any(
-        word in {"left", "right", "l", "r", "lt", "rt"}
-        for name in names
-        for word in name.lower().replace("-", "_").split("_")
-    )
-    if sided:
+    if task.lateral or any(_names_a_side(name) for name in names):
         reasons["mirror_axes"] = "none: the task tells left from right"
         return ()
     reasons["mirror_axes"] = "left-right: no class names a side"
     return (0,)
+
+
+def _names_a_side(name: str) -> bool:
+    words = name.lower().replace("-", "_").split("_")
+    return bool(set(words) & {"left", "right", "l", "r", "lt", "rt"})
 
 
 def _batch_size(shape: Voxels, n_scans: int, reasons: dict[str, str]) -> int:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from voxray.core.specs import IntakeRules
 from voxray.ingest import Intake, IntakeOptions, ingest_folder, write_intake
 from voxray.model import Compute, choose_compute, load_model
 from voxray.score.table import ScoreColumns, append_score, read_scores, write_scores
-from voxray.score.volume import Scorer, score_volume, unscored
+from voxray.score.volume import MASK_FOLDER, Scorer, score_volume, unscored
 
 SCORES_FILE = "scores.csv"
 STATUS_FILE = "status.jsonl"
@@ -130,6 +130,7 @@ def score_folder(
         rows.append(row)
     rows += _refused(intake, scorer)
     write_scores(request.out / SCORES_FILE, rows, columns)
+    _drop_masks_without_row(request.out, rows)
     scored = {row.scan_id for row in rows}
     n_left = sum(record.scan_id not in scored for record in intake.records)
     summary = ScoreSummary(
@@ -268,6 +269,14 @@ def _refused(intake: Intake, scorer: Scorer) -> list[ScoreRow]:
             model_sha256=scorer.model.sha256,
         )
     return list(rows.values())
+
+
+def _drop_masks_without_row(out: Path, rows: Sequence[ScoreRow]) -> None:
+    """Remove masks of scans that are gone, or that had another id in an earlier run."""
+    named = {row.mask for row in rows}
+    for file in sorted((out / MASK_FOLDER).glob("*.nii.gz")):
+        if f"{MASK_FOLDER}/{file.name}" not in named:
+            file.unlink()
 
 
 def _is_volume(item: QuarantineRow) -> bool:

@@ -13,6 +13,8 @@ from voxray.preprocess import label_map, prepare_scan, to_source_grid, volumes_m
 from voxray.scan_io import write_label_map
 from voxray.score.references import range_problem
 
+MASK_FOLDER = "masks"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scorer:
@@ -98,6 +100,6 @@ def _mask(
         return None, {}
     plan = scorer.model.package.plan
     labels = label_map(to_source_grid(said.masks, grid, record.grid), plan)
-    name = f"masks/{record.scan_id}.nii.gz"
+    name = f"{MASK_FOLDER}/{record.scan_id}.nii.gz"
     write_label_map(scorer.out / name, labels, record.grid)
     return name, volumes_ml(labels, record.grid, plan)

@@ -25,6 +25,7 @@ from voxray.train.schedule import (
     budgeted_schedule,
     epoch_length,
     given_schedule,
+    median_step_s,
     rate_factor,
     read_schedule,
     steps_per_epoch,
@@ -161,6 +162,7 @@ class _Trainer:
         self.per_epoch = per_epoch
         self.schedule = given_schedule(job.spec, per_epoch)
         self.started_s = time.monotonic()
+        self.step_ends_s: list[float] = []
 
     @property
     def finished(self) -> bool:
@@ -201,7 +203,7 @@ class _Trainer:
             "seconds": round(time.monotonic() - began_s, 3),
         }
         self.history.append(row)
-        self._fix_schedule(began_s, validated_s, self.step - first_step)
+        self._fix_schedule(validated_s, self.step - first_step)
         self._save()
 
     def _train_epoch(self) -> list[float]:
@@ -239,6 +241,8 @@ class _Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update_parameters(self.bare)
         self.step += 1
+        if self.schedule is None:
+            self.step_ends_s.append(time.monotonic())
         return value
 
     def _augmented(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -257,10 +261,10 @@ class _Trainer:
             return peak * rate_factor(step, 10**9)
         return self.schedule.learning_rate(step, peak)
 
-    def _fix_schedule(self, began_s: float, validated_s: float, n_steps: int) -> None:
+    def _fix_schedule(self, validated_s: float, n_steps: int) -> None:
         if self.schedule is None:
             now_s = time.monotonic()
-            step_s = (validated_s - began_s) / n_steps
+            step_s = median_step_s(self.step_ends_s)
             self.schedule = budgeted_schedule(
                 self.job.spec.budget_minutes * 60,
                 now_s - self.started_s,

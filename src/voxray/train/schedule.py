@@ -1,8 +1,11 @@
 """From minutes to a fixed number of steps, and the learning rate over them."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import numpy as np
 
 from voxray.core.files import read_json, write_json
 from voxray.core.specs import TrainSpec
@@ -51,6 +54,14 @@ class FirstEpoch:
     steps: int
     step_s: float
     rest_s: float
+
+
+def median_step_s(step_ends_s: Sequence[float]) -> float:
+    """Duration of a typical step, from the times at which the first ones ended.
+
+    The median: the first steps are slow, and a machine may be busy for a moment.
+    """
+    return float(np.median(np.diff(step_ends_s)))
 
 
 def rate_factor(step: int, steps: int) -> float:

@@ -17,7 +17,14 @@ from voxray.core.specs import (
 )
 from voxray.core.specs.experiment import ChannelRules
 from voxray.core.specs.package import OperatingPoint
-from voxray.model import Compute, VoxrayNetwork, save_network, write_package
+from voxray.model import (
+    Compute,
+    VoxrayNetwork,
+    predict,
+    predict_ensemble,
+    save_network,
+    write_package,
+)
 
 PLAIN_CPU = Compute("cpu", "32-true", compiled=False, reason="tests")
 HEADS: dict[str, dict[str, Any]] = {
@@ -64,6 +71,16 @@ def a_network(plan: Plan, seed: int = 0) -> VoxrayNetwork:
         network = VoxrayNetwork(plan)
     network.eval()
     return network
+
+
+def predicted(network, image, plan):
+    """What one network says."""
+    return predict(network, image, plan, PLAIN_CPU)
+
+
+def predicted_together(members, image, plan):
+    """What an ensemble says, and how far its networks disagree."""
+    return predict_ensemble(members, image, plan, PLAIN_CPU)
 
 
 def a_rule() -> DecisionRule:

@@ -6,9 +6,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.model.makers import PLAIN_CPU, a_network, a_plan
+from tests.unit.model.makers import (
+    PLAIN_CPU,
+    a_network,
+    a_plan,
+    predicted,
+    predicted_together,
+)
 from voxray.core.specs import FoldValues, IntensityWindow
-from voxray.model import apply_fold_values, fit_to, predict, predict_ensemble
+from voxray.model import apply_fold_values, fit_to
 from voxray.model.inference import _sliding, centre_slices
 
 SIDE = st.integers(1, 7)
@@ -67,7 +73,7 @@ def test_without_a_window_the_image_is_left_alone():
 @pytest.mark.parametrize("task", ["segment", "both"])
 def test_masks_are_on_the_grid_of_the_image_and_sum_to_one(shape, task):
     plan = a_plan(task)
-    said = predict(a_network(plan), an_image(shape), plan, PLAIN_CPU)
+    said = predicted(a_network(plan), an_image(shape), plan)
     assert said.masks.shape == (2, *shape)
     assert said.masks.dtype == np.float32
     np.testing.assert_allclose(said.masks.sum(axis=0), 1, atol=1e-5)
@@ -78,7 +84,7 @@ def test_masks_are_on_the_grid_of_the_image_and_sum_to_one(shape, task):
 def test_one_window_of_the_whole_image_is_the_plain_prediction():
     plan, image = a_plan("segment"), an_image()
     network = a_network(plan)
-    plain = predict(network, image, plan, PLAIN_CPU).masks
+    plain = predicted(network, image, plan).masks
     with torch.inference_mode():
         slid = _sliding(network, image, plan, PLAIN_CPU)
     np.testing.assert_allclose(slid, plain, atol=1e-5)
@@ -88,10 +94,10 @@ def test_classes_come_from_the_centre_of_a_large_scan():
     plan, image = a_plan("classify"), an_image((24, 24, 24))
     network = a_network(plan)
     centre = image[(slice(None), *centre_slices((24, 24, 24), plan.input_shape))]
-    whole = predict(network, image, plan, PLAIN_CPU)
+    whole = predicted(network, image, plan)
     assert whole.masks is None
     np.testing.assert_array_equal(
-        whole.classes, predict(network, centre, plan, PLAIN_CPU).classes
+        whole.classes, predicted(network, centre, plan).classes
     )
 
 
@@ -101,8 +107,8 @@ def test_a_memory_mapped_scan_larger_than_the_input_is_predicted(tmp_path):
     mapped = np.load(tmp_path / "scan.npy", mmap_mode="r")
     network = a_network(plan)
     np.testing.assert_array_equal(
-        predict(network, mapped, plan, PLAIN_CPU).masks,
-        predict(network, image, plan, PLAIN_CPU).masks,
+        predicted(network, mapped, plan).masks,
+        predicted(network, image, plan).masks,
     )
 
 
@@ -110,7 +116,7 @@ def test_the_order_of_networks_changes_nothing():
     plan, image = a_plan(), an_image()
     members = [(a_network(plan, seed), FoldValues(n_exams=1)) for seed in range(3)]
     said = [
-        predict_ensemble(order, image, plan, PLAIN_CPU)
+        predicted_together(order, image, plan)
         for order in itertools.permutations(members)
     ]
     for one, spread in said[1:]:
@@ -122,8 +128,8 @@ def test_the_order_of_networks_changes_nothing():
 def test_an_ensemble_is_the_mean_of_its_networks():
     plan, image = a_plan(), an_image()
     members = [(a_network(plan, seed), FoldValues(n_exams=1)) for seed in range(2)]
-    both, spread = predict_ensemble(members, image, plan, PLAIN_CPU)
-    one, two = (predict(net, image, plan, PLAIN_CPU) for net, _ in members)
+    both, spread = predicted_together(members, image, plan)
+    one, two = (predicted(net, image, plan) for net, _ in members)
     np.testing.assert_allclose(both.masks, (one.masks + two.masks) / 2, atol=1e-7)
     half = abs(one.classes - two.classes).max() / 2
     assert spread == pytest.approx(half, abs=1e-6)
@@ -133,4 +139,4 @@ def test_an_ensemble_is_the_mean_of_its_networks():
 def test_without_classes_or_with_one_network_there_is_no_spread(task, n):
     plan = a_plan(task)
     members = [(a_network(plan, seed), FoldValues(n_exams=1)) for seed in range(n)]
-    assert predict_ensemble(members, an_image(), plan, PLAIN_CPU)[1] is None
+    assert predicted_together(members, an_image(), plan)[1] is None

@@ -41,6 +41,7 @@ def test_strides_may_differ_between_axes():
 def test_the_class_does_not_teach_the_mask():
     network = VoxrayNetwork(a_plan("both"))
     network(torch.randn(2, 1, 16, 20, 12)).class_logits.sum().backward()
+    assert network.decoder is not None
     assert all(p.grad is None for p in network.decoder.parameters())
     assert any(p.grad is not None for p in network.encoder.parameters())
 

@@ -8,6 +8,8 @@ from tests.unit.model.makers import (
     a_network,
     a_package,
     a_plan,
+    predicted,
+    predicted_together,
     write_model,
 )
 from voxray.core.errors import ConfigError, ManifestError
@@ -15,8 +17,6 @@ from voxray.model import (
     PACKAGE_FILE,
     load_model,
     load_network,
-    predict,
-    predict_ensemble,
     read_package,
     save_network,
     write_package,
@@ -31,8 +31,8 @@ def test_a_loaded_model_predicts_what_was_saved(tmp_path):
     sha256 = write_model(tmp_path)
     plan = a_plan()
     model = load_model(tmp_path, PLAIN_CPU)
-    said, _ = predict_ensemble(model.members, an_image(), plan, PLAIN_CPU)
-    saved = [predict(a_network(plan, n), an_image(), plan, PLAIN_CPU) for n in (0, 1)]
+    said, _ = predicted_together(model.members, an_image(), plan)
+    saved = [predicted(a_network(plan, n), an_image(), plan) for n in (0, 1)]
     mean = (saved[0].masks + saved[1].masks) / 2
     np.testing.assert_allclose(said.masks, mean, atol=1e-6)
     assert model.sha256 == sha256

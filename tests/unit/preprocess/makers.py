@@ -1,19 +1,16 @@
 """Volumes whose value at a place is known: linear in millimetres."""
 
-from pathlib import Path
-
 import numpy as np
 
 from tests.makers import nifti_source, write_nifti
 from voxray.core.geometry import VoxelGrid
-from voxray.core.records import ScanSource
 from voxray.preprocess import ScanGeometry
 
 SLOPE = np.array([1.0, 2.0, -0.5])
 SHAPE = (16, 20, 12)
 
 
-def a_geometry(shape=SHAPE, spacing=(1.0, 1.0, 1.0), modality="MR") -> ScanGeometry:
+def a_geometry(shape=SHAPE, spacing=(1.0, 1.0, 1.0), modality="MR"):
     """A scan of this size, axes nearest R, A, S."""
     return ScanGeometry(shape, spacing, modality)
 
@@ -24,18 +21,18 @@ def an_affine(spacing=(1.0, 1.0, 1.0), origin=(-5.0, 3.0, 7.0)):
     return affine
 
 
-def a_grid(shape=SHAPE, spacing=(1.0, 1.0, 1.0)) -> VoxelGrid:
+def a_grid(shape=SHAPE, spacing=(1.0, 1.0, 1.0)):
     return VoxelGrid.from_affine("s1", shape, an_affine(spacing))
 
 
-def places_mm(grid: VoxelGrid):
+def places_mm(grid):
     """RAS mm of each voxel centre, (3, i, j, k)."""
     index = np.indices(grid.shape).reshape(3, -1)
     places = grid.affine[:3, :3] @ index + grid.affine[:3, 3:]
     return places.reshape(3, *grid.shape)
 
 
-def linear_in_mm(grid: VoxelGrid):
+def linear_in_mm(grid):
     """float32 (i, j, k): value = SLOPE . place."""
     return np.tensordot(SLOPE, places_mm(grid), 1).astype(np.float32)
 
@@ -54,5 +51,5 @@ def turned(voxels, affine, order, flips):
     return np.ascontiguousarray(stored), matrix
 
 
-def write_scan(path: Path, voxels, affine) -> ScanSource:
+def write_scan(path, voxels, affine):
     return nifti_source(write_nifti(path, voxels, affine), "s1")

@@ -6,23 +6,24 @@ import pytest
 from tests.unit.model.makers import a_plan
 from tests.unit.preprocess.makers import a_geometry
 from voxray.core.errors import DatasetError
+from voxray.core.records import ScanId
 from voxray.preprocess import ScanStatistics, learn_fold_values, learn_references
 
-CT = {"normalisation": {"image": "window"}}
-ROW = ScanStatistics("s1", (4, 4, 4), (1.0, 1.0, 1.0), "CT", -100, 300, 50, 20)
+CT = a_plan(normalisation={"image": "window"})
+ROW = ScanStatistics(ScanId("s1"), (4, 4, 4), (1.0, 1.0, 1.0), "CT", -100, 300, 50, 20)
 
 
 def test_a_window_is_the_median_over_the_training_scans():
     rows = [replace(ROW, high=high) for high in (300, 320, 9000)]
-    window = learn_fold_values(a_plan(**CT), rows, []).windows["image"]
+    window = learn_fold_values(CT, rows, []).windows["image"]
     assert (window.low, window.high, window.mean, window.std) == (-100, 320, 50, 20)
 
 
 def test_nothing_but_the_given_scans_counts():
     training, held_out = [ROW, replace(ROW, mean=60)], replace(ROW, mean=9999)
-    before = learn_fold_values(a_plan(**CT), training, ["ill", "healthy"])
+    before = learn_fold_values(CT, training, ["ill", "healthy"])
     replace(held_out, mean=-9999)
-    assert learn_fold_values(a_plan(**CT), training, ["ill", "healthy"]) == before
+    assert learn_fold_values(CT, training, ["ill", "healthy"]) == before
     assert before.n_exams == 2
     assert before.windows["image"].mean == 55
 
@@ -32,7 +33,7 @@ def test_z_scores_learn_no_window():
 
 
 def test_a_constant_training_set_divides_by_no_zero():
-    values = learn_fold_values(a_plan(**CT), [replace(ROW, std=0.0)], [])
+    values = learn_fold_values(CT, [replace(ROW, std=0.0)], [])
     assert values.windows["image"].std > 0
 
 
@@ -54,7 +55,7 @@ def test_references_span_the_training_scans():
     ]
     references = learn_references(scans)
     assert references.modalities == ("MR",)
-    assert references.spacing_mm == ((1, 1), (1, 1.5), (1, 2))
+    np.testing.assert_allclose(references.spacing_mm, ((1, 1), (1, 1.5), (1, 2)))
     np.testing.assert_allclose(references.extent_mm, ((10, 12), (20, 27), (30, 60)))
     assert references.n_scans == 2
 

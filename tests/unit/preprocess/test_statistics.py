@@ -3,7 +3,7 @@ import pytest
 
 from tests.unit.preprocess.makers import a_geometry, a_grid, an_affine
 from voxray.core.geometry import VoxelGrid
-from voxray.core.records import Volume
+from voxray.core.records import ScanId, Volume
 from voxray.preprocess import (
     ScanGeometry,
     read_statistics,
@@ -16,11 +16,16 @@ def a_volume(voxels):
     return Volume(voxels, VoxelGrid.from_affine("s1", voxels.shape, an_affine()))
 
 
+def measured(modality, volume, mask, values, name="s1"):
+    return scan_statistics(ScanId(name), modality, volume, mask, values)
+
+
 def test_the_whole_scan_counts_without_a_mask():
     voxels = np.arange(1000, dtype=np.float32).reshape(10, 10, 10)
-    row = scan_statistics("s1", "MR", a_volume(voxels), None, ())
-    assert (row.mean, row.std) == (voxels.mean(), pytest.approx(voxels.std()))
-    assert (row.low, row.high) == (pytest.approx(4.995), pytest.approx(994.005))
+    row = measured("MR", a_volume(voxels), None, ())
+    assert row.mean == voxels.mean()
+    assert row.std == pytest.approx(voxels.std())
+    assert [row.low, row.high] == pytest.approx([4.995, 994.005])
     assert row.structure_voxels == ()
 
 
@@ -29,7 +34,7 @@ def test_only_the_structures_count_where_there_are_any():
     voxels[2:4] = 7
     mask = np.zeros_like(voxels, dtype=np.uint8)
     mask[2:4] = 5
-    row = scan_statistics("s1", "CT", a_volume(voxels), a_volume(mask), (5, 6))
+    row = measured("CT", a_volume(voxels), a_volume(mask), (5, 6))
     assert (row.mean, row.low, row.high) == (7, 7, 7)
     assert row.structure_voxels == (200, 0)
 
@@ -37,7 +42,7 @@ def test_only_the_structures_count_where_there_are_any():
 def test_an_empty_mask_lets_the_whole_scan_count():
     voxels = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
     mask = a_volume(np.zeros((2, 2, 2), np.uint8))
-    row = scan_statistics("s1", "CT", a_volume(voxels), mask, (1,))
+    row = measured("CT", a_volume(voxels), mask, (1,))
     assert row.mean == 3.5
     assert row.structure_voxels == (0,)
 
@@ -55,7 +60,7 @@ def test_geometry_is_told_along_patient_axes():
 def test_statistics_come_back_from_disk_sorted(tmp_path):
     rng = np.random.default_rng(0)
     rows = [
-        scan_statistics(name, "MR", a_volume(rng.random((3, 4, 5))), None, ())
+        measured("MR", a_volume(rng.random((3, 4, 5))), None, (), name)
         for name in ("s2", "s1")
     ]
     write_statistics(rows, tmp_path / "statistics.parquet")

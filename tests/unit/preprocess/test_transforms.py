@@ -125,6 +125,7 @@ def test_masks_become_structure_numbers(tmp_path):
         write_scan(tmp_path / "m.nii.gz", labels, an_affine()),
         plan,
     )
+    assert scan.mask is not None
     assert scan.mask.dtype == np.uint8
     assert scan.mask[0, 0, 0] == 2
     assert scan.mask[1, 0, 0] == 0
@@ -206,7 +207,7 @@ def test_a_torn_scan_is_a_scan_error_and_not_a_traceback_of_the_library(tmp_path
 
 def test_what_is_no_scan_error_keeps_its_kind(tmp_path):
     source = write_scan(tmp_path / "s.nii.gz", linear_in_mm(a_grid()), an_affine())
-    unnamed = replace(source, files=(None,))
+    unnamed = replace(source, files=(object(),))
     with pytest.raises(RuntimeError) as caught:
         prepare_scan(unnamed, None, a_plan())
     assert caught.value.__cause__ is not caught.value

@@ -14,13 +14,15 @@ SHAPE = (16, 20, 12)
 IDS = Pseudonymizer(b"k" * 32, readable=True)
 
 
-def write_scan(path: Path, seed: int = 0, shape=SHAPE, spacing=1.0) -> Path:
+def write_scan(path, seed=0, shape=SHAPE, spacing=1.0):
     """A scan like those of the toy model, of 1 mm voxels."""
     voxels = np.random.default_rng(seed).integers(0, 900, shape, np.int16)
     return write_nifti(path, voxels, np.diag([spacing, spacing, spacing, 1.0]))
 
 
-def a_request(folder: Path, n_scans: int = 3, task: str = "both", **changes: Any):
+def a_request(
+    folder: Path, n_scans: int = 3, task: str = "both", **changes: Any
+) -> ScoreRequest:
     """Scans c0, c1, … in scans/ and a model in model/, made when absent."""
     for n in range(n_scans):
         if not (folder / "scans" / f"c{n}.nii.gz").exists():

@@ -62,9 +62,9 @@ def test_a_mask_lies_on_the_scans_own_grid(tmp_path):
     write_nifti(tmp_path / "scans" / "turned.nii.gz", voxels, affine)
     scored(a_request(tmp_path, 0, "segment"))
     row = table(tmp_path / "out")["turned"]
-    mask = nib.load(tmp_path / "out" / row["mask"])
+    mask = nib.Nifti1Image.from_filename(tmp_path / "out" / row["mask"])
     labels = np.asarray(mask.dataobj)
-    np.testing.assert_allclose(mask.affine, affine)
+    np.testing.assert_allclose(np.asarray(mask.affine), affine)
     assert labels.shape == (12, 16, 20)
     assert set(np.unique(labels)) <= {0, 1}
     assert float(row["volume_ml_lesion"]) == pytest.approx(labels.sum() / 1000)
@@ -219,12 +219,14 @@ def test_a_changed_scan_or_a_lost_mask_is_scored_again(tmp_path, change):
     assert (table(request.out)["c1"] == before) == (change == "mask")
 
 
-def test_a_scan_that_is_gone_has_no_row_any_more(tmp_path):
+def test_a_scan_that_is_gone_has_no_row_and_no_mask_any_more(tmp_path):
     request = a_request(tmp_path)
     scored(request)
     (tmp_path / "scans" / "c1.nii.gz").unlink()
     scored(request)
     assert list(table(request.out)) == ["c0", "c2"]
+    masks = sorted(p.name for p in (request.out / "masks").iterdir())
+    assert masks == ["c0.nii.gz", "c2.nii.gz"]
 
 
 def test_a_limit_scores_so_many_and_a_later_run_the_rest(tmp_path):

@@ -40,6 +40,7 @@ def test_a_model_made_from_nifti_takes_any_modality():
 )
 def test_what_lies_outside_is_said_in_numbers(shape, spacing, said):
     problem = range_problem("MR", a_grid(shape, spacing), KNOWN)
+    assert problem is not None
     assert problem.startswith(said)
     assert "training scans had" in problem
 

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,13 @@ from voxray.score import ScoreColumns, read_scores, write_scores
 from voxray.score.table import append_score
 
 COLUMNS = ScoreColumns(("healthy", "ill"), ("lesion",))
-SCORED = ScoreRow(
+
+
+def a_row(**values):
+    return ScoreRow(**values)
+
+
+SCORED = a_row(
     exam_id="s2",
     scan_id="s2",
     patient_id="p1",
@@ -22,7 +29,7 @@ SCORED = ScoreRow(
     model="toy",
     model_sha256="f" * 64,
 )
-REFUSED = ScoreRow(
+REFUSED = a_row(
     exam_id="s1",
     scan_id="s1",
     patient_id=None,
@@ -86,6 +93,6 @@ def test_a_table_that_is_none_of_ours_gives_no_rows(tmp_path, text):
 
 
 def test_numbers_are_rounded_to_six_digits(tmp_path):
-    row = ScoreRow("s", "s", None, ScoreStatus.SCORED, volume_ml={"lesion": 1 / 3})
+    row = replace(SCORED, volume_ml={"lesion": 1 / 3})
     write_scores(tmp_path / "scores.csv", [row], COLUMNS)
     assert ",0.333333," in (tmp_path / "scores.csv").read_text()

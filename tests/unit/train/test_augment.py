@@ -21,7 +21,8 @@ def still(n=1, theta=None):
 
 def a_blob(shape, centre, size=2):
     blob = torch.zeros(1, 1, *shape)
-    blob[(0, 0, *(slice(c - size, c + size) for c in centre))] = 1
+    i, j, k = (slice(c - size, c + size) for c in centre)
+    blob[0, 0, i, j, k] = 1
     return blob
 
 

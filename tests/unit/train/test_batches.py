@@ -76,7 +76,7 @@ def test_patches_come_from_everywhere_when_nothing_is_drawn(tmp_path):
     np.save(exam.cached.image, place)
     plan = a_plan("segment", input_shape=(8, 8, 8), batch_size=1)
     firsts = {float(b.image[0, 0, 0, 0, 0]) for b in batches([exam], plan, 80)}
-    assert firsts == {float(n) for n in range(25)} or len(firsts) > 15
+    assert len(firsts) > 15
     assert max(firsts) <= 24
 
 

@@ -12,12 +12,14 @@ from tests.unit.model.makers import PLAIN_CPU, a_plan
 from tests.unit.train.makers import a_job
 from voxray.core.errors import DatasetError
 from voxray.core.files import read_json
+from voxray.core.progress import Progress
 from voxray.core.specs import FoldValues, TrainSpec
 from voxray.model import load_network
 from voxray.train import (
     HISTORY_FILE,
     NETWORK_FILE,
     SCHEDULE_FILE,
+    EpochRow,
     FoldSeed,
     drop_state,
     fit_fold,
@@ -63,7 +65,8 @@ def test_a_toy_is_learned(tmp_path, task):
 
 def test_what_a_fold_leaves_behind(tmp_path):
     job = a_job(tmp_path)
-    rows, events = [], []
+    rows: list[EpochRow] = []
+    events: list[Progress] = []
     result = fit_fold(job, PLAIN_CPU, events.append, rows.append)
     assert [row["step"] for row in rows] == [20, 22, 24, 26]
     assert list(result.history) == rows
@@ -99,7 +102,7 @@ def test_killed_and_resumed_is_as_never_killed(tmp_path, task, epoch):
     with pytest.raises(KilledError):
         fit_fold(torn, PLAIN_CPU, on_epoch=killed_after(epoch))
     torch.rand(5)  # whatever else drew meanwhile
-    rows = []
+    rows: list[EpochRow] = []
     result = fit_fold(torn, PLAIN_CPU, on_epoch=rows.append)
     assert result.resumed_at_epoch == epoch
     assert [row["epoch"] for row in rows] == list(range(epoch + 1, 5))
@@ -152,7 +155,7 @@ def test_a_finished_fold_is_given_again_until_its_state_is_dropped(tmp_path):
     first = fit_fold(job, PLAIN_CPU)
     before = weights(job)
     (job.folder / NETWORK_FILE).unlink()
-    rows = []
+    rows: list[EpochRow] = []
     again = fit_fold(job, PLAIN_CPU, on_epoch=rows.append)
     assert rows == []
     assert again.history == first.history

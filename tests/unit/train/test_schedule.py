@@ -62,10 +62,15 @@ def test_the_rate_is_zero_where_the_schedule_ends():
     assert Schedule(500, 10, 0, "").learning_rate(500, 1e-3) == pytest.approx(0)
 
 
+def steps_given(spec):
+    schedule = given_schedule(spec, 4)
+    return schedule and schedule.steps
+
+
 def test_steps_or_epochs_fix_the_schedule_at_once():
-    assert given_schedule(TrainSpec(steps=7), 4).steps == 7
-    assert given_schedule(TrainSpec(epochs=3), 4).steps == 12
-    assert given_schedule(TrainSpec(budget_minutes=1), 4) is None
+    assert steps_given(TrainSpec(steps=7)) == 7
+    assert steps_given(TrainSpec(epochs=3)) == 12
+    assert steps_given(TrainSpec(budget_minutes=1)) is None
 
 
 def test_a_budget_is_filled_with_steps_and_validations():
