@@ -300,8 +300,18 @@ def test_the_holdout_is_in_no_plan_no_fold_and_no_reference(make_place):
     assert not (place.folder / "evaluate" / "oof_masks").exists()
 
 
+@dataclass
+class Killed:
+    """What was seen when a killed training was run again."""
+
+    place: Place
+    status: str
+    before: dict[str, str]
+    said: list[str]
+
+
 @pytest.fixture(scope="module")
-def segmented(make_place):
+def killed(make_place):
     """Masks alone, trained by a run that was killed in fold 2 and then run again."""
     train = {"steps": 22, "batch_size": 2, "device": "cpu"}
     place = make_place("segment", train=train, score={})
@@ -312,25 +322,31 @@ def segmented(make_place):
 
     with pytest.raises(KilledError):
         place.run(TRAIN, listen=listen)
-    return place
+    status = place.runs()[0][0].info.status
+    seen = Killed(place, status, read_json(place.folder / "train" / "run.json"), [])
+    place.run(TRAIN, seen.said)
+    return seen
 
 
-def test_training_that_was_killed_goes_on_in_the_same_run(segmented):
-    before = read_json(segmented.folder / "train" / "run.json")
-    assert segmented.runs()[0][0].info.status == "FAILED"
-    said: list[str] = []
-    assert segmented.run(TRAIN, said) == 0
-    assert "fold 1 of 2: trained already" in said
-    assert "fold 2 of 2: continued after epoch 1" in said
-    assert read_json(segmented.folder / "train" / "run.json") == before
-    parents, children = segmented.runs()
+@pytest.fixture
+def segmented(killed, tmp_path):
+    """A copy of the trained workspace, to do anything with."""
+    shutil.copytree(killed.place.root / "workspace", tmp_path / "workspace")
+    return replace(killed.place, root=tmp_path)
+
+
+def test_training_that_was_killed_goes_on_in_the_same_run(killed):
+    assert killed.status == "FAILED"
+    assert "fold 1 of 2: trained already" in killed.said
+    assert "fold 2 of 2: continued after epoch 1" in killed.said
+    assert read_json(killed.place.folder / "train" / "run.json") == killed.before
+    parents, children = killed.place.runs()
     assert (len(parents), len(children)) == (1, 2)
     assert {run.info.status for run in (*parents, *children)} == {"FINISHED"}
-    assert not list(segmented.folder.rglob("*.ckpt"))
+    assert not list(killed.place.folder.rglob("*.ckpt"))
 
 
 def test_weights_that_were_touched_are_trained_again(segmented):
-    segmented.run(TRAIN)
     file = segmented.folder / "train" / "fold_0" / "network.safetensors"
     before = file.read_bytes()
     file.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
@@ -343,7 +359,6 @@ def test_weights_that_were_touched_are_trained_again(segmented):
 
 
 def test_in_another_tracking_store_the_folds_are_recorded_again(segmented, database):
-    segmented.run(TRAIN)
     other = segmented.root / "other" / "mlflow.db"
     other.parent.mkdir()
     shutil.copyfile(database, other)

@@ -132,10 +132,14 @@ def test_a_class_that_names_a_side_switches_mirroring_off(classes, axes):
 
 
 def test_a_task_can_say_that_it_tells_left_from_right():
-    task = MASKS.model_copy(update={"lateral": True})
+    task = CLASSES.model_copy(update={"lateral": True})
     plan = planned([a_geometry()] * 8, task)
     assert plan.mirror_axes == ()
     assert "left from right" in plan.reasons["mirror_axes"]
+
+
+def test_masks_alone_are_not_mirrored():
+    assert planned([a_geometry()] * 8, MASKS).mirror_axes == ()
 
 
 @pytest.mark.parametrize(

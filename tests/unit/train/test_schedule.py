@@ -10,6 +10,7 @@ from voxray.train.schedule import (
     budgeted_schedule,
     epoch_length,
     given_schedule,
+    median_step_s,
     rate_factor,
     read_schedule,
     steps_per_epoch,
@@ -90,3 +91,7 @@ def test_a_schedule_comes_back_from_disk(tmp_path):
     schedule = Schedule(120, 4, 0.31, "because")
     write_schedule(tmp_path / "schedule.json", schedule)
     assert read_schedule(tmp_path / "schedule.json") == schedule
+
+
+def test_one_slow_moment_does_not_make_a_step_slow():
+    assert median_step_s([5.0, 6.0, 7.0, 17.0, 18.0]) == 1
