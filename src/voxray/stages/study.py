@@ -116,4 +116,6 @@ def read_scan_sources(
 def class_name(record: ScanRecord, context: StageContext) -> str | None:
     """The class a person gave this scan; None without classification or label."""
     spec = context.experiment.task.classify
-    return spec.class_of(record.labels.get(spec.column)) if spec else None
+    if spec is None or spec.column not in record.labels:
+        return None
+    return spec.class_of(record.labels[spec.column])
