@@ -32,7 +32,7 @@ check: install
 	$(bin)/ruff format --check .
 	$(bin)/mypy
 	$(bin)/lint-imports
-	$(bin)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict --quiet
 
 bench: install
 	$(bin)/pytest -m bench $(PYTEST_ARGS) $(TESTS)
