@@ -60,10 +60,9 @@ def run(context: StageContext) -> StageOutcome:
     version = f"models:/{context.experiment.model_name}@candidate"
     scored = context.folder / "score"
     content = score_content(scored, model, version)
-    page = write_report(stage_folder(context, FOLDER), _with_evidence(context, content))
+    write_report(stage_folder(context, FOLDER), _with_evidence(context, content))
     n_scores = len(content.scores or ())
-    message = f"open {page.relative_to(context.folder)}"  # the workspace may be moved
-    return StageOutcome({"scores": n_scores}, message)
+    return StageOutcome({"scores": n_scores}, f"{n_scores} volumes on the page")
 
 
 def write_report(folder: Path, content: ReportContent) -> Path:

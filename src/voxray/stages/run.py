@@ -124,6 +124,9 @@ def run_experiment(
         for name in STAGE_NAMES[: STAGE_NAMES.index(names[0])]:
             require_stage(load_stage(name), context)
         outcomes = [_run_one(load_stage(n), context, force=chosen.force) for n in names]
+    page = context.folder / "report" / "index.html"
+    if page.is_file():
+        session.say(f"report: {page}")
     session.say(closing_line(outcomes, context.folder))
     return exit_code(outcomes, strict=session.strict)
 
