@@ -76,10 +76,12 @@ def range_in_words(references: ReferenceStatistics) -> list[tuple[str, str]]:
 
 
 def _ranges(ranges: Sequence[tuple[float, float]], digits: int) -> str:
-    parts = [
-        f"{low:.{digits}f} to {high:.{digits}f} mm {axis}"
-        for axis, (low, high) in zip(_AXES, ranges, strict=True)
-    ]
+    parts = []
+    for axis, (low, high) in zip(_AXES, ranges, strict=True):
+        said = f"{low:.{digits}f}"
+        if high > low:
+            said += f" to {high:.{digits}f}"
+        parts.append(f"{said} mm {axis}")
     return ", ".join(parts)
 
 

@@ -36,8 +36,6 @@ def range_problem(
     for what, values, ranges, factor in checks:
         for axis, value, (low, high) in zip(_AXES, values, ranges, strict=True):
             if not low / factor <= value <= high * factor:
-                return (
-                    f"{axis} {what} is {value:.1f} mm, training scans had "
-                    f"{low:.1f} to {high:.1f} mm"
-                )
+                had = f"{low:.1f} to {high:.1f}" if high > low else f"{low:.1f}"
+                return f"{axis} {what} is {value:.1f} mm, training scans had {had} mm"
     return None
