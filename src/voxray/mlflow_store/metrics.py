@@ -120,7 +120,9 @@ def metrics_markdown(metrics: Sequence[Metric], note: str = "") -> str:
 
 
 def _value(metric: Metric) -> str:
-    return "not estimable" if metric.value is None else f"{metric.value:.3f}"
+    if metric.value is None:
+        return "not estimable"
+    return f"{metric.value:.0f}" if metric.unit == "exam" else f"{metric.value:.3f}"
 
 
 def _interval(metric: Metric) -> str:

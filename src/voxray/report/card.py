@@ -86,7 +86,8 @@ def _ranges(ranges: Sequence[tuple[float, float]], digits: int) -> str:
 
 
 def _row(metric: Metric) -> str:
-    value = "not estimable" if metric.value is None else f"{metric.value:.3f}"
+    digits = 0 if metric.unit == "exam" else 3
+    value = "not estimable" if metric.value is None else f"{metric.value:.{digits}f}"
     interval = ""
     if metric.low is not None and metric.high is not None:
         interval = f"{metric.low:.3f} to {metric.high:.3f}"

@@ -130,7 +130,7 @@ def _train_fold(
     with _fold_run(task, job, store, parent) as run_id:
 
         def record(row: EpochRow) -> None:
-            log_epochs(store, run_id, [row])
+            log_epochs(store, run_id, _curves([row]))
 
         listen = task.context.listen
         result = (
@@ -171,9 +171,14 @@ def _record_fold(
     if result.resumed_at_epoch is not None:
         epoch = result.resumed_at_epoch
         task.context.say(f"{task.said}: continued after epoch {epoch}")
-    log_epochs(store, run_id, result.history)
+    log_epochs(store, run_id, _curves(result.history))
     log_params(store, run_id, {"schedule": asdict(result.schedule)})
     log_files(store, run_id, {n: task.folder / n for n in _RECORDED}, "training")
+
+
+def _curves(rows: Sequence[EpochRow]) -> list[EpochRow]:
+    """What is worth a curve; the step only grows, and stands in `history.json`."""
+    return [{k: v for k, v in row.items() if k != "step"} for row in rows]
 
 
 @contextlib.contextmanager
