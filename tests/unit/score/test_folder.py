@@ -98,7 +98,7 @@ def test_a_scan_outside_the_training_range_is_refused_with_numbers(tmp_path):
     row = table(tmp_path / "out")["head"]
     assert (row["status"], row["reason_code"]) == ("refused", "outside-training-range")
     assert row["reason"] == (
-        "left-right field of view is 60.0 mm, training scans had 16.0 to 16.0 mm"
+        "left-right field of view is 60.0 mm, training scans had 16.0 mm"
     )
     assert row["mask"] == row["decision"] == ""
     assert not (tmp_path / "out" / "masks" / "head.nii.gz").exists()

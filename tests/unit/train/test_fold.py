@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -143,7 +144,14 @@ def test_a_process_that_was_killed_is_continued_to_the_same_bytes(tmp_path):
     whole, torn = a_job(tmp_path / "a"), a_job(tmp_path / "b")
     fit_fold(whole, PLAIN_CPU)
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "b")]
-    ended = subprocess.run(command, cwd=ROOT, check=False, capture_output=True)
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    ended = subprocess.run(
+        command,
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        env={**os.environ, **threads},  # noqa: TID251
+    )
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
     assert not (torn.folder / NETWORK_FILE).exists()
     assert fit_fold(torn, PLAIN_CPU).resumed_at_epoch == 2
