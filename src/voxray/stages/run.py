@@ -124,9 +124,8 @@ def run_experiment(
         for name in STAGE_NAMES[: STAGE_NAMES.index(names[0])]:
             require_stage(load_stage(name), context)
         outcomes = [_run_one(load_stage(n), context, force=chosen.force) for n in names]
-    page = context.folder / "report" / "index.html"
-    if page.is_file():
-        session.say(f"report: {page}")
+    if names[-1] == "report":
+        session.say(f"report: {context.folder / 'report' / 'index.html'}")
     session.say(closing_line(outcomes, context.folder))
     return exit_code(outcomes, strict=session.strict)
 
