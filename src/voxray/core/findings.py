@@ -25,6 +25,16 @@ class FindingCode(StrEnum):
     UNDECODABLE_PIXELS = "undecodable-pixels"
     UNSUPPORTED_IMAGE = "unsupported-image"
     LINK_OUTSIDE_FOLDER = "link-outside-folder"
+    UNSAFE_ARCHIVE = "unsafe-archive"
+    TOO_LARGE = "too-large"
+    NO_GEOMETRY = "no-geometry"
+    COLOUR_TO_GREY = "colour-to-grey"
+    INVERTED_GREY = "inverted-grey"
+    WINDOW_APPLIED = "window-applied"
+    PADDING_VALUE = "padding-value"
+    SPLIT_SERIES = "split-series"
+    LOCALIZER = "localizer"
+    DERIVED_IMAGE = "derived-image"
     DUPLICATE_SLICE = "duplicate-slice"
     CONFLICTING_SLICES = "conflicting-slices"
     MISSING_SLICE = "missing-slice"
@@ -40,15 +50,26 @@ class FindingCode(StrEnum):
     MIXED_PATIENTS = "mixed-patients"
     NOT_FINITE = "not-finite"
     CONSTANT_IMAGE = "constant-image"
+    CLIPPED_INTENSITIES = "clipped-intensities"
+    EMPTY_SLICES = "empty-slices"
+    BURNED_IN_TEXT = "burned-in-text"
+    UNLIKE_SIBLINGS = "unlike-siblings"
+    NEAR_COPY = "near-copy"
     NOT_SELECTED = "not-selected"
+    CHANNEL_MISSING = "channel-missing"
+    CHANNELS_UNALIGNED = "channels-unaligned"
     NO_MASK = "no-mask"
     MASK_WITHOUT_SCAN = "mask-without-scan"
     MASK_UNREADABLE = "mask-unreadable"
     MASK_GEOMETRY = "mask-geometry"
     MASK_UNKNOWN_VALUE = "mask-unknown-value"
     MASK_EMPTY = "mask-empty"
+    MASK_OUTSIDE_SCAN = "mask-outside-scan"
+    MASK_OVERLAP = "mask-overlap"
+    MASK_AMBIGUOUS = "mask-ambiguous"
     NO_LABEL = "no-label"
     UNKNOWN_LABEL = "unknown-label"
+    LABEL_CONFLICT = "label-conflict"
     NO_PATIENT = "no-patient"
     COPY_OF = "copy-of"
     COPY_CONFLICT = "copy-conflict"
@@ -78,7 +99,9 @@ _C = FindingCode
 
 POLICY: dict[FindingCode, Policy] = {
     _C.NOT_AN_IMAGE: Policy(
-        _X, "The file is neither DICOM nor NIfTI.", "Nothing, or move it elsewhere."
+        _X,
+        "The file is neither DICOM nor NIfTI nor a picture.",
+        "Nothing, or move it elsewhere.",
     ),
     _C.UNREADABLE_FILE: Policy(
         _X, "The file cannot be opened or its header is broken.", "Export it again."
@@ -91,14 +114,71 @@ POLICY: dict[FindingCode, Policy] = {
     ),
     _C.UNSUPPORTED_IMAGE: Policy(
         _X,
-        "DICOM without a single-frame grey image: a report, a colour image, "
-        "a presentation state or a multi-frame object.",
-        "Nothing, or export it as single-frame images.",
+        "DICOM without an image that can be a scan: a report, a presentation state, "
+        "a film, or frames that make no volume.",
+        "Nothing, or export it as images.",
     ),
     _C.LINK_OUTSIDE_FOLDER: Policy(
         _X,
         "A symbolic link leaves the scan folder.",
         "Copy the file into the folder.",
+    ),
+    _C.UNSAFE_ARCHIVE: Policy(
+        _X,
+        "An archive that cannot be read safely: encrypted, damaged, unpacking to far "
+        "more than its size, or with a path that leaves it.",
+        "Unpack it, look at it, and give the folder.",
+    ),
+    _C.TOO_LARGE: Policy(
+        _X,
+        "The header declares more voxels than the bound for one scan.",
+        "Check the file; split the scan.",
+    ),
+    _C.NO_GEOMETRY: Policy(
+        _A,
+        "The picture says nothing of its place or its pixel size; pixels of 1 mm are "
+        "assumed where none is stated.",
+        "Nothing, if size in mm does not matter.",
+        (_X,),
+    ),
+    _C.COLOUR_TO_GREY: Policy(
+        _R, "A colour image; its luminance is used.", "Nothing.", (_X,)
+    ),
+    _C.INVERTED_GREY: Policy(
+        _R,
+        "The file stores dark as high (MONOCHROME1); values are inverted so that "
+        "bright is high.",
+        "Nothing.",
+        (_X,),
+    ),
+    _C.WINDOW_APPLIED: Policy(
+        _A,
+        "A radiograph with a value-of-interest table or window for presentation; it "
+        "is applied.",
+        "Nothing.",
+        (_X,),
+    ),
+    _C.PADDING_VALUE: Policy(
+        _A,
+        "Voxels outside the field of view hold a padding value; it is kept.",
+        "Set repair to replace it by the lowest value of the image.",
+        (_R, _X),
+    ),
+    _C.SPLIT_SERIES: Policy(
+        _A,
+        "The series holds several volumes, told apart by orientation, size, echo, "
+        "acquisition, time or b-value; this is one of them.",
+        "Choose among them with a rule of `data.channels`.",
+        (_X,),
+    ),
+    _C.LOCALIZER: Policy(
+        _X, "A localizer or scout view, no examination.", "Nothing.", (_A,)
+    ),
+    _C.DERIVED_IMAGE: Policy(
+        _A,
+        "The header says that the image was computed from others.",
+        "Choose with a rule of `data.channels`, e.g. image_type.",
+        (_X,),
     ),
     _C.DUPLICATE_SLICE: Policy(
         _R,
@@ -117,7 +197,10 @@ POLICY: dict[FindingCode, Policy] = {
         "Export the missing slice again.",
     ),
     _C.UNEVEN_SPACING: Policy(
-        _X, "Distances between slices differ.", "Export the series again."
+        _X,
+        "Distances between slices differ.",
+        "Export the series again, or set repair: read linearly at even steps.",
+        (_R,),
     ),
     _C.MIXED_ORIENTATION: Policy(
         _X, "Slices of one series lie in different planes.", "Split the series."
@@ -126,7 +209,11 @@ POLICY: dict[FindingCode, Policy] = {
         _X, "Slices of one series differ in rows, columns or pixel size.", "Split it."
     ),
     _C.GANTRY_TILT: Policy(
-        _X, "Slices are shifted in plane: the gantry was tilted.", "Rectify the series."
+        _R,
+        "Slices are shifted in plane: the gantry was tilted. Each is moved back, "
+        "linearly, onto a grid at right angles.",
+        "Nothing.",
+        (_X,),
     ),
     _C.MISSING_GEOMETRY: Policy(
         _X,
@@ -137,11 +224,14 @@ POLICY: dict[FindingCode, Policy] = {
         _X, "The axes of the NIfTI file are not at right angles.", "Resample it."
     ),
     _C.SINGLE_SLICE: Policy(
-        _X, "A tomographic series of one slice: no slice spacing.", "Export it whole."
+        _X,
+        "A tomographic series of one slice: no slice spacing.",
+        "Export it whole, or set accept: the slice thickness is its spacing.",
+        (_A,),
     ),
     _C.NOT_A_VOLUME: Policy(
         _X,
-        "The image has more than three dimensions, or none of size above one.",
+        "The image has no dimension above one, or more than space and time.",
         "Store one volume a file.",
     ),
     _C.EXTENT_UNVERIFIED: Policy(
@@ -158,8 +248,46 @@ POLICY: dict[FindingCode, Policy] = {
     _C.CONSTANT_IMAGE: Policy(
         _X, "All voxels have one value.", "Export the scan again."
     ),
+    _C.CLIPPED_INTENSITIES: Policy(
+        _A,
+        "Many voxels share the highest value: intensities were cut off.",
+        "Export it again with more bits.",
+        (_X,),
+    ),
+    _C.EMPTY_SLICES: Policy(
+        _A, "Slices hold one value only.", "Look at the scan.", (_X,)
+    ),
+    _C.BURNED_IN_TEXT: Policy(
+        _A,
+        "Text may be burned into the pixels, perhaps a name.",
+        "Look at the image before sharing it.",
+        (_X,),
+    ),
+    _C.UNLIKE_SIBLINGS: Policy(
+        _A,
+        "The scan is unlike the others of the data set in kind, body region, "
+        "intensity or size.",
+        "Look at the scan.",
+        (_X,),
+    ),
+    _C.NEAR_COPY: Policy(
+        _A,
+        "Nearly the same image as another scan; nothing is merged.",
+        "Look at both; make their patients one if they are.",
+        (_X,),
+    ),
     _C.NOT_SELECTED: Policy(
         _X, "A rule of `data.channels` leaves the scan out.", "Change the rule."
+    ),
+    _C.CHANNEL_MISSING: Policy(
+        _X,
+        "The exam lacks a scan for a required channel.",
+        "Export the missing series, or set `required: false`.",
+    ),
+    _C.CHANNELS_UNALIGNED: Policy(
+        _X,
+        "Scans of one exam share no frame of reference, or do not overlap.",
+        "Align them with a tool for it, and give the result.",
     ),
     _C.NO_MASK: Policy(
         _X, "The scan has no mask, and the task needs one.", "Draw one, or leave it."
@@ -181,6 +309,18 @@ POLICY: dict[FindingCode, Policy] = {
     _C.MASK_EMPTY: Policy(
         _A, "The mask has no voxel of any class.", "Nothing if that is true.", (_X,)
     ),
+    _C.MASK_OUTSIDE_SCAN: Policy(
+        _X, "A part of the mask lies outside the scan.", "Draw it on this scan.", (_A,)
+    ),
+    _C.MASK_OVERLAP: Policy(
+        _X,
+        "Two structures of the mask share voxels.",
+        "Correct the mask, or set repair: the later class of the experiment counts.",
+        (_R,),
+    ),
+    _C.MASK_AMBIGUOUS: Policy(
+        _X, "Several masks fit the scan.", "Leave one of them in the mask folder."
+    ),
     _C.NO_LABEL: Policy(
         _X, "The label table has no row or no value for the scan.", "Add the label."
     ),
@@ -188,6 +328,11 @@ POLICY: dict[FindingCode, Policy] = {
         _X,
         "The label is none of `task.classify.classes`.",
         "Correct the table, or name the class.",
+    ),
+    _C.LABEL_CONFLICT: Policy(
+        _X,
+        "Rows of the label table contradict each other for this scan.",
+        "Keep the right row.",
     ),
     _C.NO_PATIENT: Policy(
         _X, "`data.patient` gives no patient for the scan.", "Correct `data.patient`."

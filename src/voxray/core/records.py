@@ -34,6 +34,7 @@ class FileFormat(StrEnum):
 
     DICOM = "dicom"
     NIFTI = "nifti"
+    PICTURE = "picture"
 
 
 class ScanState(StrEnum):
@@ -80,12 +81,39 @@ class ScanSource:
     Attributes:
         scan_id: Named in errors.
         format: Which reader.
-        files: One file (NIfTI), or one per slice in slice order (DICOM).
+        files: One file (NIfTI, picture), or one per slice in slice order (DICOM). A
+            path may lead into an archive; `scan_io.open_scan` opens it.
+        frames: Per slice its frame in the file, from 0, for files of several frames or
+            tiles; empty for files of one.
+        volume: Which volume of a NIfTI file with a fourth axis, from 0.
+        repairs: What the reader has to put right: `GANTRY_TILT`, `UNEVEN_SPACING`,
+            `PADDING_VALUE`.
     """
 
     scan_id: ScanId
     format: FileFormat
     files: tuple[Path, ...]
+    frames: tuple[int, ...] = ()
+    volume: int = 0
+    repairs: tuple[FindingCode, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MaskSource:
+    """Where a drawn mask is, and what its scan needs of it.
+
+    Attributes:
+        scan_id: Of the scan; named in errors.
+        file: NIfTI, DICOM SEG or RTSTRUCT.
+        grid: Of the scan: DICOM masks are laid on it, NIfTI masks must be on it.
+        values: Voxel value by class name; which segments and contours are wanted.
+            Empty takes all, by number.
+    """
+
+    scan_id: ScanId
+    file: Path
+    grid: VoxelGrid
+    values: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -71,7 +71,7 @@ def _facts(path: Path, kind: FileKind) -> FileFacts:
             return dicom_facts(read_dicom_header(path))
         case FileKind.NIFTI:
             return FileFacts(kind, problem=_nifti_problem(path))
-        case FileKind.OTHER:
+        case FileKind.OTHER | FileKind.PICTURE | FileKind.ARCHIVE:
             return _no_image(kind, _other_detail(path))
 
 

@@ -75,7 +75,7 @@ def unread(problem: Finding) -> PixelFacts:
 def _unread_code(stored_as: FileFormat) -> FindingCode:
     """A NIfTI file whose header was good ends too early, or its gzip is broken."""
     match stored_as:
-        case FileFormat.DICOM:
+        case FileFormat.DICOM | FileFormat.PICTURE:
             return FindingCode.UNDECODABLE_PIXELS
         case FileFormat.NIFTI:
             return FindingCode.TRUNCATED_FILE

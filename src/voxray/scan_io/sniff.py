@@ -17,6 +17,8 @@ class FileKind(StrEnum):
 
     DICOM = "dicom"
     NIFTI = "nifti"
+    PICTURE = "picture"
+    ARCHIVE = "archive"
     OTHER = "other"
 
 

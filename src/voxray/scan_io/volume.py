@@ -1,5 +1,6 @@
 """One way in for voxels, whatever the format."""
 
+from voxray.core.errors import UnreadableScanError
 from voxray.core.records import FileFormat, ScanSource, Volume
 from voxray.scan_io.dicom import read_series
 from voxray.scan_io.nifti import read_nifti_volume
@@ -24,3 +25,5 @@ def read_volume(source: ScanSource) -> Volume:
             return read_series(source)
         case FileFormat.NIFTI:
             return read_nifti_volume(source)
+        case FileFormat.PICTURE:
+            raise UnreadableScanError(source.scan_id, "pictures are not read yet")

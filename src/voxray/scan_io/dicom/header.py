@@ -4,7 +4,7 @@ Every value is tolerant: an absent or malformed one is None. Positions and direc
 are DICOM's own (LPS, mm); they become RAS+ in `voxray.scan_io.dicom.series`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +16,7 @@ from pydicom.tag import BaseTag, Tag
 
 from voxray.core.errors import UnreadableScanError
 from voxray.scan_io.dicom import values
+from voxray.scan_io.dicom.frames import FrameHeader, frames_of
 from voxray.scan_io.dicom.pixel_bytes import PixelBytes
 from voxray.scan_io.dicom.quiet import READ_ERRORS, kind_of, quiet_pydicom
 
@@ -32,6 +33,12 @@ class DicomHeader:
         number_of_slices: Slices in the series, where the header says (PS3.3 C.8.9.1).
         temporal_position: TemporalPositionIdentifier.
         b_value: DiffusionBValue.
+        imager_pixel_spacing_mm: At the detector of a radiograph (PS3.3 10.7.1.3).
+        contrast_agent: ContrastBolusAgent; what a rule calls "contrast".
+        diffusion_direction: Unit vector (PS3.3 C.8.13.5.9), LPS.
+        burned_in_annotation: BurnedInAnnotation: True for YES, False for NO.
+        frame: Which frame of its file this header is about; None for the whole file.
+        frames: Of a multi-frame or mosaic file, one per frame or tile; empty else.
         pixel_bytes_expected: From the header, without padding; None if compressed.
         has_pixels: Whether a pixel element is there.
         truncated: Whether the file ends before its pixels do. An image header without
@@ -75,6 +82,32 @@ class DicomHeader:
     pixel_bytes_expected: int | None
     has_pixels: bool
     truncated: bool
+    imager_pixel_spacing_mm: tuple[float, float] | None = None
+    protocol_name: str | None = field(default=None, repr=False)
+    study_description: str | None = field(default=None, repr=False)
+    contrast_agent: str | None = None
+    laterality: str | None = None
+    view_position: str | None = None
+    echo_time_ms: float | None = None
+    trigger_time_ms: float | None = None
+    gantry_tilt_degrees: float | None = None
+    diffusion_direction: tuple[float, float, float] | None = None
+    bits_allocated: int | None = None
+    burned_in_annotation: bool | None = None
+    frame: int | None = None
+    frames: tuple[FrameHeader, ...] = ()
+
+    def slices(self) -> tuple["DicomHeader", ...]:
+        """One header per slice: itself, or one per frame with the frame's own values.
+
+        What a frame does not say stays as the file says it.
+        """
+        if not self.frames:
+            return (self,)
+        return tuple(
+            replace(self, frames=(), frame=frame.index, **frame.stated())
+            for frame in self.frames
+        )
 
 
 _KEYWORDS = [
@@ -110,11 +143,23 @@ _KEYWORDS = [
     "NumberOfSlices",
     "SamplesPerPixel",
     "PhotometricInterpretation",
-    "NumberOfFrames",
     "Rows",
     "Columns",
     "PixelSpacing",
     "BitsAllocated",
+    "ImagerPixelSpacing",
+    "ProtocolName",
+    "StudyDescription",
+    "ContrastBolusAgent",
+    "ImageLaterality",
+    "Laterality",
+    "ViewPosition",
+    "EchoTime",
+    "TriggerTime",
+    "GantryDetectorTilt",
+    "DiffusionGradientOrientation",
+    "BurnedInAnnotation",
+    "NumberOfFrames",
 ]
 _TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in _KEYWORDS]
 
@@ -215,4 +260,19 @@ def _header(dataset: FileDataset, pixels: PixelBytes) -> DicomHeader:
         pixel_bytes_expected=pixels.expected,
         has_pixels=pixels.present,
         truncated=pixels.truncated,
+        imager_pixel_spacing_mm=values.pair(dataset, "ImagerPixelSpacing"),
+        protocol_name=text("ProtocolName"),
+        study_description=text("StudyDescription"),
+        contrast_agent=text("ContrastBolusAgent"),
+        laterality=text("ImageLaterality") or text("Laterality"),
+        view_position=text("ViewPosition"),
+        echo_time_ms=real("EchoTime"),
+        trigger_time_ms=real("TriggerTime"),
+        gantry_tilt_degrees=real("GantryDetectorTilt"),
+        diffusion_direction=values.point(dataset, "DiffusionGradientOrientation"),
+        bits_allocated=whole("BitsAllocated"),
+        burned_in_annotation={"YES": True, "NO": False}.get(
+            text("BurnedInAnnotation") or ""
+        ),
+        frames=frames_of(dataset),
     )
