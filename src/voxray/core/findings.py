@@ -41,6 +41,7 @@ class FindingCode(StrEnum):
     UNEVEN_SPACING = "uneven-spacing"
     MIXED_ORIENTATION = "mixed-orientation"
     MIXED_SIZE = "mixed-size"
+    SHIFTED_SLICE = "shifted-slice"
     GANTRY_TILT = "gantry-tilt"
     MISSING_GEOMETRY = "missing-geometry"
     SHEARED_AFFINE = "sheared-affine"
@@ -207,6 +208,11 @@ POLICY: dict[FindingCode, Policy] = {
     ),
     _C.MIXED_SIZE: Policy(
         _X, "Slices of one series differ in rows, columns or pixel size.", "Split it."
+    ),
+    _C.SHIFTED_SLICE: Policy(
+        _X,
+        "A single slice is shifted in plane against the others.",
+        "Export the series again.",
     ),
     _C.GANTRY_TILT: Policy(
         _R,

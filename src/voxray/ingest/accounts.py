@@ -1,6 +1,6 @@
 """Every file and every volume, once: what became of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -17,6 +17,8 @@ from voxray.ingest.scans import FoundScan
 from voxray.ingest.walk import FoundFile
 from voxray.scan_io import FileKind
 
+_OWN_VOLUMES = {FileKind.NIFTI, FileKind.PICTURE}
+
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
@@ -29,7 +31,7 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A file's place in a volume; `slice_index` is None for what is not used."""
+    """A file's place in a volume; `slice_index` is None for what is not one slice."""
 
     scan: FoundScan
     slice_index: int | None
@@ -47,7 +49,7 @@ def account_for(
 
     A refused series has one row, and each bad file has one.
     """
-    parts = {path: part for scan in scans for path, part in _parts(scan)}
+    parts = _main_parts(scans)
     bad_files = {file.path: file.problem for file in listing.files if file.problem}
     bad_files |= {path: p for path, fact in facts.items() if (p := _own_problem(fact))}
     rows = [_scan_row(scan, scan.refusal) for scan in scans if scan.refusal]
@@ -72,18 +74,28 @@ def account_for(
     )
 
 
-def _parts(scan: FoundScan) -> list[tuple[PurePosixPath, _Part]]:
-    used = scan.refusal is None
-    kept = [
-        (path, _Part(scan, k if used and scan.header else None, dropped=False))
-        for k, path in enumerate(scan.files)
-    ]
-    return kept + [(path, _Part(scan, None, dropped=True)) for path in scan.dropped]
+def _main_parts(scans: Sequence[FoundScan]) -> dict[PurePosixPath, _Part]:
+    """A part per file; of a file in several volumes one that is used, if any is."""
+    parts: dict[PurePosixPath, _Part] = {}
+    for scan in scans:
+        for path, part in _parts(scan):
+            before = parts.get(path)
+            if before is None or (before.scan.refusal and not scan.refusal):
+                parts[path] = part
+    return parts
+
+
+def _parts(scan: FoundScan) -> Iterator[tuple[PurePosixPath, _Part]]:
+    one_slice_each = scan.refusal is None and scan.header and not scan.frames
+    for k, path in enumerate(scan.files):
+        yield path, _Part(scan, k if one_slice_each else None, dropped=False)
+    for path in scan.dropped:
+        yield path, _Part(scan, None, dropped=True)
 
 
 def _own_problem(fact: FileFacts) -> Finding | None:
     """What is wrong with a file apart from its volume; a NIfTI file is its volume."""
-    return None if fact.kind is FileKind.NIFTI else fact.problem
+    return None if fact.kind in _OWN_VOLUMES else fact.problem
 
 
 def _scan_row(scan: FoundScan, refusal: Finding) -> QuarantineRow:

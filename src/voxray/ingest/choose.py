@@ -3,8 +3,18 @@
 import re
 
 from voxray.core.errors import ConfigError
-from voxray.core.specs import ChannelRules
+from voxray.core.specs import ChannelRules, IntakeRules
 from voxray.ingest.scans import FoundScan
+
+
+def unwanted(scan: FoundScan, rules: IntakeRules) -> str | None:
+    """Say why no channel wants a scan; None when one does."""
+    reasons = {name: why_not(scan, own) for name, own in rules.channels.items()}
+    if None in reasons.values():
+        return None
+    if len(reasons) == 1:
+        return next(iter(reasons.values()))
+    return "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
 
 
 def why_not(scan: FoundScan, rules: ChannelRules) -> str | None:

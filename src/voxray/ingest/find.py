@@ -1,23 +1,33 @@
-"""Files into volumes: one per NIfTI file, one per DICOM series."""
+"""Files into volumes: one or more per DICOM series, NIfTI file or picture."""
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from voxray.core.errors import ScanError
 from voxray.core.findings import FindingCode
 from voxray.core.records import FileFormat, Finding, ScanId
 from voxray.core.specs import IntakeRules
-from voxray.ingest.choose import why_not
+from voxray.ingest.choose import unwanted
 from voxray.ingest.headers import FileFacts
+from voxray.ingest.images import image_findings, kind_findings
 from voxray.ingest.pixels import equal_pixels
 from voxray.ingest.scans import FoundScan, judged
-from voxray.ingest.stack import Stack, check_stack
+from voxray.ingest.split import Part, Split, split_series
+from voxray.ingest.stack import Stack, check_series, check_stack, is_plane
 from voxray.scan_io import DicomHeader, FileKind
 
 Facts = Mapping[PurePosixPath, FileFacts]
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """One slice of a series: a file, or a frame of one."""
+
+    path: PurePosixPath
+    header: DicomHeader
 
 
 def find_scans(root: Path, facts: Facts, rules: IntakeRules) -> list[FoundScan]:
@@ -33,14 +43,17 @@ def find_scans(root: Path, facts: Facts, rules: IntakeRules) -> list[FoundScan]:
         Scans without an id yet; a file that belongs to none is in none.
     """
     series = [
-        _series_scan(root, group, rules) for group in series_groups(facts).values()
+        scan
+        for group in series_groups(facts).values()
+        for scan in _series_scans(root, group, rules)
     ]
-    images = [
-        _nifti_scan(path, fact, rules)
+    others = [
+        scan
         for path, fact in facts.items()
-        if fact.kind is FileKind.NIFTI
+        if fact.kind in {FileKind.NIFTI, FileKind.PICTURE}
+        for scan in _file_scans(path, fact, rules)
     ]
-    return series + images
+    return series + others
 
 
 def series_groups(facts: Facts) -> dict[str, dict[PurePosixPath, DicomHeader]]:
@@ -52,54 +65,161 @@ def series_groups(facts: Facts) -> dict[str, dict[PurePosixPath, DicomHeader]]:
     return groups
 
 
-def _nifti_scan(path: PurePosixPath, fact: FileFacts, rules: IntakeRules) -> FoundScan:
-    scan = FoundScan(
-        scan_id=ScanId(""),
-        identity=path.as_posix(),
-        format=FileFormat.NIFTI,
-        path=path,
-        files=(path,),
-    )
-    return judged(scan, [fact.problem] if fact.problem else [], rules.policy)
+def _file_scans(
+    path: PurePosixPath, fact: FileFacts, rules: IntakeRules
+) -> Iterator[FoundScan]:
+    """One scan per volume of a NIfTI file or picture."""
+    several = fact.n_volumes > 1
+    for volume in range(max(fact.n_volumes, 1)):
+        scan = FoundScan(
+            scan_id=ScanId(""),
+            identity=f"{path}#{volume}" if several else path.as_posix(),
+            format=FileFormat(fact.kind.value),
+            path=path,
+            files=(path,),
+            volume=volume,
+            n_volumes=max(fact.n_volumes, 1),
+            grid=fact.grid,
+        )
+        if reason := unwanted(scan, rules):
+            yield _left_out(scan, reason)
+            continue
+        findings = [fact.problem] if fact.problem else []
+        if several:
+            findings.append(_split_finding(volume, fact.n_volumes, "the fourth axis"))
+        yield judged(scan, [*findings, *fact.findings], rules.policy)
 
 
-def _series_scan(
+def _series_scans(
     root: Path, group: Mapping[PurePosixPath, DicomHeader], rules: IntakeRules
-) -> FoundScan:
+) -> Iterator[FoundScan]:
+    """The volumes and 2D images of one series."""
     paths = sorted(group, key=PurePosixPath.as_posix)
-    first = group[paths[0]]
+    slices = [_Slice(path, h) for path in paths for h in group[path].slices()]
+    headers = [piece.header for piece in slices]
+    planes = [piece for piece in slices if is_plane(piece.header)]
+    for piece in planes:
+        yield _plane_scan(piece, rules)
+    rest = [piece for piece in slices if not is_plane(piece.header)]
+    if not rest:
+        return
+    headers = [piece.header for piece in rest]
+    if problem := check_series(headers):
+        scan = _volume_scan(rest, Part(tuple(range(len(rest)))), 0, 1)
+        yield _wanted_or(scan, rules, [problem])
+        return
+    yield from _volumes(root, rest, split_series(headers), rules)
+
+
+def _volumes(
+    root: Path, slices: Sequence[_Slice], split: Split, rules: IntakeRules
+) -> Iterator[FoundScan]:
+    n_parts = len(split.parts)
+    for index, part in enumerate(split.parts):
+        own = [slices[i] for i in part.slices]
+        scan = _volume_scan(own, part, index, n_parts)
+        if split.problem:
+            yield _wanted_or(scan, rules, [split.problem])
+        elif reason := unwanted(scan, rules):
+            yield _left_out(scan, reason)
+        else:
+            yield _stacked(root, scan, own, rules)
+
+
+def _stacked(
+    root: Path, scan: FoundScan, slices: Sequence[_Slice], rules: IntakeRules
+) -> FoundScan:
+    headers = [piece.header for piece in slices]
+    stack = _checked(root, slices)
+    findings = [*kind_findings(headers), *stack.findings]
+    if scan.n_volumes > 1:
+        findings.insert(0, _split_finding(scan.volume, scan.n_volumes, scan.told_by))
+    return judged(_in_order(scan, stack), findings, rules.policy)
+
+
+def _plane_scan(piece: _Slice, rules: IntakeRules) -> FoundScan:
+    header = piece.header
     scan = FoundScan(
         scan_id=ScanId(""),
-        identity=f"{first.series_instance_uid}#0",
+        identity=f"{header.series_instance_uid}#{header.sop_instance_uid}",
         format=FileFormat.DICOM,
-        path=common_folder(paths),
-        files=tuple(paths),
-        header=first,
+        path=piece.path,
+        files=(piece.path,),
+        frames=() if header.frame is None else (header.frame,),
+        header=header,
     )
-    if reason := why_not(scan, next(iter(rules.channels.values()))):
-        return replace(scan, refusal=Finding(FindingCode.NOT_SELECTED, reason))
-    stack = _checked(root, paths, [group[path] for path in paths])
-    return judged(_in_order(scan, stack), stack.findings, rules.policy)
+    return _wanted_or(scan, rules, image_findings(header))
+
+
+def _volume_scan(
+    slices: Sequence[_Slice], part: Part, index: int, n_parts: int
+) -> FoundScan:
+    first = slices[0].header
+    paths = [piece.path for piece in slices]
+    return FoundScan(
+        scan_id=ScanId(""),
+        identity=f"{first.series_instance_uid}#{index}",
+        format=FileFormat.DICOM,
+        path=_place(paths, first),
+        files=tuple(paths),
+        frames=_frames(slices),
+        header=first,
+        volume=index,
+        n_volumes=n_parts,
+        told_by=part.told_by,
+    )
+
+
+def _place(paths: list[PurePosixPath], first: DicomHeader) -> PurePosixPath:
+    """The folder that holds a series, or the one file of frames."""
+    alone = len(set(paths)) == 1 and first.frame is not None
+    return paths[0] if alone else common_folder(paths)
+
+
+def _frames(slices: Sequence[_Slice]) -> tuple[int, ...]:
+    """Frames of the slices; a file without frames counts as its first."""
+    if all(piece.header.frame is None for piece in slices):
+        return ()
+    return tuple(piece.header.frame or 0 for piece in slices)
+
+
+def _left_out(scan: FoundScan, reason: str) -> FoundScan:
+    return replace(scan, refusal=Finding(FindingCode.NOT_SELECTED, reason))
+
+
+def _wanted_or(
+    scan: FoundScan, rules: IntakeRules, findings: list[Finding]
+) -> FoundScan:
+    """Judge a scan that a channel wants; leave out any other."""
+    if reason := unwanted(scan, rules):
+        return _left_out(scan, reason)
+    return judged(scan, findings, rules.policy)
+
+
+def _split_finding(index: int, n_parts: int, told_by: str) -> Finding:
+    detail = f"volume {index + 1} of {n_parts} in the series, told apart by {told_by}"
+    return Finding(FindingCode.SPLIT_SERIES, detail)
 
 
 def _in_order(scan: FoundScan, stack: Stack) -> FoundScan:
+    """Put slices in order; refused ones stay in order of path."""
     if not stack.order:
         return scan
     return replace(
         scan,
         files=tuple(scan.files[index] for index in stack.order),
+        frames=tuple(scan.frames[index] for index in stack.order if scan.frames),
         dropped=tuple(scan.files[index] for index in stack.dropped),
     )
 
 
-def _checked(
-    root: Path, paths: list[PurePosixPath], headers: list[DicomHeader]
-) -> Stack:
+def _checked(root: Path, slices: Sequence[_Slice]) -> Stack:
     def same_pixels(one: int, other: int) -> bool:
-        return equal_pixels(root / paths[one], root / paths[other])
+        pair = [(root / slices[i].path, slices[i].header.frame) for i in (one, other)]
+        return equal_pixels(*pair)
 
     try:
-        return check_stack(headers, same_pixels)
+        return check_stack([piece.header for piece in slices], same_pixels)
     except ScanError as error:
         problem = Finding(FindingCode.UNDECODABLE_PIXELS, error.problem)
         return Stack((), (), (problem,))

@@ -8,6 +8,7 @@ from voxray.core.findings import FindingCode
 from voxray.core.ids import Pseudonymizer
 from voxray.core.progress import Listener, ignore_progress
 from voxray.core.records import (
+    FileFormat,
     Finding,
     ScanId,
     ScanRecord,
@@ -62,6 +63,7 @@ def ingest_folder(
     kept = tuple(r for r in records if r.scan_id not in copies.refusals)
     accounts = account_for(listing, facts, scans, matched, pseudonymizer)
     return Intake(
+        root=listing.root,
         records=_permuted(kept, options.permute_labels),
         sources={scan.scan_id: _source(scan, listing) for scan in usable(scans)},
         quarantine=accounts.quarantine,
@@ -75,8 +77,14 @@ def ingest_folder(
 
 
 def _source(scan: FoundScan, listing: Listing) -> ScanSource:
-    files = tuple(listing.root / path for path in scan.files)
-    return ScanSource(scan.scan_id, scan.format, files)
+    return ScanSource(
+        scan_id=scan.scan_id,
+        format=scan.format,
+        files=tuple(listing.root / path for path in scan.files),
+        frames=scan.frames,
+        volume=scan.volume if scan.format is FileFormat.NIFTI else 0,
+        repairs=scan.repairs,
+    )
 
 
 def _read_pixels(

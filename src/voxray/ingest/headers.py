@@ -23,6 +23,9 @@ from voxray.scan_io import (
 
 _DIMENSIONS = 3
 _DIRECTORY_NAME = "DICOMDIR"  # PS3.10 8.6: this name and no other
+_PICTURE = Finding(
+    FindingCode.NO_GEOMETRY, "a picture file; pixels of 1 mm are assumed"
+)
 _SCAN_SUFFIXES = (".dcm", ".nii", ".nii.gz")
 
 
@@ -34,11 +37,17 @@ class FileFacts:
         header: Of a DICOM file that belongs to a series.
         problem: What is wrong with this file alone; a truncated DICOM file may have a
             header and a problem.
+        findings: What else is to be known of it.
+        grid: Of a NIfTI file that can be placed.
+        n_volumes: Along the fourth axis of a NIfTI file.
     """
 
     kind: FileKind
     header: DicomHeader | None = None
     problem: Finding | None = None
+    findings: tuple[Finding, ...] = ()
+    grid: VoxelGrid | None = None
+    n_volumes: int = 1
 
 
 def read_headers(
@@ -65,14 +74,20 @@ def read_facts(path: Path) -> FileFacts:
 
 def _facts(path: Path, kind: FileKind) -> FileFacts:
     match kind:
-        case FileKind.DICOM if path.name.upper() == _DIRECTORY_NAME:
-            return _no_image(kind, "a DICOMDIR: a list of files")
         case FileKind.DICOM:
-            return dicom_facts(read_dicom_header(path))
+            return _dicom_facts(path)
         case FileKind.NIFTI:
-            return FileFacts(kind, problem=_nifti_problem(path))
-        case FileKind.OTHER | FileKind.PICTURE | FileKind.ARCHIVE:
+            return _nifti_facts(path)
+        case FileKind.PICTURE:
+            return FileFacts(kind, findings=(_PICTURE,))
+        case FileKind.OTHER | FileKind.ARCHIVE:
             return _no_image(kind, _other_detail(path))
+
+
+def _dicom_facts(path: Path) -> FileFacts:
+    if path.name.upper() == _DIRECTORY_NAME:
+        return _no_image(FileKind.DICOM, "a DICOMDIR: a list of files")
+    return dicom_facts(read_dicom_header(path))
 
 
 def _no_image(kind: FileKind, detail: str) -> FileFacts:
@@ -80,7 +95,7 @@ def _no_image(kind: FileKind, detail: str) -> FileFacts:
 
 
 def _other_detail(path: Path) -> str:
-    detail = "neither DICOM nor NIfTI by its content"
+    detail = "neither DICOM nor NIfTI nor picture by its content"
     if path.name.lower().endswith(_SCAN_SUFFIXES):
         detail += ", although it is named like one; it may be empty or cut off"
     return detail
@@ -107,23 +122,29 @@ def _unread(error: VoxrayError) -> FileFacts:
     )
 
 
-def _nifti_problem(path: Path) -> Finding | None:
+def _nifti_facts(path: Path) -> FileFacts:
+    kind = FileKind.NIFTI
     try:
         grid, dimensions = read_nifti_grid(path, "-")
     except GeometryError as error:
-        return Finding(FindingCode.MISSING_GEOMETRY, error.problem)
+        problem = Finding(FindingCode.MISSING_GEOMETRY, error.problem)
+        return FileFacts(kind, problem=problem)
     except ScanError as error:
-        return Finding(FindingCode.UNREADABLE_FILE, error.problem)
-    return dimension_problem(dimensions) or shear_problem(grid)
+        problem = Finding(FindingCode.UNREADABLE_FILE, error.problem)
+        return FileFacts(kind, problem=problem)
+    if wrong := dimension_problem(dimensions):
+        return FileFacts(kind, problem=wrong, grid=grid)
+    n_volumes = int((*dimensions, 1, 1, 1, 1)[_DIMENSIONS])
+    return FileFacts(kind, problem=shear_problem(grid), grid=grid, n_volumes=n_volumes)
 
 
 def dimension_problem(dimensions: tuple[int, ...]) -> Finding | None:
-    """Say why a NIfTI image of these sizes is no single volume or plane."""
-    n_volumes = int(np.prod(dimensions[_DIMENSIONS:], dtype=np.int64))
+    """Say why a NIfTI image of these sizes holds no volumes or planes."""
+    n_vectors = int(np.prod(dimensions[_DIMENSIONS + 1 :], dtype=np.int64))
     sizes = " x ".join(str(n) for n in dimensions)
-    if n_volumes != 1:
-        detail = f"{n_volumes} volumes in one file ({sizes})"
-    elif max(dimensions, default=0) <= 1:
+    if n_vectors != 1:
+        detail = f"{n_vectors} values beyond space and time ({sizes})"
+    elif max(dimensions[:_DIMENSIONS], default=0) <= 1:
         detail = f"no dimension above 1 ({sizes})"
     else:
         return None

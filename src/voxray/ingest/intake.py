@@ -67,8 +67,9 @@ class FileRow:
 
     Attributes:
         path: Relative to the scan folder.
-        kind: "dicom", "nifti", "other" or "link".
-        slice_index: k of a DICOM slice that is used; None otherwise.
+        kind: "dicom", "nifti", "picture", "archive", "other" or "link".
+        scan_id: Of a file with frames in several volumes, one of them.
+        slice_index: k of a file that is one DICOM slice and used; None otherwise.
         code: Why it is not used; None when it is.
     """
 
@@ -105,6 +106,7 @@ class Intake:
     """All that was found in a folder: every file and every volume, once.
 
     Attributes:
+        root: What paths of files are relative to.
         records: Scans that may be used, sorted by path.
         sources: Files of every record.
         quarantine: What is not used and why, sorted by path.
@@ -114,6 +116,7 @@ class Intake:
         permuted_labels: Seed of the label permutation; None for true labels.
     """
 
+    root: Path
     records: tuple[ScanRecord, ...]
     sources: Mapping[ScanId, ScanSource]
     quarantine: tuple[QuarantineRow, ...]

@@ -25,6 +25,19 @@ FILES_SCHEMA = pa.schema(
         ("code", pa.string()),
     ]
 )
+SLICES_SCHEMA = pa.schema(
+    [
+        ("scan_id", pa.string()),
+        ("format", pa.string()),
+        ("slice_index", pa.int32()),
+        ("path", pa.string()),
+        ("frame", pa.int32()),
+        ("volume", pa.int32()),
+        ("repairs", pa.string()),
+    ]
+)
+"""One row per slice of every scan that may be used, or per file of one volume."""
+
 QUARANTINE_COLUMNS = ("path", "series", "scan_id", "code", "detail")
 LINKAGE_COLUMNS = (
     "scan_id",
@@ -38,7 +51,9 @@ LINKAGE_COLUMNS = (
 
 
 def write_intake(intake: Intake, folder: Path) -> None:
-    """Write `files.parquet`, `quarantine.csv`, `linkage.csv` and `summary.json`.
+    """Write what was found, but for the manifest.
+
+    `files.parquet`, `slices.parquet`, `quarantine.csv`, `linkage.csv`, `summary.json`.
 
     The folder is private (0700): the tables hold paths, UIDs and PatientIDs. The
     summary holds counts and pseudonyms. Equal intakes give equal bytes.
@@ -48,6 +63,7 @@ def write_intake(intake: Intake, folder: Path) -> None:
     """
     private_folder(folder)
     _write_files(intake.files, folder / "files.parquet")
+    _write_slices(intake, folder / "slices.parquet")
     _write_csv(folder / "quarantine.csv", QUARANTINE_COLUMNS, intake.quarantine)
     write_linkage(intake.linkage, folder / "linkage.csv")
     write_json(folder / "summary.json", summary(intake))
@@ -116,7 +132,24 @@ def _counts(values: Iterable[str]) -> dict[str, int]:
 def _write_files(rows: Sequence[FileRow], target: Path) -> None:
     names = FILES_SCHEMA.names
     columns = {name: [_plain(getattr(row, name)) for row in rows] for name in names}
-    table = pa.table(columns, schema=FILES_SCHEMA)
+    _write_parquet(pa.table(columns, schema=FILES_SCHEMA), target)
+
+
+def _write_slices(intake: Intake, target: Path) -> None:
+    columns: dict[str, list[object]] = {name: [] for name in SLICES_SCHEMA.names}
+    for source in (intake.sources[record.scan_id] for record in intake.records):
+        n_files = len(source.files)
+        columns["scan_id"] += [source.scan_id] * n_files
+        columns["format"] += [source.format.value] * n_files
+        columns["slice_index"] += range(n_files)
+        columns["path"] += [f.relative_to(intake.root).as_posix() for f in source.files]
+        columns["frame"] += source.frames or [None] * n_files
+        columns["volume"] += [source.volume] * n_files
+        columns["repairs"] += [" ".join(source.repairs)] * n_files
+    _write_parquet(pa.table(columns, schema=SLICES_SCHEMA), target)
+
+
+def _write_parquet(table: pa.Table, target: Path) -> None:
     with atomic_path(target) as temporary:
         parquet.write_table(table, temporary)
 

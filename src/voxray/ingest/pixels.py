@@ -1,6 +1,5 @@
 """What only the voxels tell: read once per scan, and nothing of them is kept."""
 
-import filecmp
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,16 +126,20 @@ def _mask_values(mask: Volume, allowed: frozenset[int] | None) -> Finding | None
     return None
 
 
-def equal_pixels(one: Path, other: Path) -> bool:
+SliceFile = tuple[Path, int | None]
+"""A file, and which frame of it; None for a file of one."""
+
+
+def equal_pixels(one: SliceFile, other: SliceFile) -> bool:
     """Whether two DICOM slices hold the same values after modality rescale.
 
     Raises:
         ScanError: If one of them cannot be decoded.
     """
-    if filecmp.cmp(one, other, shallow=False):
-        return True
-    return np.array_equal(_slice_voxels(one), _slice_voxels(other))
+    return np.array_equal(_slice_voxels(*one), _slice_voxels(*other))
 
 
-def _slice_voxels(path: Path) -> NDArray[np.generic]:
-    return read_volume(ScanSource(ScanId("-"), FileFormat.DICOM, (path,))).voxels
+def _slice_voxels(path: Path, frame: int | None) -> NDArray[np.generic]:
+    frames = () if frame is None else (frame,)
+    source = ScanSource(ScanId("-"), FileFormat.DICOM, (path,), frames)
+    return read_volume(source).voxels

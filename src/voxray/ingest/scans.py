@@ -7,9 +7,20 @@ from pathlib import PurePosixPath
 
 from voxray.core.errors import DatasetError
 from voxray.core.findings import Action, FindingCode, action_for
+from voxray.core.geometry import VoxelGrid
 from voxray.core.ids import Pseudonymizer, readable_scan_name
 from voxray.core.records import FileFormat, Finding, ScanId, ScanState
 from voxray.scan_io import DicomHeader
+
+READER_REPAIRS = frozenset(
+    {
+        FindingCode.GANTRY_TILT,
+        FindingCode.UNEVEN_SPACING,
+        FindingCode.PADDING_VALUE,
+    }
+)
+"""What `scan_io` puts right when it reads; any other repair is a way of sorting files
+or of reading that is always done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +30,16 @@ class FoundScan:
     Attributes:
         identity: What the keyed id is made from.
         path: File (NIfTI), or folder that holds the series.
-        files: In slice order; of a refused series in order of path.
+        files: In slice order; of a refused series in order of path. A file of several
+            frames stands once per frame.
+        frames: Per file its frame; empty when no file has several.
         dropped: Copies of slices that are left out.
-        header: Of the first file; None for NIfTI.
+        header: Of the first slice; None for NIfTI and pictures.
+        grid: Of a NIfTI file, from its header; None else.
+        volume: Index of the volume in its series or file.
+        n_volumes: Volumes that the series or file holds.
+        told_by: What sets this volume apart from the others.
+        repairs: Findings that the reader has to put right.
         findings: Accepted or repaired.
         refusal: Why the scan is not used; None while it may be.
     """
@@ -31,8 +49,14 @@ class FoundScan:
     format: FileFormat
     path: PurePosixPath
     files: tuple[PurePosixPath, ...]
+    frames: tuple[int, ...] = ()
     dropped: tuple[PurePosixPath, ...] = ()
     header: DicomHeader | None = None
+    grid: VoxelGrid | None = None
+    volume: int = 0
+    n_volumes: int = 1
+    told_by: str = ""
+    repairs: tuple[FindingCode, ...] = ()
     findings: tuple[Finding, ...] = ()
     refusal: Finding | None = None
     state: ScanState = ScanState.ACCEPTED
@@ -53,9 +77,9 @@ class FoundScan:
         return (self.header and self.header.modality) or ""
 
     @property
-    def sort_key(self) -> tuple[str, str]:
-        """Path, then series: the order of every table."""
-        return self.path.as_posix(), self.series_uid
+    def sort_key(self) -> tuple[str, str, int]:
+        """Path, then series, then volume: the order of every table."""
+        return self.path.as_posix(), self.series_uid, self.volume
 
 
 def judged(
@@ -79,7 +103,10 @@ def _with_finding(scan: FoundScan, finding: Finding, action: Action) -> FoundSca
         return replace(scan, refusal=finding)
     findings = (*scan.findings, finding)
     if action is Action.REPAIR:
-        return replace(scan, findings=findings, state=ScanState.REPAIRED)
+        repairs = (*scan.repairs, *({finding.code} & READER_REPAIRS))
+        return replace(
+            scan, findings=findings, repairs=repairs, state=ScanState.REPAIRED
+        )
     return replace(scan, findings=findings)
 
 

@@ -28,6 +28,11 @@ UNIT_TOLERANCE = 1e-2
 SIZE_TOLERANCE_MM = 1e-3
 
 _SHOWN = 3
+_SLICE_MODALITIES = {"CT", "MR", "PT", "NM"}
+_PLANE_MODALITIES = {"CR", "DX", "MG", "IO", "PX", "RG", "XC", "ES", "GM", "OP", "SM"}
+_SECONDARY_CAPTURES = {
+    f"1.2.840.10008.5.1.4.1.1.7{end}" for end in ("", ".1", ".2", ".3", ".4")
+}
 
 SamePixels = Callable[[int, int], bool]
 """Whether two slices, by index, hold equal pixels."""
@@ -56,13 +61,18 @@ def check_stack(headers: Sequence[DicomHeader], same_pixels: SamePixels) -> Stac
     """Order the slices of one series along their normal and check how they lie.
 
     Args:
-        headers: One per file, in order of path: of copies, the first is used.
+        headers: One per slice, in order of path: of copies, the first is used.
         same_pixels: Called only for slices at one position.
     """
-    for check in _CHECKS:
+    for check in (*_SERIES_CHECKS, _mixed_size, _mixed_orientation):
         if problem := check(headers):
             return Stack((), (), (problem,))
     return _check_places(headers, same_pixels)
+
+
+def check_series(headers: Sequence[DicomHeader]) -> Finding | None:
+    """Find what spoils a whole series, however its slices are sorted into volumes."""
+    return next((p for check in _SERIES_CHECKS if (p := check(headers))), None)
 
 
 def _check_places(headers: Sequence[DicomHeader], same_pixels: SamePixels) -> Stack:
@@ -103,21 +113,50 @@ def _unsupported(headers: Sequence[DicomHeader]) -> Finding | None:
 
 
 def unsupported_reason(header: DicomHeader) -> str | None:
-    """Say why a file is not a single-frame grey image; None when it is one."""
+    """Say why a file can be no part of a volume and no 2D image; None when it can."""
     n_frames = header.number_of_frames or 1
-    is_grey = (header.samples_per_pixel or 1) == 1 and _is_grey(header.photometric)
+    whole_file = header.frame is None
+    placed = header.position_lps_mm is not None
+    modality = header.modality or ""
     reasons = {
         "no pixels": not header.has_pixels,
-        f"multi-frame image of {n_frames} frames": n_frames > 1,
-        "mosaic: a volume tiled in one image": "MOSAIC" in header.image_type,
-        f"colour image ({header.photometric})": not is_grey,
+        "a mask, to be given as data.masks": modality in {"SEG", "RTSTRUCT"},
+        "a dose or a map, no scan": modality in {"RTDOSE", "RTPLAN", "REG"},
+        f"{n_frames} frames without a place: a film": n_frames > 1
+        and (whole_file or not placed),
+        "mosaic whose tiles the header does not place": "MOSAIC" in header.image_type
+        and whole_file,
+        f"colour image ({header.photometric}) of slices": not _is_grey(header)
+        and placed,
+        "a screenshot, not an image of the scanner": _is_screenshot(header),
     }
     reason = next((text for text, applies in reasons.items() if applies), None)
     return reason and f"{reason}, modality {header.modality or 'not stated'}"
 
 
-def _is_grey(photometric: str | None) -> bool:
-    return not photometric or photometric.startswith("MONOCHROME")
+def is_plane(header: DicomHeader) -> bool:
+    """Whether a file is a 2D image of its own: a radiograph, ultrasound, a photograph.
+
+    A modality of slices makes slices, also where their places are missing, which is
+    then a finding.
+    """
+    if header.modality in _SLICE_MODALITIES or header.frame is not None:
+        return False
+    return header.modality in _PLANE_MODALITIES or header.position_lps_mm is None
+
+
+def _is_screenshot(header: DicomHeader) -> bool:
+    return (
+        header.sop_class_uid in _SECONDARY_CAPTURES
+        and header.modality in _SLICE_MODALITIES
+        and header.position_lps_mm is None
+    )
+
+
+def _is_grey(header: DicomHeader) -> bool:
+    kind = header.photometric
+    one_sample = (header.samples_per_pixel or 1) == 1
+    return one_sample and (not kind or kind.startswith("MONOCHROME"))
 
 
 def _missing_geometry(headers: Sequence[DicomHeader]) -> Finding | None:
@@ -183,13 +222,11 @@ def _mixed_orientation(headers: Sequence[DicomHeader]) -> Finding | None:
     return Finding(FindingCode.MIXED_ORIENTATION, detail)
 
 
-_CHECKS: tuple[_Check, ...] = (
+_SERIES_CHECKS: tuple[_Check, ...] = (
     _truncated,
     _mixed_patients,
     _unsupported,
     _missing_geometry,
-    _mixed_size,
-    _mixed_orientation,
 )
 
 
@@ -264,24 +301,36 @@ def _layout(points: _Points, normal: _Points) -> list[Finding]:
     if len(points) == 1:
         detail = "one slice: its distance to the next is unknown"
         return [Finding(FindingCode.SINGLE_SLICE, detail)]
-    problem = _tilt(points, normal) or _steps(points @ normal)
-    return [problem] if problem else []
+    levels = points @ normal
+    problems = (_shifted(points, normal), _steps(levels), _tilt(points, normal))
+    return [problem for problem in problems if problem]
+
+
+def _lean(points: _Points, normal: _Points) -> tuple[float, _Points]:
+    """Length along the normal, and the way from the first slice to the last."""
+    whole = points[-1] - points[0]
+    return float(whole @ normal), whole
 
 
 def _tilt(points: _Points, normal: _Points) -> Finding | None:
-    whole = points[-1] - points[0]
-    along = float(whole @ normal)
+    along, whole = _lean(points, normal)
     across = float(np.linalg.norm(whole - along * normal))
     angle = float(np.degrees(np.arctan2(across, along)))
-    if angle > MAX_SHEAR_DEGREES:
-        detail = f"the stack leans by {angle:.1f} degrees against the slice normal"
-        return Finding(FindingCode.GANTRY_TILT, detail)
+    if angle <= MAX_SHEAR_DEGREES:
+        return None
+    detail = f"the stack leans by {angle:.1f} degrees against the slice normal"
+    return Finding(FindingCode.GANTRY_TILT, detail)
+
+
+def _shifted(points: _Points, normal: _Points) -> Finding | None:
+    """Find single slices beside the line from the first to the last."""
+    along, whole = _lean(points, normal)
     shares = ((points - points[0]) @ normal)[:, None] / along
     off_line = np.linalg.norm(points - points[0] - shares * whole, axis=1)
     if off_line.max() <= SHIFT_TOLERANCE_MM:
         return None
     detail = f"slice {off_line.argmax() + 1} lies {off_line.max():.2f} mm off in plane"
-    return Finding(FindingCode.GANTRY_TILT, detail)
+    return Finding(FindingCode.SHIFTED_SLICE, detail)
 
 
 def _steps(levels: _Points) -> Finding | None:
@@ -321,11 +370,14 @@ def _gap_finding(odd: list[int], steps: list[float], usual: float) -> Finding:
 
 
 def _extent(headers: Sequence[DicomHeader]) -> list[Finding]:
-    """Compare with the counts a header states, if it does."""
+    """Compare with the counts a header states, if it does.
+
+    All frames of one file were counted by whoever wrote the file.
+    """
     n_found = len(headers)
     stated = {header.images_in_acquisition for header in headers}
     expected = stated.pop() if len(stated) == 1 else None
-    if n_found in {expected, headers[0].number_of_slices}:
+    if n_found in {expected, headers[0].number_of_slices} or _one_file(headers):
         return []
     one_acquisition = len({header.acquisition_number for header in headers}) == 1
     if expected is not None and expected > n_found and one_acquisition:
@@ -335,7 +387,23 @@ def _extent(headers: Sequence[DicomHeader]) -> list[Finding]:
         return [Finding(FindingCode.MISSING_SLICE, detail)]
     told = "no number" if expected is None else str(expected)
     detail = f"{n_found} slices; the header states {told} for the acquisition"
-    return [Finding(FindingCode.EXTENT_UNVERIFIED, detail)]
+    return [Finding(FindingCode.EXTENT_UNVERIFIED, detail + _numbers(headers))]
+
+
+def _one_file(headers: Sequence[DicomHeader]) -> bool:
+    uids = {header.sop_instance_uid for header in headers}
+    return headers[0].frame is not None and len(uids) == 1
+
+
+def _numbers(headers: Sequence[DicomHeader]) -> str:
+    """What the instance numbers say of slices that are not here."""
+    numbers = [n for h in headers if (n := h.instance_number) is not None]
+    if not numbers or len(set(numbers)) < len(headers):
+        return ""
+    low, high = min(numbers), max(numbers)
+    holes = high - low + 1 - len(numbers)
+    missing = f", {holes} of them not here" if holes else ", none left out"
+    return f"; instance numbers run from {low} to {high}{missing}"
 
 
 def _some(values: Sequence[object]) -> str:

@@ -9,10 +9,10 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from voxray.core.errors import ManifestError
+from voxray.core.findings import FindingCode
 from voxray.core.records import FileFormat, ScanId, ScanRecord, ScanSource
 
-_COLUMNS = ("path", "kind", "size_bytes", "disposition", "scan_id", "slice_index")
-_USED = "used"
+_FILES, _SLICES = "files.parquet", "slices.parquet"
 
 
 def read_sources(
@@ -21,46 +21,59 @@ def read_sources(
     """Give the files of every record, slices in order.
 
     Args:
-        ingest_folder: What stage 1 wrote; its `files.parquet` is read.
+        ingest_folder: What stage 1 wrote; `slices.parquet` and the sizes in
+            `files.parquet` are read.
         scans_root: The scan folder that stage 1 read, or the one file.
         records: Of its manifest.
 
     Raises:
-        ManifestError: If the table is missing or broken, a record has no file in it, or
-            a file is gone or has another size than it had.
+        ManifestError: If a table is missing or broken, a record has no file in it, or a
+            file is gone or has another size than it had.
     """
+    sizes = dict(
+        zip(*_columns(ingest_folder / _FILES, "path", "size_bytes"), strict=True)
+    )
     by_scan: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in _read_files(ingest_folder / "files.parquet"):
-        if row["disposition"] == _USED:
-            by_scan[row["scan_id"]].append(row)
+    for row in _read(ingest_folder / _SLICES).to_pylist():
+        by_scan[row["scan_id"]].append(row)
     root = scans_root.parent if scans_root.is_file() else scans_root
-    return {
-        record.scan_id: _source(root, record, by_scan.get(record.scan_id, []))
-        for record in records
-    }
+    sources = {}
+    for record in records:
+        source = _source(root, record, by_scan.get(record.scan_id, []))
+        for file in dict.fromkeys(source.files):
+            size_bytes = sizes.get(file.relative_to(root).as_posix(), -1)
+            _check_unchanged(file, size_bytes, record.scan_id)
+        sources[record.scan_id] = source
+    return sources
 
 
-def _read_files(path: Path) -> list[dict[str, Any]]:
+def _columns(path: Path, *names: str) -> list[list[Any]]:
+    table = _read(path, names)
+    return [table.column(name).to_pylist() for name in names]
+
+
+def _read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     try:
-        table = parquet.read_table(path, columns=list(_COLUMNS))
-        rows: list[dict[str, Any]] = table.to_pylist()
+        return parquet.read_table(path, columns=list(columns) if columns else None)
     except (OSError, pa.ArrowInvalid, KeyError) as error:
         msg = f"cannot read {path.name!r}; run stage 1 (ingest) again"
         raise ManifestError(msg) from error
-    return rows
 
 
 def _source(root: Path, record: ScanRecord, rows: list[dict[str, Any]]) -> ScanSource:
     if not rows:
-        msg = (
-            f"scan {record.scan_id!r} has no file in 'files.parquet'; run ingest again"
-        )
+        msg = f"scan {record.scan_id!r} has no file in {_SLICES!r}; run ingest again"
         raise ManifestError(msg)
-    rows = sorted(rows, key=lambda row: row["slice_index"] or 0)
-    for row in rows:
-        _check_unchanged(root / row["path"], row["size_bytes"], record.scan_id)
-    files = tuple(root / row["path"] for row in rows)
-    return ScanSource(record.scan_id, FileFormat(rows[0]["kind"]), files)
+    rows = sorted(rows, key=lambda row: row["slice_index"])
+    frames = tuple(row["frame"] for row in rows if row["frame"] is not None)
+    return ScanSource(
+        scan_id=record.scan_id,
+        format=FileFormat(rows[0]["format"]),
+        files=tuple(root / row["path"] for row in rows),
+        frames=frames,
+        volume=rows[0]["volume"],
+        repairs=tuple(FindingCode(code) for code in rows[0]["repairs"].split()),
+    )
 
 
 def _check_unchanged(path: Path, size_bytes: int, scan_id: ScanId) -> None:

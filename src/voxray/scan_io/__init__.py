@@ -1,6 +1,11 @@
 """Scans in and out of files; the only door to DICOM and NIfTI libraries."""
 
-from voxray.scan_io.dicom import DicomHeader, read_dicom_header, read_series
+from voxray.scan_io.dicom import (
+    DicomHeader,
+    grey_facts,
+    read_dicom_header,
+    read_series,
+)
 from voxray.scan_io.files import open_scan
 from voxray.scan_io.mr_series import (
     MrPatient,
@@ -24,6 +29,7 @@ __all__ = [
     "MrScanner",
     "MrSeriesHeader",
     "file_kind",
+    "grey_facts",
     "open_scan",
     "read_dicom_header",
     "read_label_map",

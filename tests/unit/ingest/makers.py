@@ -46,6 +46,7 @@ def a_header(z_mm: float = 0.0, **changes: Any) -> DicomHeader:
         "orientation_lps": (1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
         "has_pixels": True,
         "truncated": False,
+        "frames": (),
     }
     return DicomHeader(**(plain | changes))
 

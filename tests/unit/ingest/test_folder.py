@@ -258,7 +258,7 @@ def bad_nifti(path: Path, case: str) -> Path:
         case "constant-image":
             voxels[:] = 3
         case "not-a-volume":
-            voxels = np.stack([voxels, voxels], axis=-1)
+            voxels = np.stack([voxels, voxels], axis=-1)[:, :, :, None]
         case "sheared-affine":
             affine[0, 1] = 0.1
         case _:
@@ -271,7 +271,7 @@ def bad_nifti(path: Path, case: str) -> Path:
     [
         ("not-finite", "1 of 240 voxels are NaN or infinite"),
         ("constant-image", "every voxel is 3"),
-        ("not-a-volume", "2 volumes in one file (6 x 8 x 5 x 2)"),
+        ("not-a-volume", "2 values beyond space and time (6 x 8 x 5 x 1 x 2)"),
         ("sheared-affine", "axes miss a right angle by 5.7 degrees"),
     ],
 )

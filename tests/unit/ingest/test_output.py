@@ -27,13 +27,14 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_four_files_are_written_into_a_private_folder(tmp_path: Path) -> None:
+def test_files_are_written_into_a_private_folder(tmp_path: Path) -> None:
     write_intake(an_intake(tmp_path), tmp_path / "out")
 
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "files.parquet",
         "linkage.csv",
         "quarantine.csv",
+        "slices.parquet",
         "summary.json",
     ]
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700
@@ -96,3 +97,20 @@ def test_summary_counts_without_identity(tmp_path: Path) -> None:
     assert len(summary["notes"]) == 2
     assert "Jane" not in text
     assert "Secret" not in text
+
+
+def test_slices_table_has_one_row_per_slice_that_is_used(tmp_path: Path) -> None:
+    write_intake(an_intake(tmp_path), tmp_path / "out")
+
+    table = pq.read_table(tmp_path / "out" / "slices.parquet").to_pylist()
+
+    assert table[0] | {"scan_id": ""} == {
+        "scan_id": "",
+        "format": "dicom",
+        "slice_index": 0,
+        "path": "Jane/series1_000.dcm",
+        "frame": None,
+        "volume": 0,
+        "repairs": "",
+    }
+    assert [row["slice_index"] for row in table[:5]] == list(range(5))

@@ -162,10 +162,30 @@ def test_stack_that_leans_is_a_gantry_tilt_with_its_angle() -> None:
     assert "leans by 45.0 degrees" in found(headers)["gantry-tilt"]
 
 
-def test_one_slice_moved_in_plane_is_a_gantry_tilt() -> None:
+def test_one_slice_moved_in_plane_is_no_tilt() -> None:
     headers = with_one(a_stack(0, 2, 4, 6), 2, position_lps_mm=(3.0, 0.0, 4.0))
 
-    assert "slice 3 lies 3.00 mm off" in found(headers)["gantry-tilt"]
+    assert "slice 3 lies 3.00 mm off" in found(headers)["shifted-slice"]
+
+
+def test_gap_in_a_leaning_stack_is_found_too() -> None:
+    headers = [a_header(position_lps_mm=(0.0, float(z), 1.0 * z)) for z in (0, 1, 3)]
+
+    assert {"missing-slice", "gantry-tilt"} <= found(headers).keys()
+
+
+def test_frames_of_one_file_are_all_there() -> None:
+    headers = [a_header(2.0 * k, frame=k, sop_instance_uid="1.9") for k in range(3)]
+
+    assert found(headers) == {}
+
+
+def test_instance_numbers_tell_what_is_not_here() -> None:
+    headers = [a_header(2.0 * k, instance_number=2 * k + 3) for k in range(3)]
+
+    detail = found(headers)["extent-unverified"]
+
+    assert detail.endswith("instance numbers run from 3 to 7, 2 of them not here")
 
 
 def test_one_slice_alone_has_no_spacing() -> None:
@@ -178,7 +198,11 @@ def test_one_slice_alone_has_no_spacing() -> None:
         ({"truncated": True}, "truncated-file", "1 of 3 files end before"),
         ({"patient_id": "p2"}, "mixed-patients", "2 different patient ids"),
         ({"has_pixels": False}, "unsupported-image", "1 of 3 files: no pixels"),
-        ({"number_of_frames": 9}, "unsupported-image", "multi-frame image of 9 frames"),
+        (
+            {"number_of_frames": 9},
+            "unsupported-image",
+            "9 frames without a place: a film",
+        ),
         ({"samples_per_pixel": 3}, "unsupported-image", "colour image"),
         ({"photometric": "PALETTE COLOR"}, "unsupported-image", "PALETTE COLOR"),
         ({"image_type": ("ORIGINAL", "MOSAIC")}, "unsupported-image", "mosaic"),

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -6,38 +7,38 @@ import pytest
 
 from tests.unit.manifest.makers import a_record
 from voxray.core.errors import ManifestError
+from voxray.core.findings import FindingCode
 from voxray.core.records import FileFormat, ScanId, ScanSource
 from voxray.manifest import read_sources
 
+FILES = pa.schema([("path", pa.string()), ("size_bytes", pa.int64())])
+SLICES = pa.schema(
+    [
+        ("scan_id", pa.string()),
+        ("format", pa.string()),
+        ("slice_index", pa.int32()),
+        ("path", pa.string()),
+        ("frame", pa.int32()),
+        ("volume", pa.int32()),
+        ("repairs", pa.string()),
+    ]
+)
 
-def a_files_table(folder: Path, *rows: tuple[str, str, int | None]) -> Path:
-    """Scans of 4 bytes under `scans`, and `files.parquet` that lists them."""
-    table = []
-    for name, disposition, slice_index in rows:
-        path = folder / "scans" / name
+
+def a_slice_row(path: str, slice_index: int = 0, **changes: Any) -> dict[str, Any]:
+    plain = {"scan_id": "s1", "format": "dicom", "volume": 0, "repairs": ""}
+    return plain | {"path": path, "slice_index": slice_index, "frame": None} | changes
+
+
+def a_files_table(folder: Path, *rows: dict[str, Any]) -> Path:
+    """Files of 4 bytes under `scans`, and the tables that list them."""
+    for row in rows:
+        path = folder / "scans" / row["path"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"scan")
-        table.append(
-            {
-                "path": name,
-                "kind": "nifti" if slice_index is None else "dicom",
-                "size_bytes": 4,
-                "disposition": disposition,
-                "scan_id": "s1",
-                "slice_index": slice_index,
-            }
-        )
-    schema = pa.schema(
-        [
-            ("path", pa.string()),
-            ("kind", pa.string()),
-            ("size_bytes", pa.int64()),
-            ("disposition", pa.string()),
-            ("scan_id", pa.string()),
-            ("slice_index", pa.int32()),
-        ]
-    )
-    pq.write_table(pa.Table.from_pylist(table, schema), folder / "files.parquet")
+    files = [{"path": row["path"], "size_bytes": 4} for row in rows]
+    pq.write_table(pa.Table.from_pylist(files, FILES), folder / "files.parquet")
+    pq.write_table(pa.Table.from_pylist(list(rows), SLICES), folder / "slices.parquet")
     return folder
 
 
@@ -45,43 +46,53 @@ def sources(folder: Path, scan_id: str = "s1") -> dict[ScanId, ScanSource]:
     return read_sources(folder, folder / "scans", [a_record(scan_id)])
 
 
-def test_slices_are_given_in_order_and_copies_left_out(tmp_path: Path) -> None:
-    folder = a_files_table(
-        tmp_path, ("a", "used", 1), ("b", "used", 0), ("c", "duplicate", 0)
-    )
+def test_slices_are_given_in_order(tmp_path: Path) -> None:
+    folder = a_files_table(tmp_path, a_slice_row("a", 1), a_slice_row("b", 0))
 
     source = sources(folder)[ScanId("s1")]
 
     assert source.format is FileFormat.DICOM
     assert [path.name for path in source.files] == ["b", "a"]
+    assert source.frames == ()
+
+
+def test_frames_of_one_file_are_given_with_its_repairs(tmp_path: Path) -> None:
+    rows = [
+        a_slice_row("a", k, frame=7 - k, repairs="gantry-tilt uneven-spacing")
+        for k in range(3)
+    ]
+
+    source = sources(a_files_table(tmp_path, *rows))[ScanId("s1")]
+
+    assert (len(source.files), source.frames) == (3, (7, 6, 5))
+    assert source.repairs == (FindingCode.GANTRY_TILT, FindingCode.UNEVEN_SPACING)
 
 
 def test_image_is_one_file(tmp_path: Path) -> None:
-    folder = a_files_table(tmp_path, ("p/a.nii", "used", None))
+    row = a_slice_row("p/a.nii", format="nifti", volume=2)
 
-    source = sources(folder)[ScanId("s1")]
+    source = sources(a_files_table(tmp_path, row))[ScanId("s1")]
 
-    assert source == ScanSource(
-        ScanId("s1"), FileFormat.NIFTI, (tmp_path / "scans" / "p" / "a.nii",)
-    )
+    file = tmp_path / "scans" / "p" / "a.nii"
+    assert source == ScanSource(ScanId("s1"), FileFormat.NIFTI, (file,), volume=2)
 
 
 def test_scan_folder_may_be_one_file(tmp_path: Path) -> None:
-    folder = a_files_table(tmp_path, ("a.nii", "used", None))
+    folder = a_files_table(tmp_path, a_slice_row("a.nii"))
     path = folder / "scans" / "a.nii"
 
     assert read_sources(folder, path, [a_record()])[ScanId("s1")].files == (path,)
 
 
 def test_scan_without_files_is_refused(tmp_path: Path) -> None:
-    folder = a_files_table(tmp_path, ("a", "used", 0))
+    folder = a_files_table(tmp_path, a_slice_row("a"))
 
     with pytest.raises(ManifestError, match="scan 's9' has no file"):
         sources(folder, "s9")
 
 
 def test_file_that_is_gone_is_refused(tmp_path: Path) -> None:
-    folder = a_files_table(tmp_path, ("a", "used", 0))
+    folder = a_files_table(tmp_path, a_slice_row("a"))
     (folder / "scans" / "a").unlink()
 
     with pytest.raises(ManifestError, match="scan 's1': a file is gone since ingest"):
@@ -89,7 +100,7 @@ def test_file_that_is_gone_is_refused(tmp_path: Path) -> None:
 
 
 def test_file_of_another_size_is_refused(tmp_path: Path) -> None:
-    folder = a_files_table(tmp_path, ("a", "used", 0))
+    folder = a_files_table(tmp_path, a_slice_row("a"))
     (folder / "scans" / "a").write_bytes(b"longer")
 
     with pytest.raises(ManifestError, match="has 6 bytes, at ingest it had 4"):

@@ -92,6 +92,7 @@ class DicomHeader:
     trigger_time_ms: float | None = None
     gantry_tilt_degrees: float | None = None
     diffusion_direction: tuple[float, float, float] | None = None
+    number_of_temporal_positions: int | None = None
     bits_allocated: int | None = None
     burned_in_annotation: bool | None = None
     frame: int | None = None
@@ -158,6 +159,7 @@ _KEYWORDS = [
     "TriggerTime",
     "GantryDetectorTilt",
     "DiffusionGradientOrientation",
+    "NumberOfTemporalPositions",
     "BurnedInAnnotation",
     "NumberOfFrames",
 ]
@@ -270,6 +272,7 @@ def _header(dataset: FileDataset, pixels: PixelBytes) -> DicomHeader:
         trigger_time_ms=real("TriggerTime"),
         gantry_tilt_degrees=real("GantryDetectorTilt"),
         diffusion_direction=values.point(dataset, "DiffusionGradientOrientation"),
+        number_of_temporal_positions=whole("NumberOfTemporalPositions"),
         bits_allocated=whole("BitsAllocated"),
         burned_in_annotation={"YES": True, "NO": False}.get(
             text("BurnedInAnnotation") or ""

@@ -1,0 +1,176 @@
+"""Series that hold several volumes, from headers alone."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.ingest.makers import a_header, a_stack
+from voxray.ingest.split import split_series
+from voxray.scan_io import DicomHeader
+
+SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+
+
+def numbered(headers: Sequence[DicomHeader]) -> list[DicomHeader]:
+    return [replace(h, instance_number=n) for n, h in enumerate(headers, start=1)]
+
+
+def levels_of(headers: Sequence[DicomHeader]) -> list[list[float]]:
+    """Heights of the slices of each part."""
+    parts = split_series(headers).parts
+    return [
+        [(headers[i].position_lps_mm or (0.0,) * 3)[2] for i in p.slices] for p in parts
+    ]
+
+
+def test_one_volume_stays_whole() -> None:
+    split = split_series(a_stack(0, 2, 4))
+
+    assert [(p.slices, p.told_by) for p in split.parts] == [((0, 1, 2), "")]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "values", "told_by"),
+    [
+        ("echo_number", (1, 2), "echo 2"),
+        ("echo_time_ms", (10.0, 80.0), "echo time 80.0"),
+        ("temporal_position", (1, 2), "temporal position 2"),
+        ("b_value", (0.0, 800.0), "b-value and direction 800.0"),
+        ("image_type", (("ORIGINAL", "M"), ("ORIGINAL", "P")), "image type ORIGINAL P"),
+        ("acquisition_number", (1, 2), "acquisition 2"),
+        ("trigger_time_ms", (0.0, 40.0), "trigger time 40.0"),
+    ],
+)
+def test_slices_at_one_place_are_told_apart(
+    attribute: str, values: tuple[Any, Any], told_by: str
+) -> None:
+    headers = [a_header(z, **{attribute: v}) for z in (0.0, 2.0, 4.0) for v in values]
+
+    split = split_series(headers)
+
+    assert [part.slices for part in split.parts] == [(0, 2, 4), (1, 3, 5)]
+    assert split.parts[1].told_by == told_by
+
+
+def test_directions_of_one_b_value_are_apart() -> None:
+    ways = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
+    headers = [
+        a_header(z, b_value=1000.0, diffusion_direction=way)
+        for z in (0.0, 2.0)
+        for way in ways
+    ]
+
+    assert levels_of(headers) == [[0.0, 2.0], [0.0, 2.0]]
+
+
+def test_attribute_that_differs_from_slice_to_slice_splits_nothing() -> None:
+    headers = [a_header(float(z), trigger_time_ms=30.0 * z) for z in range(5)]
+
+    assert len(split_series(headers).parts) == 1
+
+
+def test_acquisitions_that_follow_each_other_are_one_volume() -> None:
+    headers = [a_header(float(z), acquisition_number=z // 3) for z in range(6)]
+
+    assert len(split_series(headers).parts) == 1
+
+
+def test_copy_with_another_acquisition_number_is_no_volume() -> None:
+    headers = [*a_stack(0, 2, 4, 6, acquisition_number=1)]
+    headers.append(a_header(4.0, acquisition_number=2))
+
+    assert len(split_series(headers).parts) == 1
+
+
+def test_time_series_is_split_by_instance_number_when_the_count_is_stated() -> None:
+    levels = [0.0, 2.0, 4.0] * 2
+    headers = numbered(a_stack(*levels, number_of_temporal_positions=2))
+    random.Random(3).shuffle(headers)
+
+    split = split_series(headers)
+
+    numbers = [[headers[i].instance_number for i in p.slices] for p in split.parts]
+    assert [sorted(n for n in part if n) for part in numbers] == [[1, 2, 3], [4, 5, 6]]
+    assert split.parts[1].told_by == "time 2 by instance number"
+
+
+@pytest.mark.parametrize("stated", [None, 3])
+def test_time_series_whose_count_is_not_confirmed_stays_in_conflict(
+    stated: int | None,
+) -> None:
+    levels = [0.0, 2.0, 4.0] * 2
+    headers = numbered(a_stack(*levels, number_of_temporal_positions=stated))
+
+    assert len(split_series(headers).parts) == 1
+
+
+def test_doubled_instance_numbers_tell_no_time() -> None:
+    headers = a_stack(0, 0, 2, 2, number_of_temporal_positions=2, instance_number=1)
+
+    assert len(split_series(headers).parts) == 1
+
+
+def test_planes_of_another_orientation_are_volumes_of_their_own() -> None:
+    axial = a_stack(0, 2, 4, 6)
+    sagittal = [
+        a_header(orientation_lps=SAGITTAL, position_lps_mm=(2.0 * k, 0.0, 0.0))
+        for k in range(3)
+    ]
+
+    split = split_series([*axial, *sagittal])
+
+    assert [part.told_by for part in split.parts] == [
+        "axial 8x6 of 1 mm",
+        "sagittal 8x6 of 1 mm",
+    ]
+
+
+def test_two_sizes_over_one_range_are_two_volumes() -> None:
+    headers = [*a_stack(0, 2, 4, 6), *a_stack(0, 2, 4, 6, rows=16)]
+
+    assert levels_of(headers) == [[0, 2, 4, 6]] * 2
+
+
+def test_two_sizes_after_each_other_are_one_damaged_volume() -> None:
+    headers = [*a_stack(0, 2, 4, 6), *a_stack(8, 10, 12, rows=16)]
+
+    split = split_series(headers)
+
+    assert split.problem is not None
+    assert split.problem.code == "mixed-size"
+    assert "4 and 3 slices differ in size and follow each other" in split.problem.detail
+    assert len(split.parts) == 1
+
+
+def test_series_of_ever_new_shapes_ends_in_a_problem() -> None:
+    headers = [a_header(float(n), rows=n) for n in range(1, 300)]
+
+    problem = split_series(headers).problem
+
+    assert problem is not None
+    assert problem.code == "mixed-size"
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**16), st.integers(1, 4), st.integers(2, 5))
+def test_every_slice_is_in_one_part_whatever_the_order(
+    seed: int, n_times: int, n_slices: int
+) -> None:
+    headers = [
+        a_header(2.0 * k, temporal_position=t)
+        for t in range(n_times)
+        for k in range(n_slices)
+    ]
+    random.Random(seed).shuffle(headers)
+
+    parts = split_series(headers).parts
+
+    assert sorted(i for part in parts for i in part.slices) == list(range(len(headers)))
+    assert [headers[p.slices[0]].temporal_position for p in parts] == list(
+        range(n_times)
+    )
