@@ -112,11 +112,23 @@ class VoxelGrid:
         return order, (flips[0], flips[1], flips[2])
 
 
+_SAME = 3
+"""Decimals to which two ways of turning a grid count as equally near."""
+
+
 def _best_axis_order(unit: NDArray[np.float64]) -> tuple[int, int, int]:
+    """Array axis nearest to each world axis.
+
+    At 45 degrees two orders are equally near; then the directions decide, not the order
+    in which a file stores its axes, so that one scan has one orientation.
+    """
     orders = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
 
-    def alignment(order: tuple[int, int, int]) -> float:
-        return float(sum(abs(unit[world, axis]) for world, axis in enumerate(order)))
+    def alignment(order: tuple[int, int, int]) -> tuple[float, ...]:
+        turned = unit[:, order]
+        turned = turned * np.where(np.diag(turned) < 0, -1.0, 1.0)
+        near = round(float(np.trace(turned)), _SAME)
+        return near, *np.round(turned, _SAME).ravel().tolist()
 
     return max(orders, key=alignment)
 

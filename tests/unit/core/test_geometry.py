@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -179,3 +181,22 @@ def test_way_of_storing_changes_neither_ras_array_nor_pixel_hash(scan, order, fl
     assert np.array_equal(turned, other_turned)
     assert ras.matches(other_ras)
     assert sha256_pixels(voxels, grid) == sha256_pixels(other, other_grid)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_grid_at_45_degrees_turns_one_way_however_it_is_stored(axis: int) -> None:
+    half = np.sqrt(0.5)
+    turn = np.roll([[half, -half, 0], [half, half, 0], [0, 0, 1]], axis, axis=(0, 1))
+    voxels = np.arange(60.0).reshape(3, 4, 5)
+    affine = np.eye(4)
+    affine[:3, :3] = turn + np.random.default_rng(axis).normal(0, 1e-7, (3, 3))
+    grid = VoxelGrid.from_affine("s1", (3, 4, 5), affine)
+    expected, _ = to_nearest_ras(voxels, grid)
+
+    for order in itertools.permutations(range(3)):
+        stored = affine.copy()
+        stored[:3, :3] = affine[:3, order]
+        i, j, k = (voxels.shape[n] for n in order)
+        other = VoxelGrid.from_affine("s1", (i, j, k), stored)
+        turned, _ = to_nearest_ras(voxels.transpose(order), other)
+        np.testing.assert_array_equal(turned, expected)
