@@ -9,7 +9,8 @@ from voxray.ingest.stack import unsupported_reason
 from voxray.scan_io import DicomHeader, grey_facts
 
 _SCOUT = re.compile(
-    r"\b(localizer|localiser|scout|topogram|survey|3[- ]?plane)\b", re.IGNORECASE
+    r"(?<![a-z])(localizer|localiser|scout|topogram|survey|3[- ]?plane)(?![a-z])",
+    re.IGNORECASE,
 )
 _MOST_SCOUT_SLICES = 60
 
