@@ -18,6 +18,7 @@ WRITTEN = {
     "quarantine.csv",
     "summary.json",
     "linkage.csv",
+    "slices.parquet",
 }
 
 

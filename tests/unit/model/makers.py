@@ -15,7 +15,7 @@ from voxray.core.specs import (
     Plan,
     ReferenceStatistics,
 )
-from voxray.core.specs.experiment import ChannelRules
+from voxray.core.specs.channels import ChannelRules
 from voxray.core.specs.package import OperatingPoint
 from voxray.model import (
     Compute,
