@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -26,6 +26,8 @@ R = TypeVar("R")
 Results = Generator[tuple[T, R | VoxrayError], None, None]
 """Items with their results; `close` it to stop early."""
 
+Settled = Future[list[R | VoxrayError]]
+
 _IN_FLIGHT_PER_WORKER = 3
 
 
@@ -35,8 +37,8 @@ def map_tasks(
     *,
     workers: int,
     task: str = "",
-    total: int | None = None,
     listen: Listener = ignore_progress,
+    chunk: int = 1,
 ) -> Results[T, R]:
     """Call `work` on every item and yield (item, result) in the order of the items.
 
@@ -49,8 +51,8 @@ def map_tasks(
         items: What to call it with.
         workers: Processes, started afresh ("spawn"). One or less: in this process.
         task: Named in progress events.
-        total: Number of items, where `items` cannot say.
         listen: Told before the first and after each item.
+        chunk: Items sent to a process at once: many, where one takes a millisecond.
 
     Yields:
         The item with its result, or with the `VoxrayError` that `work` raised. An item
@@ -60,10 +62,9 @@ def map_tasks(
     Raises:
         Exception: Whatever else `work` raises: a bug.
     """
-    if total is None and isinstance(items, Sized):
-        total = len(items)
-    spread = workers > 1
-    results = _spread(work, items, workers) if spread else _here(work, items)
+    total = len(items) if isinstance(items, Sized) else None
+    chunks = _chunks(items, chunk)
+    results = _spread(work, chunks, workers) if workers > 1 else _here(work, items)
     listen(Progress(task, 0, total))
     with contextlib.closing(results):
         for done, (item, result) in enumerate(results, start=1):
@@ -76,27 +77,38 @@ def _here(work: Callable[[T], R], items: Iterable[T]) -> Results[T, R]:
         yield item, _settled(partial(work, item))
 
 
-def _spread(work: Callable[[T], R], items: Iterable[T], workers: int) -> Results[T, R]:
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     remaining = iter(items)
-    waiting: deque[tuple[T, Future[R]]] = deque()
+    while chunk := list(islice(remaining, size)):
+        yield chunk
+
+
+def _spread(
+    work: Callable[[T], R], chunks: Iterator[list[T]], workers: int
+) -> Results[T, R]:
+    waiting: deque[tuple[list[T], Settled[R]]] = deque()
     with contextlib.closing(_Pool(work, workers)) as pool:
         while True:
             free = workers * _IN_FLIGHT_PER_WORKER - len(waiting)
             waiting.extend(
-                (item, pool.submit(item)) for item in islice(remaining, free)
+                (chunk, pool.submit(chunk)) for chunk in islice(chunks, free)
             )
             if not waiting:
                 return
-            item, future = waiting.popleft()
+            chunk, future = waiting.popleft()
             if _died(future):
-                yield from pool.retry_alone([(item, future), *waiting])
+                yield from pool.retry_alone([(chunk, future), *waiting])
                 waiting.clear()
             else:
-                yield item, _settled(future.result)
+                yield from zip(chunk, future.result(), strict=True)
 
 
-def _died(future: "Future[R]") -> bool:
+def _died(future: "Settled[R]") -> bool:
     return isinstance(future.exception(), BrokenProcessPool)
+
+
+def _settle_all(work: Callable[[T], R], chunk: list[T]) -> list[R | VoxrayError]:
+    return [_settled(partial(work, item)) for item in chunk]
 
 
 def _settled(call: Callable[[], R]) -> R | VoxrayError:
@@ -114,30 +126,38 @@ class _Pool(Generic[T, R]):
         self._workers = workers
         self._pool = self._start()
 
-    def submit(self, item: T) -> "Future[R]":
-        """Start the call; a pool that broke meanwhile is told by the future."""
+    def submit(self, chunk: list[T]) -> "Settled[R]":
+        """Start the calls; a pool that broke meanwhile is told by the future."""
         try:
-            return self._pool.submit(self._work, item)
+            return self._pool.submit(_settle_all, self._work, chunk)
         except BrokenProcessPool as error:
-            failed: Future[R] = Future()
+            failed: Settled[R] = Future()
             failed.set_exception(error)
             return failed
 
-    def retry_alone(self, suspects: list[tuple[T, "Future[R]"]]) -> Results[T, R]:
+    def retry_alone(
+        self, suspects: list[tuple[list[T], "Settled[R]"]]
+    ) -> Results[T, R]:
         """Settle the calls that were under way when a process died.
 
         Which of them killed it is not known, so each unfinished one runs once more with
         nothing beside it: an innocent one then succeeds, also when memory was short.
         """
         self._restart()
-        for item, first in suspects:
-            future = self.submit(item) if _died(first) else first
-            if _died(future):
-                self._restart()
-                problem = "its worker process died twice; it may need too much memory"
-                yield item, ScanError(_name(item), problem)
-            else:
-                yield item, _settled(future.result)
+        for chunk, first in suspects:
+            if not _died(first):
+                yield from zip(chunk, first.result(), strict=True)
+                continue
+            for item in chunk:
+                yield item, self._alone(item)
+
+    def _alone(self, item: T) -> R | VoxrayError:
+        future = self.submit([item])
+        if not _died(future):
+            return future.result()[0]
+        self._restart()
+        problem = "its worker process died twice; it may need too much memory"
+        return ScanError(_name(item), problem)
 
     def close(self) -> None:
         """Drop what has not started and wait for the rest."""

@@ -21,6 +21,10 @@ from voxray.scan_io import (
     read_nifti_grid,
 )
 
+_CHUNK = 64
+"""Files sent to a process at once: one header takes less time than sending it."""
+_WORTH_WORKERS = 2000
+"""Files; starting a process takes as long as reading about a thousand headers."""
 _DIMENSIONS = 3
 _DIRECTORY_NAME = "DICOMDIR"  # PS3.10 8.6: this name and no other
 _PICTURE = Finding(
@@ -56,7 +60,12 @@ def read_headers(
     """Read the header of every file, in parallel."""
     places = {root / path: path for path in paths}
     results = map_tasks(
-        read_facts, list(places), workers=workers, task="reading headers", listen=listen
+        read_facts,
+        list(places),
+        workers=workers if len(places) >= _WORTH_WORKERS else 1,
+        task="reading headers",
+        listen=listen,
+        chunk=_CHUNK,
     )
     return {
         places[path]: _unread(result) if isinstance(result, VoxrayError) else result

@@ -72,10 +72,20 @@ def test_endless_items_stream_and_closing_stops(workers):
     assert next(items) <= 3 + 3 * workers
 
 
-def test_item_whose_worker_died_once_succeeds_at_the_second_try(tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_items_sent_together_have_their_own_results(workers):
+    results = list(map_tasks(refuse_odd, range(10), workers=workers, chunk=4))
+
+    assert [item for item, _ in results] == list(range(10))
+    odd = [n for n, result in results if isinstance(result, UnreadableScanError)]
+    assert odd == [1, 3, 5, 7, 9]
+
+
+@pytest.mark.parametrize("chunk", [1, 5])
+def test_item_whose_worker_died_once_succeeds_at_the_second_try(tmp_path, chunk):
     items = [Item(f"s{n}", tmp_path, dies=int(n == 1)) for n in range(12)]
 
-    results = list(map_tasks(live_or_die, items, workers=2))
+    results = list(map_tasks(live_or_die, items, workers=2, chunk=chunk))
 
     assert [result for _, result in results] == [item.scan_id for item in items]
 
@@ -99,10 +109,9 @@ def test_progress_counts_every_item(workers):
     list(
         map_tasks(
             double,
-            iter([5, 6]),
+            [5, 6],
             workers=workers,
             task="t",
-            total=2,
             listen=events.append,
         )
     )
