@@ -1,84 +1,181 @@
-"""One card per public data set: what it is, whose it is, where a user gets it."""
+"""One card per data set: what it is, whose it is, where it comes from, how it lies."""
 
-import difflib
-from importlib import resources
-from importlib.resources.abc import Traversable
-from pathlib import Path
-from typing import Annotated
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, model_validator
 
-from voxray.core.errors import ConfigError
 from voxray.core.specs.base import Spec
 
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Count = Annotated[int, Field(ge=1)]
 
-class DataCard(Spec):
+
+def _inside(text: str) -> str:
+    """A path below the data set's folder."""
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        msg = f"{text!r} must be a relative path without '..'"
+        raise ValueError(msg)
+    return path.as_posix()
+
+
+InnerPath = Annotated[str, AfterValidator(_inside)]
+
+
+class Task(StrEnum):
+    """What a data set can be used to learn."""
+
+    SEGMENTATION = "segmentation"
+    BINARY = "binary"
+    MULTI_CLASS = "multi-class"
+    MULTI_LABEL = "multi-label"
+    ORDINAL = "ordinal"
+
+
+class RemoteFile(Spec):
+    """A file on a server.
+
+    Attributes:
+        url: Where it is.
+        md5, sha256: As its publisher gives them; without either it stays unverified.
+    """
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/]+/.+")]
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the file, e.g. breastmnist.npz."""
+        return PurePosixPath(urlsplit(self.url).path).name
+
+    @property
+    def checksum(self) -> tuple[str, str] | None:
+        """Algorithm and hexadecimal digest; the stronger one, None when unknown."""
+        if self.sha256 is not None:
+            return "sha256", self.sha256
+        return None if self.md5 is None else ("md5", self.md5)
+
+
+class _Card(Spec):
     """What a person must know of a data set before using it.
 
     Attributes:
-        source: Public page where a user gets it.
+        source: Public page where a user reads about it, or gets it.
+        origin: What it was made from, where its makers ask to cite that too.
         modality: What the images are.
-        pairs_published: Images with a label in the published set.
-        labels: Value in the masks to its meaning.
+        tasks: What can be learned from it.
+        n: Published scans with a label or a mask.
+        classes: Value of the label to its meaning.
+        mask_values: Value in the masks to its meaning.
         patients: How patients are named.
-        layout: What `--source` must look like.
         caveats: What surprises in it.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    name: Name
     title: str
-    source: str
+    source: Annotated[str, Field(pattern=r"^https?://")]
     licence: str
     citation: str
+    origin: str = ""
     modality: str
-    pairs_published: Annotated[int, Field(ge=1)]
-    labels: dict[int, str]
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
+    n: Count
+    classes: dict[int, str] = {}
+    mask_values: dict[int, str] = {}
     patients: str
-    layout: str
     caveats: str = ""
 
+    @property
+    def remote_files(self) -> tuple[RemoteFile, ...]:
+        """Files that a fetch without a source may download."""
+        return ()
 
-def list_cards() -> tuple[DataCard, ...]:
-    """Read every card, sorted by name.
 
-    Raises:
-        ConfigError: If a card is broken, or the folder of cards is missing.
+class NpzCard(_Card):
+    """Arrays `<split>_images` and `<split>_labels` in one npz file for each size.
+
+    Attributes:
+        files: By the width of an image in pixels.
+        splits: Published scans by split.
+        volumes: Whether an image is a volume with as many slices as pixels a row.
+        colour: Whether an image has three colours.
     """
-    files = [f for f in _cards_folder().iterdir() if f.name.endswith(".yaml")]
-    return tuple(sorted((_read_card(f) for f in files), key=lambda card: card.name))
+
+    kind: Literal["npz"]
+    files: Annotated[dict[Count, RemoteFile], Field(min_length=1)]
+    splits: Annotated[dict[Name, Count], Field(min_length=1)]
+    volumes: bool = False
+    colour: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if sum(self.splits.values()) != self.n:
+            msg = f"the splits have {sum(self.splits.values())} scans, n is {self.n}"
+            raise ValueError(msg)
+        if not self.classes:
+            msg = "an npz card needs 'classes'"
+            raise ValueError(msg)
+        if self.volumes and self.colour:
+            msg = "volumes have no colour here"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def remote_files(self) -> tuple[RemoteFile, ...]:
+        """One file for each size."""
+        return tuple(self.files.values())
+
+    def image_shape(self, pixels: int) -> tuple[int, ...]:
+        """Shape of one image of this width."""
+        last = (pixels,) if self.volumes else (3,) if self.colour else ()
+        return pixels, pixels, *last
 
 
-def find_card(name: str) -> DataCard:
-    """Give the card of this name.
+class _FilesCard(_Card):
+    """Files in folders, perhaps packed into one tar.
 
-    Raises:
-        ConfigError: If there is none; names the nearest.
+    Attributes:
+        archive: What a fetch without a source downloads.
+        layout: What a source must look like.
     """
-    cards = {card.name: card for card in list_cards()}
-    if name in cards:
-        return cards[name]
-    near = difflib.get_close_matches(name, cards, n=1, cutoff=0.5)
-    guess = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(cards)}"
-    msg = f"there is no data set {name!r}; {guess}"
-    raise ConfigError(msg)
+
+    archive: RemoteFile | None = None
+    layout: str
+
+    @property
+    def remote_files(self) -> tuple[RemoteFile, ...]:
+        """The archive, if there is one."""
+        return () if self.archive is None else (self.archive,)
 
 
-def _cards_folder() -> Traversable:
-    """The folder shipped in the wheel, or that of the source checkout."""
-    shipped = resources.files("voxray") / "_shipped" / "data_manifests"
-    if shipped.is_dir():
-        return shipped
-    checkout = Path(__file__).parents[3] / "data_manifests"
-    if checkout.is_dir():
-        return checkout
-    msg = "the folder data_manifests is missing from this voxray; install it again"
-    raise ConfigError(msg)
+class DecathlonCard(_FilesCard):
+    """imagesTr and labelsTr; an image with several channels is a 4D file.
+
+    Attributes:
+        channels: Names of the channels in the order of the 4th axis; with more than
+            one, each becomes a file of its own.
+    """
+
+    kind: Literal["decathlon"]
+    channels: Annotated[tuple[Name, ...], Field(min_length=1)]
 
 
-def _read_card(file: Traversable) -> DataCard:
-    try:
-        return DataCard.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, ValidationError) as error:
-        msg = f"data card {file.name!r} is broken: {error}"
-        raise ConfigError(msg) from error
+class FolderCard(_FilesCard):
+    """Scans in a folder, masks with the same names, a label table.
+
+    Attributes:
+        images, masks: Folders in the source, and in what is made of it.
+        table: Label table.
+    """
+
+    kind: Literal["folder"]
+    images: InnerPath = "images"
+    masks: InnerPath | None = None
+    table: InnerPath | None = None
+
+
+DataCard = Annotated[NpzCard | DecathlonCard | FolderCard, Field(discriminator="kind")]

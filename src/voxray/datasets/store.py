@@ -1,0 +1,54 @@
+"""Files of a data set, whole or not at all; what is there and the same stays."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from voxray.core.files import atomic_path
+
+_BLOCK_BYTES = 1 << 20
+
+Opener = Callable[[], BinaryIO]
+
+
+def put(target: Path, content: bytes) -> bool:
+    """Write a file; False if the same file is there already.
+
+    Raises:
+        MachineError: If the disk is full or the folder may not be written.
+    """
+    if _has_size(target, len(content)) and target.read_bytes() == content:
+        return False
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(content)
+    return True
+
+
+def put_stream(target: Path, n_bytes: int, opener: Opener) -> bool:
+    """Write a file of any size; False if the same file is there already.
+
+    Raises:
+        MachineError: As `put`.
+    """
+    if _has_size(target, n_bytes) and _is_same(target, opener):
+        return False
+    with opener() as stream, atomic_path(target) as temporary:
+        with temporary.open("wb") as out:
+            shutil.copyfileobj(stream, out, _BLOCK_BYTES)
+    return True
+
+
+def _has_size(target: Path, n_bytes: int) -> bool:
+    return target.is_file() and target.stat().st_size == n_bytes
+
+
+def _is_same(target: Path, opener: Opener) -> bool:
+    with opener() as stream, target.open("rb") as there:
+        return all(
+            block == _block(there) for block in iter(lambda: _block(stream), b"")
+        )
+
+
+def _block(stream: IO[bytes]) -> bytes:
+    return stream.read(_BLOCK_BYTES)

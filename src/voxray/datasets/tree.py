@@ -1,0 +1,162 @@
+"""A folder or a tar as one thing: files by name, opened where they lie.
+
+A tar is never unpacked as it is: files are read out of it one by one under names that
+voxray chooses, so no member can reach a place outside the data set's folder.
+"""
+
+import gzip
+import lzma
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Protocol, cast
+
+from voxray.core.errors import ConfigError
+from voxray.datasets.store import Opener
+
+_MAX_MEMBERS = 2_000_000
+_MAX_NAME = 200
+_BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
+_TOP = PurePosixPath()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a source.
+
+    Attributes:
+        path: Relative to the folder that was asked for.
+        opener: Opens it for reading.
+    """
+
+    path: PurePosixPath
+    n_bytes: int
+    opener: Opener
+
+
+class Tree(Protocol):
+    """Files of a source."""
+
+    def roots(self) -> list[PurePosixPath]:
+        """The top, and the folders one level down: archives are packed either way."""
+
+    def files(self, below: PurePosixPath) -> list[Entry]:
+        """Regular files in a folder and below it, without hidden ones.
+
+        A name that begins with a dot is a leftover of an archive. The order is that of
+        the archive, in which a packed one is read fastest, and by name in a folder.
+        """
+
+    def file(self, path: PurePosixPath) -> Entry | None:
+        """The regular file of this path; its entry is named by the last part alone."""
+
+
+@contextmanager
+def open_tree(source: Path) -> Iterator[Tree]:
+    """Open a folder, or a tar, plain or packed with gzip, bzip2 or xz.
+
+    Raises:
+        ConfigError: If it is neither, or damaged.
+    """
+    if source.is_dir():
+        yield _FolderTree(source)
+    elif source.is_file():
+        with _opened_tar(source) as archive:
+            yield _TarTree(archive, _members(archive, source.name))
+    else:
+        msg = f"--source {source}: there is no such folder or file"
+        raise ConfigError(msg)
+
+
+@contextmanager
+def _opened_tar(source: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        with tarfile.open(source) as archive:
+            yield archive
+    except _BROKEN as error:
+        msg = f"{source.name!r} is no readable tar archive: {error}; get it again"
+        raise ConfigError(msg) from error
+
+
+def _members(
+    archive: tarfile.TarFile, name: str
+) -> dict[PurePosixPath, tarfile.TarInfo]:
+    """Regular files by name; links, devices, sparse files and odd names are not read.
+
+    Raises:
+        ConfigError: If there are too many for a data set.
+    """
+    members: dict[PurePosixPath, tarfile.TarInfo] = {}
+    for number, member in enumerate(archive, start=1):
+        if number > _MAX_MEMBERS:
+            msg = f"{name!r} holds more than {_MAX_MEMBERS} files"
+            raise ConfigError(msg)
+        path = PurePosixPath(member.name)
+        if member.isfile() and not member.issparse() and _is_plain(path):
+            members[path] = member
+    return members
+
+
+def _is_plain(path: PurePosixPath) -> bool:
+    """Whether a file system takes the path, and it stays below where it is put."""
+    fits = all(len(part.encode(errors="replace")) <= _MAX_NAME for part in path.parts)
+    leads_out = path.is_absolute() or ".." in path.parts
+    return fits and not leads_out and "\0" not in path.as_posix()
+
+
+@dataclass(frozen=True, slots=True)
+class _FolderTree:
+    folder: Path
+
+    def roots(self) -> list[PurePosixPath]:
+        inner = sorted(path.name for path in self.folder.iterdir() if path.is_dir())
+        return [_TOP, *map(PurePosixPath, inner)]
+
+    def files(self, below: PurePosixPath) -> list[Entry]:
+        folder = self.folder / below
+        found = sorted(path for path in folder.rglob("*") if path.is_file())
+        entries = [_file_entry(file, file.relative_to(folder)) for file in found]
+        return [entry for entry in entries if not _is_hidden(entry.path)]
+
+    def file(self, path: PurePosixPath) -> Entry | None:
+        file = self.folder / path
+        return _file_entry(file, Path(file.name)) if file.is_file() else None
+
+
+@dataclass(frozen=True, slots=True)
+class _TarTree:
+    archive: tarfile.TarFile
+    members: dict[PurePosixPath, tarfile.TarInfo]
+
+    def roots(self) -> list[PurePosixPath]:
+        inner = {path.parts[0] for path in self.members if len(path.parts) > 1}
+        return [_TOP, *map(PurePosixPath, sorted(inner))]
+
+    def files(self, below: PurePosixPath) -> list[Entry]:
+        inside = [path for path in self.members if path.is_relative_to(below)]
+        entries = [self._entry(p.relative_to(below), self.members[p]) for p in inside]
+        return [entry for entry in entries if not _is_hidden(entry.path)]
+
+    def file(self, path: PurePosixPath) -> Entry | None:
+        member = self.members.get(path)
+        return None if member is None else self._entry(PurePosixPath(path.name), member)
+
+    def _entry(self, path: PurePosixPath, member: tarfile.TarInfo) -> Entry:
+        def opened() -> BinaryIO:
+            return cast("BinaryIO", self.archive.extractfile(member))
+
+        return Entry(path, member.size, opened)
+
+
+def _file_entry(file: Path, path: Path) -> Entry:
+    def opened() -> BinaryIO:
+        return file.open("rb")
+
+    return Entry(PurePosixPath(path.as_posix()), file.stat().st_size, opened)
+
+
+def _is_hidden(path: PurePosixPath) -> bool:
+    return any(part.startswith(".") for part in path.parts)
