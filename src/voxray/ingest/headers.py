@@ -89,6 +89,8 @@ def _facts(path: Path, kind: FileKind) -> FileFacts:
             return _nifti_facts(path)
         case FileKind.PICTURE:
             return FileFacts(kind, findings=(_PICTURE,))
+        case FileKind.NIFTI_PIXELS:
+            return _no_image(kind, "the voxels of the NIfTI header beside it")
         case FileKind.OTHER | FileKind.ARCHIVE:
             return _no_image(kind, _other_detail(path))
 

@@ -6,6 +6,7 @@ from voxray.scan_io.dicom import (
     read_dicom_header,
     read_series,
 )
+from voxray.scan_io.encode import encode_png, encode_unplaced_nifti, split_nifti
 from voxray.scan_io.files import open_scan
 from voxray.scan_io.mr_series import (
     MrPatient,
@@ -19,7 +20,7 @@ from voxray.scan_io.nifti import (
     read_nifti_volume,
     write_label_map,
 )
-from voxray.scan_io.sniff import FileKind, file_kind
+from voxray.scan_io.sniff import FileKind, file_kind, inspect
 from voxray.scan_io.volume import read_volume
 
 __all__ = [
@@ -28,8 +29,11 @@ __all__ = [
     "MrPatient",
     "MrScanner",
     "MrSeriesHeader",
+    "encode_png",
+    "encode_unplaced_nifti",
     "file_kind",
     "grey_facts",
+    "inspect",
     "open_scan",
     "read_dicom_header",
     "read_label_map",
@@ -37,6 +41,7 @@ __all__ = [
     "read_nifti_volume",
     "read_series",
     "read_volume",
+    "split_nifti",
     "write_label_map",
     "write_mr_series",
 ]

@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 from nibabel import Nifti1Header, Nifti1Image, Nifti2Header
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from voxray.core.errors import GeometryError, UnreadableScanError
@@ -192,12 +193,20 @@ def _read_layout(stream: _Stream, scan_id: str) -> _Layout:
     stream.seek(0)
     kind: Any = Nifti1Header if head[344:348] == b"n+1\0" else Nifti2Header
     try:
-        header = kind.from_fileobj(stream, check=False)
+        # Not by nibabel, which would read the extensions of the header too.
+        block = stream.read(kind.template_dtype.itemsize)
+        header = kind(block, check=False)
         shape, dtype = header.get_data_shape(), header.get_data_dtype()
         slope, intercept = header.get_slope_inter()
         # Zero is written by some tools and means "right after the header".
         offset = int(header["vox_offset"]) or int(kind.single_vox_offset)
-    except (HeaderDataError, ValueError, KeyError, OverflowError) as error:
+    except (
+        HeaderDataError,
+        WrapStructError,
+        ValueError,
+        KeyError,
+        OverflowError,
+    ) as error:
         problem = f"its NIfTI header is broken: {type(error).__name__}"
         raise UnreadableScanError(scan_id, problem) from error
     if offset < _HEAD_BYTES:

@@ -1,13 +1,18 @@
+import gzip
+import pickle
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     RLELossless,
 )
@@ -246,3 +251,99 @@ def test_file_that_is_no_dicom_is_refused_without_quoting_it(tmp_path, content):
 def test_missing_file_says_so(tmp_path):
     with pytest.raises(UnreadableScanError, match=r"cannot be read: No such file"):
         read_dicom_header(tmp_path / "absent")
+
+
+def test_pixels_that_can_be_read_in_place_have_an_offset(tmp_path):
+    dataset = a_slice(Series(), 0)
+    path = save_dicom(dataset, tmp_path / "f")
+
+    header = read_dicom_header(path)
+
+    assert header.pixel_length == len(dataset.PixelData)
+    assert path.read_bytes()[header.pixel_offset :] == dataset.PixelData
+
+
+def test_pixels_of_an_implicit_file_can_be_read_in_place(tmp_path):
+    dataset = a_slice(Series(), 0)
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    path = save_dicom(dataset, tmp_path / "f")
+
+    assert (
+        path.read_bytes()[read_dicom_header(path).pixel_offset :] == dataset.PixelData
+    )
+
+
+def packed(path):
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    return path
+
+
+def test_other_pixels_have_no_offset(tmp_path):
+    whole = save_dicom(a_slice(Series(), 0), tmp_path / "cut")
+    cut = truncate(whole, whole.stat().st_size - 1)
+    small = save_dicom(compressed(a_slice(Series(), 0), RLELossless), tmp_path / "rle")
+    gz = packed(save_dicom(a_slice(Series(), 0), tmp_path / "gz"))
+    big = Path(str(get_testdata_file("MR_small_bigendian.dcm")))
+
+    for path in (cut, small, gz, big):
+        header = read_dicom_header(path)
+        assert (header.pixel_offset, header.pixel_length) == (None, None)
+
+
+@pytest.mark.parametrize("preamble", [True, False])
+def test_file_packed_with_gzip_reads_as_the_file_itself(tmp_path, preamble):
+    save = save_dicom if preamble else save_without_preamble
+    path = save(a_slice(Series(rows=200, columns=300), 0), tmp_path / "f")
+    plain = read_dicom_header(path)
+
+    header = read_dicom_header(packed(path))
+
+    assert header == replace(plain, pixel_offset=None, pixel_length=None)
+    assert (header.has_pixels, header.truncated) == (True, False)
+
+
+def test_compressed_file_packed_with_gzip_is_measured(tmp_path):
+    dataset = compressed(a_slice(Series(rows=200, columns=300), 0), RLELossless)
+    path = save_dicom(dataset, tmp_path / "f")
+    cut = truncate(save_dicom(dataset, tmp_path / "cut"), path.stat().st_size - 10)
+
+    assert not read_dicom_header(packed(path)).truncated
+    assert read_dicom_header(packed(cut)).truncated
+
+
+@pytest.mark.parametrize("part", [0.6, 0.99])
+def test_packed_file_that_is_cut_is_truncated(tmp_path, part):
+    path = save_dicom(a_slice(Series(rows=200, columns=300), 0), tmp_path / "f")
+
+    assert read_dicom_header(truncate(packed(path), part)).truncated
+
+
+def test_deflated_file_that_unpacks_to_too_much_is_refused(tmp_path):
+    dataset = a_slice(Series(voxels=np.zeros((1, 1 << 14, 9 << 10), np.int16)), 0)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    path = save_dicom(dataset, tmp_path / "f")
+
+    with pytest.raises(UnreadableScanError, match="cannot be read: ValueError"):
+        read_dicom_header(path)
+
+
+def test_header_survives_a_process_boundary_and_shares_its_text(tmp_path):
+    first, second = (header_of(tmp_path, k=k) for k in (0, 1))
+
+    third = pickle.loads(pickle.dumps(second))
+
+    assert third == second
+    assert third.series_instance_uid is first.series_instance_uid
+    assert third.orientation_lps is first.orientation_lps
+    assert len(pickle.dumps([first, second])) < 1.5 * len(pickle.dumps(first))
+
+
+def test_enhanced_file_is_read_in_full_for_its_frames(tmp_path):
+    dataset = a_slice(Series(), 0)
+    dataset.SharedFunctionalGroupsSequence = [Dataset()]
+    dataset.NumberOfFrames = 1
+
+    header = read_dicom_header(save_dicom(dataset, tmp_path / "f"))
+
+    assert header.number_of_frames == 1
+    assert header.pixel_offset is not None

@@ -350,3 +350,22 @@ def test_mask_of_wrong_type_or_shape_is_not_written(tmp_path, labels):
         ValueError, match=r"labels must be uint8 or uint16 of shape \(4"
     ):
         write_label_map(tmp_path / "m.nii.gz", labels, grid)
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("n_bytes", [348, 352, 539])
+def test_file_cut_after_its_mark_is_refused(tmp_path, kind, n_bytes):
+    path = write_nifti(tmp_path / "a.nii", kind=kind)
+    path.write_bytes(path.read_bytes()[:n_bytes])
+
+    with pytest.raises(UnreadableScanError):
+        read_nifti_volume(nifti_source(path))
+
+
+def test_extensions_of_the_header_are_not_read(tmp_path):
+    path = write_nifti(tmp_path / "a.nii", np.ones((3, 4, 5), np.int16))
+    content = path.read_bytes()
+    wrong = b"\1\0\0\0" + (1 << 30).to_bytes(4, "little")  # says that it has a GiB
+    path.write_bytes(content[:348] + wrong + content[356:])
+
+    assert read_nifti_grid(path, "s")[1] == (3, 4, 5)

@@ -4,21 +4,21 @@ Every value is tolerant: an absent or malformed one is None. Positions and direc
 are DICOM's own (LPS, mm); they become RAS+ in `voxray.scan_io.dicom.series`.
 """
 
-from dataclasses import dataclass, field, replace
-from functools import partial
-from pathlib import Path
-from typing import BinaryIO
+import sys
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache, partial
+from operator import attrgetter
+from typing import Any, TypeVar, cast
 
-import pydicom
-from pydicom.dataset import FileDataset
-from pydicom.errors import InvalidDicomError
-from pydicom.tag import BaseTag, Tag
-
-from voxray.core.errors import UnreadableScanError
 from voxray.scan_io.dicom import values
-from voxray.scan_io.dicom.frames import FrameHeader, frames_of
+from voxray.scan_io.dicom.frames import FrameHeader
 from voxray.scan_io.dicom.pixel_bytes import PixelBytes
-from voxray.scan_io.dicom.quiet import READ_ERRORS, kind_of, quiet_pydicom
+
+FRAME_SEQUENCES = (
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+)
+"""What only files of an enhanced kind have (PS3.3 C.7.6.16)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,12 @@ class DicomHeader:
         b_value: DiffusionBValue.
         imager_pixel_spacing_mm: At the detector of a radiograph (PS3.3 10.7.1.3).
         contrast_agent: ContrastBolusAgent; what a rule calls "contrast".
+        series_time: SeriesDate, a space, SeriesTime.
         diffusion_direction: Unit vector (PS3.3 C.8.13.5.9), LPS.
         burned_in_annotation: BurnedInAnnotation: True for YES, False for NO.
+        pixel_offset: Byte at which the pixels begin, if they can be read there as they
+            are: whole, integer, little endian, not compressed, in a file not packed.
+        pixel_length: Bytes of them, padding included.
         frame: Which frame of its file this header is about; None for the whole file.
         frames: Of a multi-frame or mosaic file, one per frame or tile; empty else.
         pixel_bytes_expected: From the header, without padding; None if compressed.
@@ -86,6 +90,7 @@ class DicomHeader:
     protocol_name: str | None = field(default=None, repr=False)
     study_description: str | None = field(default=None, repr=False)
     contrast_agent: str | None = None
+    series_time: str | None = field(default=None, repr=False)
     laterality: str | None = None
     view_position: str | None = None
     echo_time_ms: float | None = None
@@ -95,6 +100,8 @@ class DicomHeader:
     number_of_temporal_positions: int | None = None
     bits_allocated: int | None = None
     burned_in_annotation: bool | None = None
+    pixel_offset: int | None = None
+    pixel_length: int | None = None
     frame: int | None = None
     frames: tuple[FrameHeader, ...] = ()
 
@@ -110,9 +117,33 @@ class DicomHeader:
             for frame in self.frames
         )
 
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        """Cross processes in few bytes: the names of the fields are left out."""
+        return _received, _VALUES_OF(self)
 
-_KEYWORDS = [
-    "SpecificCharacterSet",
+
+_VALUES_OF = attrgetter(*(f.name for f in fields(DicomHeader)))
+_Shared = TypeVar("_Shared")
+
+
+def _received(*values: Any) -> DicomHeader:  # noqa: ANN401 - of every field its own type
+    """Make a header from another process, which shares values with others again."""
+    return DicomHeader(*map(_shared, values))
+
+
+def _shared(value: _Shared) -> _Shared:
+    """An equal value that other headers have: a series says most things many times."""
+    if isinstance(value, str):
+        return cast("_Shared", sys.intern(value))
+    return _shared_tuple(value) if isinstance(value, tuple) else value
+
+
+@lru_cache(maxsize=256)
+def _shared_tuple(value: _Shared) -> _Shared:
+    return value
+
+
+KEYWORDS = [
     "ImageType",
     "SOPClassUID",
     "SOPInstanceUID",
@@ -152,6 +183,8 @@ _KEYWORDS = [
     "ProtocolName",
     "StudyDescription",
     "ContrastBolusAgent",
+    "SeriesDate",
+    "SeriesTime",
     "ImageLaterality",
     "Laterality",
     "ViewPosition",
@@ -162,72 +195,26 @@ _KEYWORDS = [
     "NumberOfTemporalPositions",
     "BurnedInAnnotation",
     "NumberOfFrames",
+    *FRAME_SEQUENCES,
 ]
-_TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in _KEYWORDS]
+"""Elements that a header is made of."""
 
 
-def read_dicom_header(path: Path, scan_id: str = "-") -> DicomHeader:
-    """Read one header; pixels are measured, not read.
-
-    Args:
-        path: File of any name, with or without preamble.
-        scan_id: Named in the error.
-
-    Raises:
-        UnreadableScanError: If the file cannot be opened or is not DICOM.
-    """
-    try:
-        with quiet_pydicom(), path.open("rb") as stream:
-            dataset = _read_until_pixels(stream)
-            if not _is_dicom(dataset):
-                raise InvalidDicomError
-            return _header(dataset, PixelBytes.measure(stream, dataset))
-    except READ_ERRORS as error:
-        problem = f"the DICOM header cannot be read: {kind_of(error)}"
-        raise UnreadableScanError(scan_id, problem) from error
-
-
-def is_dicom_without_preamble(path: Path, head: bytes) -> bool:
-    """Whether the file opens with a data element of DICOM and names a SOP class.
-
-    Such files came before PS3.10. The first element is in group 0002 or 0008, little
-    endian; only then is the file parsed.
-
-    Raises:
-        OSError: If the file cannot be read.
-    """
-    if head[:2] not in {b"\x02\x00", b"\x08\x00"} or head[3:4] != b"\x00":
-        return False
-    try:
-        with quiet_pydicom(), path.open("rb") as stream:
-            return _is_dicom(_read_until_pixels(stream))
-    except OSError:
-        raise
-    except READ_ERRORS:
-        return False
-
-
-def _read_until_pixels(stream: BinaryIO) -> FileDataset:
-    return pydicom.dcmread(
-        stream, stop_before_pixels=True, specific_tags=_TAGS, force=True
-    )
-
-
-def _is_dicom(dataset: FileDataset) -> bool:
-    if dataset.preamble is not None:
-        return bool(dataset) or bool(dataset.file_meta)
-    return (values.text(dataset, "SOPClassUID") or "").startswith("1.2.840.10008.")
-
-
-def _header(dataset: FileDataset, pixels: PixelBytes) -> DicomHeader:
-    text = partial(values.text, dataset)
+def header_from(
+    dataset: values.Values,
+    file_meta: values.Values,
+    pixels: PixelBytes,
+    frames: tuple[FrameHeader, ...] = (),
+) -> DicomHeader:
+    """Take a header from the elements of a file."""
+    text = partial(_shared_text, dataset)
     whole = partial(values.whole, dataset)
     real = partial(values.real, dataset)
-    meta = partial(values.text, dataset.file_meta)
+    meta = partial(_shared_text, file_meta)
     return DicomHeader(
         sop_class_uid=text("SOPClassUID") or meta("MediaStorageSOPClassUID"),
         transfer_syntax_uid=meta("TransferSyntaxUID"),
-        sop_instance_uid=text("SOPInstanceUID"),
+        sop_instance_uid=values.text(dataset, "SOPInstanceUID"),
         series_instance_uid=text("SeriesInstanceUID"),
         study_instance_uid=text("StudyInstanceUID"),
         frame_of_reference_uid=text("FrameOfReferenceUID"),
@@ -240,7 +227,7 @@ def _header(dataset: FileDataset, pixels: PixelBytes) -> DicomHeader:
         modality=text("Modality"),
         body_part=text("BodyPartExamined"),
         manufacturer=text("Manufacturer"),
-        image_type=values.texts(dataset, "ImageType"),
+        image_type=_shared(values.texts(dataset, "ImageType")),
         series_number=whole("SeriesNumber"),
         acquisition_number=whole("AcquisitionNumber"),
         instance_number=whole("InstanceNumber"),
@@ -254,11 +241,13 @@ def _header(dataset: FileDataset, pixels: PixelBytes) -> DicomHeader:
         columns=whole("Columns"),
         samples_per_pixel=whole("SamplesPerPixel"),
         photometric=text("PhotometricInterpretation"),
-        pixel_spacing_mm=values.pair(dataset, "PixelSpacing"),
+        pixel_spacing_mm=_shared(values.pair(dataset, "PixelSpacing")),
         slice_thickness_mm=real("SliceThickness"),
         spacing_between_slices_mm=real("SpacingBetweenSlices"),
         position_lps_mm=values.point(dataset, "ImagePositionPatient"),
-        orientation_lps=values.reals(dataset, "ImageOrientationPatient", count=6),
+        orientation_lps=_shared(
+            values.reals(dataset, "ImageOrientationPatient", count=6)
+        ),
         pixel_bytes_expected=pixels.expected,
         has_pixels=pixels.present,
         truncated=pixels.truncated,
@@ -266,6 +255,8 @@ def _header(dataset: FileDataset, pixels: PixelBytes) -> DicomHeader:
         protocol_name=text("ProtocolName"),
         study_description=text("StudyDescription"),
         contrast_agent=text("ContrastBolusAgent"),
+        series_time=" ".join(filter(None, map(text, ("SeriesDate", "SeriesTime"))))
+        or None,
         laterality=text("ImageLaterality") or text("Laterality"),
         view_position=text("ViewPosition"),
         echo_time_ms=real("EchoTime"),
@@ -277,5 +268,12 @@ def _header(dataset: FileDataset, pixels: PixelBytes) -> DicomHeader:
         burned_in_annotation={"YES": True, "NO": False}.get(
             text("BurnedInAnnotation") or ""
         ),
-        frames=frames_of(dataset),
+        pixel_offset=pixels.place,
+        pixel_length=pixels.length,
+        frames=frames,
     )
+
+
+def _shared_text(dataset: values.Values, keyword: str) -> str | None:
+    value = values.text(dataset, keyword)
+    return None if value is None else sys.intern(value)

@@ -2,16 +2,22 @@
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO, Self
+from math import prod
+from typing import Self
 
-from pydicom.dataset import FileDataset
-from pydicom.pixels.utils import get_expected_length
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom import config
+from pydicom.uid import UID
+
+from voxray.scan_io.dicom import values
+from voxray.scan_io.dicom.elements import PixelElement
+from voxray.scan_io.dicom.opened import OpenedFile
 
 _PIXEL_GROUP = 0x7FE0
 _PIXEL_VRS = {b"OB", b"OW", b"OF", b"OD", b"OV", b"UN"}
-_ITEM = 0xFFFEE000
+_ITEM = 0xE000FFFE  # (FFFE,E000) as its bytes stand in the file
 _UNDEFINED = 0xFFFFFFFF
+_MAX_FRAGMENTS = 1 << 19
+_SIZES = ("Rows", "Columns", "SamplesPerPixel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,72 +29,98 @@ class PixelBytes:
             the pixels are compressed.
         present: Whether there is a pixel element.
         truncated: Whether the file ends before its pixels do.
+        place: Byte of the file at which native pixels begin, if they can be read there:
+            whole, integer, little endian, neither compressed nor in a packed file.
+        length: Bytes of them, padding included; None if `place` is.
     """
 
     expected: int | None
     present: bool
     truncated: bool
+    place: int | None = None
+    length: int | None = None
 
     @classmethod
-    def measure(cls, stream: BinaryIO, dataset: FileDataset) -> Self:
-        """Measure what follows the header.
+    def measure(
+        cls, file: OpenedFile, header: values.Values, element: PixelElement | None
+    ) -> Self:
+        """Measure the pixel element of a file.
 
         Args:
-            stream: The file, where pydicom stopped before the pixels.
-            dataset: What it read.
+            file: Read up to the element.
+            header: Its other elements.
+            element: None if there is none.
         """
-        expected = _expected(dataset)
-        syntax = dataset.file_meta.get("TransferSyntaxUID")
-        if syntax == DeflatedExplicitVRLittleEndian:
-            return cls(expected, present=expected is not None, truncated=False)
-        length = _element_length(stream, dataset)
-        if length is None:
-            return cls(expected, present=False, truncated=_is_image(dataset))
-        if length == _UNDEFINED:
-            return cls(None, present=True, truncated=not _fragments_end(stream))
-        held = min(_left(stream), length)
-        return cls(expected, present=True, truncated=held < (expected or length))
+        expected = _expected(header)
+        if element is None:
+            return cls(expected, present=False, truncated=_is_image(header))
+        if element.length is None:
+            whole = _fragments_end(file, element.place)
+            return cls(None, present=True, truncated=not whole)
+        held = file.held_until(element.place + element.length) - element.place
+        truncated = held < (expected or element.length)
+        if truncated or file.packed or not element.native:
+            return cls(expected, present=True, truncated=truncated)
+        return cls(expected, True, False, element.place, held)  # noqa: FBT003
+
+    @classmethod
+    def unpacked(cls, header: values.Values) -> Self:
+        """Take a deflated file, which was unpacked as a whole, at its word."""
+        expected = _expected(header)
+        return cls(expected, present=expected is not None, truncated=False)
 
 
-def _expected(dataset: FileDataset) -> int | None:
-    try:
-        length: object = get_expected_length(dataset)
-    except (AttributeError, TypeError, ValueError):
-        return None
-    return length if isinstance(length, int) else None  # text times a number is text
-
-
-def _is_image(dataset: FileDataset) -> bool:
-    sop_class = UID(str(dataset.get("SOPClassUID", "")))
-    return "Rows" in dataset or sop_class.name.endswith("Image Storage")
-
-
-def _element_length(stream: BinaryIO, dataset: FileDataset) -> int | None:
-    """Length of the pixel element at this place; None if there is none."""
-    _, little = dataset.original_encoding
-    order = "<" if little else ">"
-    head = stream.read(8)
-    if len(head) < 8 or struct.unpack(order + "H", head[:2]) != (_PIXEL_GROUP,):  # noqa: PLR2004
+def pixel_element_at(
+    file: OpenedFile, place: int, *, little_endian: bool
+) -> PixelElement | None:
+    """Read the pixel element that pydicom stopped at; None if there is none."""
+    order = "<" if little_endian else ">"
+    head = file.read_at(place, 12).ljust(12, b"\xff")
+    if struct.unpack(order + "H", head[:2]) != (_PIXEL_GROUP,):
         return None
     # Seen in the element itself: some files do not keep to the encoding they state.
-    tail = stream.read(4) if head[4:6] in _PIXEL_VRS else head[4:]
-    return int(struct.unpack(order + "I", tail.ljust(4, b"\xff"))[0])
+    at = 8 if head[4:6] in _PIXEL_VRS else 4
+    (length,) = struct.unpack(order + "I", head[at : at + 4])
+    stated = None if length == _UNDEFINED else int(length)
+    return PixelElement(place + at + 4, stated, native=False)
 
 
-def _left(stream: BinaryIO) -> int:
-    here = stream.tell()
-    end = stream.seek(0, 2)
-    stream.seek(here)
-    return end - here
+def _expected(header: values.Values) -> int | None:
+    """Whole samples of whole bytes, but single bits are packed (PS3.5 8.1.1)."""
+    sizes = [values.whole(header, keyword) for keyword in _SIZES]
+    bits = values.whole(header, "BitsAllocated")
+    frames = _number_of_frames(header)
+    known = [size for size in (*sizes, frames) if size is not None]
+    if bits is None or len(known) < len(sizes) + 1:
+        return None
+    samples = prod(known)
+    n_bytes = -(-samples // 8) if bits == 1 else samples * (bits // 8)
+    if values.text(header, "PhotometricInterpretation") == "YBR_FULL_422":
+        return n_bytes // 3 * 2
+    return n_bytes
 
 
-def _fragments_end(stream: BinaryIO) -> bool:
+def _number_of_frames(header: values.Values) -> int | None:
+    """None if it is there and malformed; a file that does not say has one."""
+    if not values.texts(header, "NumberOfFrames"):
+        return 1
+    frames = values.whole(header, "NumberOfFrames")
+    return None if frames is None or frames < 0 else frames or 1
+
+
+def _is_image(header: values.Values) -> bool:
+    sop_class = UID(values.text(header, "SOPClassUID") or "", config.IGNORE)
+    return "Rows" in header or sop_class.name.endswith("Image Storage")
+
+
+def _fragments_end(file: OpenedFile, place: int) -> bool:
     """Whether every fragment is whole (PS3.5 A.4: items in little endian)."""
-    while len(head := stream.read(8)) == 8:  # noqa: PLR2004
-        group, element, length = struct.unpack("<HHI", head)
-        if (group << 16 | element) != _ITEM:
-            return True
-        if length > _left(stream):
+    for _ in range(_MAX_FRAGMENTS):
+        head = file.read_at(place, 8)
+        if len(head) < 8:  # noqa: PLR2004
             return False
-        stream.seek(length, 1)
-    return False
+        tag, length = struct.unpack("<II", head)
+        if tag != _ITEM:
+            return True
+        place += 8 + length
+    return True  # more than any file has: who decodes it will see

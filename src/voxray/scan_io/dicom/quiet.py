@@ -41,6 +41,22 @@ def quiet_pydicom() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def panic_as_error() -> Iterator[None]:
+    """Catch the panic of a decoder in Rust, which passes `except Exception`.
+
+    Raises:
+        RuntimeError: Instead of the panic.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # it can be imported nowhere
+            raise
+        msg = "the decoder panicked"
+        raise RuntimeError(msg) from error
+
+
 def kind_of(error: Exception) -> str:
     """What went wrong, without the library's text: that may quote header values."""
     reason = error.strerror if isinstance(error, OSError) else None

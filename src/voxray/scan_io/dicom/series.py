@@ -8,14 +8,20 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 from pydicom.pixels.processing import apply_modality_lut
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
 from pydicom.uid import ImplicitVRLittleEndian as ImplicitVR
 
 from voxray.core.errors import GeometryError, UnreadableScanError
 from voxray.core.records import IntensityUnit, ScanSource, Volume
 from voxray.scan_io.dicom import values
+from voxray.scan_io.dicom.opened import dicom_stream
 from voxray.scan_io.dicom.placement import SlicePlace, stack_grid
-from voxray.scan_io.dicom.quiet import READ_ERRORS, kind_of, quiet_pydicom
+from voxray.scan_io.dicom.quiet import (
+    READ_ERRORS,
+    kind_of,
+    panic_as_error,
+    quiet_pydicom,
+)
 
 
 def read_series(source: ScanSource) -> Volume:
@@ -65,7 +71,8 @@ class _Slice:
     def read(self, path: Path) -> FileDataset:
         """The whole file, still encoded."""
         try:
-            dataset = pydicom.dcmread(path, force=True)
+            with dicom_stream(path) as stream:
+                dataset = pydicom.dcmread(stream, force=True)
             _name_transfer_syntax(dataset)
         except READ_ERRORS as error:
             problem = f"cannot be read: {kind_of(error)}"
@@ -75,11 +82,12 @@ class _Slice:
     def rescaled(self, dataset: FileDataset) -> NDArray[np.float32]:
         """Grey values (column, row) in the unit of the modality."""
         try:
-            raw = dataset.pixel_array
+            with panic_as_error():
+                raw = dataset.pixel_array
             if raw.ndim == 2 and _is_grey(dataset):  # noqa: PLR2004
                 return np.asarray(_rescale(raw, dataset).T, dtype=np.float32)
         except READ_ERRORS as error:
-            syntax = dataset.file_meta.TransferSyntaxUID.name
+            syntax = UID(values.text(dataset.file_meta, "TransferSyntaxUID") or "").name
             problem = f"has pixels that cannot be decoded ({syntax}): {kind_of(error)}"
             raise self._unreadable(problem) from error
         problem = f"is no grey image of one frame: its pixels have shape {raw.shape}"
