@@ -22,7 +22,7 @@ from voxray.manifest import read_manifest
 from voxray.mlflow_store import Store, open_store
 from voxray.model import read_package
 from voxray.stages import STAGE_NAMES
-from voxray.stages.preprocess import _PrepareScan, _Scan
+from voxray.stages.preprocess import _Exam, _PrepareExam
 from voxray.stages.run import Session, Span, run_experiment
 
 PRIVATE = ("ingest/", "score/private/")
@@ -392,4 +392,6 @@ def test_a_scan_that_upsets_a_library_stops_no_other(tmp_path, make_place):
     source = nifti_source(place.root / "scans" / record.path.name)
     odd = Plan.model_construct(**dict(a_plan()) | {"spacing_mm": ("x", "x", "x")})
     with pytest.raises(ScanError, match=f"{record.scan_id}.*failed: ValueError"):
-        _PrepareScan(odd, tmp_path)(_Scan(record, source, None))
+        _PrepareExam(odd, tmp_path)(
+            _Exam(record.exam_id, {record.channel: (record, source)}, None)
+        )

@@ -14,6 +14,7 @@ from voxray.core.errors import GeometryError
 
 Affine = Annotated[NDArray[np.float64], "(4, 4), voxel index -> RAS+ mm"]
 Shape = tuple[int, int, int]
+_FARTHEST_MM = 1e9
 
 
 class SpacingMm(NamedTuple):
@@ -46,8 +47,9 @@ class VoxelGrid:
             affine: (4, 4), voxel index to RAS+ mm. Copied and made read-only.
 
         Raises:
-            GeometryError: If the affine has the wrong shape, is not finite, or is
-                singular, as it is when a one-slice series states no slice spacing.
+            GeometryError: If the affine has the wrong shape, is not finite, reaches
+                beyond 1e9 mm, or is singular, as it is when a one-slice series states
+                no slice spacing.
 
         Example:
             >>> import numpy as np
@@ -61,6 +63,9 @@ class VoxelGrid:
             raise GeometryError(scan_id, msg)
         if not np.isfinite(matrix).all():
             msg = "affine holds NaN or infinity"
+            raise GeometryError(scan_id, msg)
+        if (farthest := float(np.abs(matrix).max())) > _FARTHEST_MM:
+            msg = f"affine holds {farthest:.3g} mm; no scan is that large"
             raise GeometryError(scan_id, msg)
         lengths = np.linalg.norm(matrix[:3, :3], axis=0)
         volume = abs(np.linalg.det(matrix[:3, :3]))

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from voxray.core.errors import MachineError
 from voxray.core.files import machine_errors, private_folder
-from voxray.core.records import PatientId, ScanId
+from voxray.core.records import ExamId, PatientId, ScanId
 
 _KEY_BYTES = 32
 _ID_CHARACTERS = 16
@@ -41,6 +41,17 @@ class Pseudonymizer:
         """Id of a patient from issuer and PatientID, a column, or a path."""
         name = readable_name if self.readable else self._keyed("p", identity)
         return PatientId(name)
+
+    def exam_id(self, identity: str, readable_name: str | None) -> ExamId:
+        """Id of an exam of several scans, from its study, folder or name.
+
+        Args:
+            identity: What the data call it.
+            readable_name: None for a StudyInstanceUID, which names a person.
+        """
+        if self.readable and readable_name is not None:
+            return ExamId(readable_name)
+        return ExamId(self._keyed("x", identity))
 
     def study_id(self, identity: str) -> str:
         """Id of a study; never readable, since a StudyInstanceUID names a person."""

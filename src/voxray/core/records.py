@@ -1,6 +1,6 @@
 """The rows that flow between stages. Frozen: a stage returns new ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -146,6 +146,14 @@ class ScanRecord:
     age_years: float | None = None
     labels: Mapping[str, LabelValue] = field(default_factory=dict)
     meta: Mapping[str, str] = field(default_factory=dict)
+
+
+def exams_of(records: Iterable[ScanRecord]) -> dict[ExamId, tuple[ScanRecord, ...]]:
+    """Group scans by exam; exams and scans stay in the order of the records."""
+    exams: dict[ExamId, tuple[ScanRecord, ...]] = {}
+    for record in records:
+        exams[record.exam_id] = (*exams.get(record.exam_id, ()), record)
+    return exams
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,15 @@ from voxray.core.records import (
 )
 from voxray.executor import map_tasks
 from voxray.ingest.accounts import account_for
+from voxray.ingest.alignment import check_aligned
 from voxray.ingest.copies import find_copies
+from voxray.ingest.exams import assign_exams, keep_whole
 from voxray.ingest.find import find_scans
 from voxray.ingest.headers import read_headers
 from voxray.ingest.intake import Intake, IntakeOptions
 from voxray.ingest.labels import key_examples, permuted
 from voxray.ingest.listing import Listing, check_any_scan, list_files
-from voxray.ingest.matching import Matched, match_all
+from voxray.ingest.matching import Matched, match_all, rows_naming_exams
 from voxray.ingest.pixels import PixelFacts, PixelTask, inspect_pixels, unread
 from voxray.ingest.record import make_record
 from voxray.ingest.scans import FoundScan, judged, named, refused, usable
@@ -52,23 +54,25 @@ def ingest_folder(
     facts = read_headers(listing.root, listing.to_read, options.workers, listen)
     check_any_scan(listing, facts)
     scans = named(find_scans(listing.root, facts, options.rules), pseudonymizer)
+    rows = rows_naming_exams(scans, options, pseudonymizer)
+    scans = assign_exams(scans, options.rules, pseudonymizer, rows)
     matched = match_all(scans, listing, options, pseudonymizer)
     pixels = _read_pixels(matched, listing, options, listen)
     scans = _judged_by_pixels(matched.scans, pixels, options)
-    records = tuple(
-        make_record(s, matched, pixels[s.scan_id], options) for s in usable(scans)
-    )
-    copies = find_copies(records, options.duplicates)
-    scans = refused(scans, copies.refusals)
-    kept = tuple(r for r in records if r.scan_id not in copies.refusals)
+    scans = refused(scans, check_aligned(_records(scans, matched, pixels), options.rules))
+    copies = find_copies(_records(scans, matched, pixels), options.duplicates)
+    scans = keep_whole(refused(scans, copies.refusals), options.rules)
     accounts = account_for(listing, facts, scans, matched, pseudonymizer)
     return Intake(
         root=listing.root,
-        records=_permuted(kept, options.permute_labels),
+        records=_permuted(
+            _records(scans, matched, pixels), options.permute_labels
+        ),
         sources={scan.scan_id: _source(scan, listing) for scan in usable(scans)},
         quarantine=accounts.quarantine,
         files=accounts.files,
         linkage=accounts.linkage,
+        exams={s.scan_id: s.exam_id for s in scans if s.exam_id is not None},
         linked_patients=copies.linked_patients,
         label_rows_without_scan=matched.rows_without_scan,
         label_row_examples=key_examples(matched.keys_without_scan, pseudonymizer),
@@ -85,6 +89,12 @@ def _source(scan: FoundScan, listing: Listing) -> ScanSource:
         volume=scan.volume if scan.format is FileFormat.NIFTI else 0,
         repairs=scan.repairs,
     )
+
+
+def _records(
+    scans: Sequence[FoundScan], matched: Matched, pixels: Mapping[ScanId, PixelFacts]
+) -> tuple[ScanRecord, ...]:
+    return tuple(make_record(s, matched, pixels[s.scan_id]) for s in usable(scans))
 
 
 def _read_pixels(
@@ -124,12 +134,13 @@ def _judged_by_pixels(
     pixels: Mapping[ScanId, PixelFacts],
     options: IntakeOptions,
 ) -> tuple[FoundScan, ...]:
-    return tuple(
+    judged_scans = tuple(
         judged(scan, pixels[scan.scan_id].findings, options.rules.policy)
         if scan.scan_id in pixels
         else scan
         for scan in scans
     )
+    return keep_whole(judged_scans, options.rules)
 
 
 def _permuted(
@@ -137,7 +148,7 @@ def _permuted(
 ) -> tuple[ScanRecord, ...]:
     if seed is None:
         return records
-    labels = {record.scan_id: record.labels for record in records}
-    patients = {record.scan_id: record.patient_id for record in records}
+    labels = {record.exam_id: record.labels for record in records}
+    patients = {record.exam_id: record.patient_id for record in records}
     exchanged = permuted(labels, patients, seed)
-    return tuple(replace(r, labels=exchanged[r.scan_id]) for r in records)
+    return tuple(replace(r, labels=exchanged[r.exam_id]) for r in records)

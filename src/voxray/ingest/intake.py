@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from voxray.core.records import (
+    ExamId,
     PatientId,
     QuarantineRow,
     ScanId,
@@ -110,6 +111,7 @@ class Intake:
         records: Scans that may be used, sorted by path.
         sources: Files of every record.
         quarantine: What is not used and why, sorted by path.
+        exams: Exam of every scan that is in one, used or not.
         linked_patients: (patient of the scan that is used, patient of its copy).
         label_rows_without_scan: Rows of the label table that name no scan found.
         label_row_examples: Up to five of their keys, as ids.
@@ -122,6 +124,7 @@ class Intake:
     quarantine: tuple[QuarantineRow, ...]
     files: tuple[FileRow, ...]
     linkage: tuple[LinkageRow, ...]
+    exams: Mapping[ScanId, ExamId] = field(default_factory=dict)
     linked_patients: tuple[tuple[PatientId, PatientId], ...] = ()
     label_rows_without_scan: int = 0
     label_row_examples: tuple[str, ...] = field(default=())

@@ -1,11 +1,12 @@
 """Which row of the label table belongs to which scan, and what it says."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, cycle, islice
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,12 +29,14 @@ class LabelMatch:
 
     Attributes:
         ambiguous: Scans whose name in the table could mean another scan too.
+        conflicts: Scans of exams whose scans have rows of different labels.
         keys_without_scan: Keys that name no scan of the folder, sorted.
     """
 
     rows: dict[ScanId, LabelRow]
     ambiguous: frozenset[ScanId]
     keys_without_scan: tuple[str, ...]
+    conflicts: frozenset[ScanId] = frozenset()
 
 
 def match_rows(
@@ -61,7 +64,7 @@ def match_rows(
     names = {
         s.scan_id: _names(s, spec, patient_names.get(s.scan_id, ())) for s in scans
     }
-    unclear = _unclear_names(scans, names) if spec.by == "scan" else set()
+    unclear = _unclear_names(scans, names)
     known = {name for group in names.values() for name in chain(*group)}
     _check_any_match(table, known, scans, pseudonymizer)
     rows = {
@@ -87,6 +90,9 @@ def _names(scan: FoundScan, spec: LabelsSpec, patient_names: tuple[str, ...]) ->
         return patient_names, ()
     if spec.by == "study":
         return ((scan.study_uid,) if scan.study_uid else ()), ()
+    if spec.by == "exam" and scan.exam:
+        folder = scan.path.parent
+        return (scan.exam,), (folder.as_posix(), folder.name)
     path, bare = scan.path.as_posix(), bare_name(scan.path)
     short = (scan.path.name, PurePosixPath(bare).name)
     if scan.header is None:
@@ -97,9 +103,12 @@ def _names(scan: FoundScan, spec: LabelsSpec, patient_names: tuple[str, ...]) ->
 def _unclear_names(
     scans: Sequence[FoundScan], names: Mapping[ScanId, _Names]
 ) -> set[str]:
-    owners = Counter(
-        name for scan in contenders(scans) for name in set(names[scan.scan_id][1])
-    )
+    owned = {
+        (name, scan.exam or scan.scan_id)
+        for scan in contenders(scans)
+        for name in names[scan.scan_id][1]
+    }
+    owners = Counter(name for name, _ in owned)
     return {name for name, n in owners.items() if n > 1}
 
 
@@ -147,6 +156,9 @@ def label_problem(
 ) -> Finding | None:
     """Say why a scan has no usable label; None when it has one."""
     row = match.rows.get(scan_id)
+    if scan_id in match.conflicts:
+        detail = "the label table has different labels for scans of the exam"
+        return Finding(FindingCode.LABEL_CONFLICT, detail)
     if row is not None:
         return _cell_problem(row, classify) if classify else None
     detail = "no row of the label table names it"
@@ -184,11 +196,38 @@ def _means(text: str, value: LabelValue) -> bool:
         return False
 
 
+def shared_in_exams(
+    match: LabelMatch, scans: Sequence[FoundScan], column: str | None
+) -> LabelMatch:
+    """Give every scan of an exam the row that one of its scans has.
+
+    Args:
+        match: Rows by scan.
+        scans: Exams are assigned.
+        column: Rows of one exam that differ in it are a conflict.
+    """
+    exams: dict[str, list[ScanId]] = defaultdict(list)
+    for scan in scans:
+        if scan.exam and scan.channel:
+            exams[scan.exam].append(scan.scan_id)
+    rows, conflicts = dict(match.rows), set(match.conflicts)
+    for scan_ids in exams.values():
+        found = [match.rows[scan_id] for scan_id in scan_ids if scan_id in match.rows]
+        if column and len({row.cells.get(column) for row in found}) > 1:
+            conflicts |= set(scan_ids)
+        elif found:
+            rows |= {s: match.rows.get(s, found[0]) for s in scan_ids}
+    return replace(match, rows=rows, conflicts=frozenset(conflicts))
+
+
+_Key = TypeVar("_Key", bound=str)
+
+
 def permuted(
-    labels: Mapping[ScanId, Mapping[str, LabelValue]],
-    patients: Mapping[ScanId, PatientId],
+    labels: Mapping[_Key, Mapping[str, LabelValue]],
+    patients: Mapping[_Key, PatientId],
     seed: int,
-) -> dict[ScanId, Mapping[str, LabelValue]]:
+) -> dict[_Key, Mapping[str, LabelValue]]:
     """Give every patient the labels of a patient drawn without replacement.
 
     A control: what is learned from such labels is learned from nothing. A patient with
@@ -196,16 +235,16 @@ def permuted(
     patient stays one label per patient.
 
     Args:
-        labels: In the order of the scans.
-        patients: Patient of each of these scans.
+        labels: By exam, in the order of the exams.
+        patients: Patient of each of these exams.
         seed: Of the permutation.
     """
-    scans_of: dict[PatientId, list[ScanId]] = {}
+    scans_of: dict[PatientId, list[_Key]] = {}
     for scan_id in labels:
         scans_of.setdefault(patients[scan_id], []).append(scan_id)
     order = sorted(scans_of)
     donors = np.random.default_rng(seed).permutation(len(order))
-    exchanged: dict[ScanId, Mapping[str, LabelValue]] = {}
+    exchanged: dict[_Key, Mapping[str, LabelValue]] = {}
     for patient, donor in zip(order, donors, strict=True):
         given = cycle([labels[scan_id] for scan_id in scans_of[order[donor]]])
         own = scans_of[patient]

@@ -1,16 +1,23 @@
 """What stands beside the scans: masks, labels and patients."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from voxray.core.findings import FindingCode
 from voxray.core.ids import Pseudonymizer
 from voxray.core.records import Finding, LabelValue, PatientId, ScanId
-from voxray.core.specs import ClassifySpec
+from voxray.core.specs import ClassifySpec, ExamColumn
 from voxray.core.specs.experiment import PatientColumn
+from voxray.ingest.exams import keep_whole
 from voxray.ingest.intake import IntakeOptions
-from voxray.ingest.label_table import LabelTable, read_label_table
-from voxray.ingest.labels import LabelMatch, class_value, label_problem, match_rows
+from voxray.ingest.label_table import LabelRow, LabelTable, read_label_table
+from voxray.ingest.labels import (
+    LabelMatch,
+    class_value,
+    label_problem,
+    match_rows,
+    shared_in_exams,
+)
 from voxray.ingest.listing import Listing
 from voxray.ingest.masks import MaskMatch, match_masks
 from voxray.ingest.patients import (
@@ -18,6 +25,7 @@ from voxray.ingest.patients import (
     check_people,
     find_people,
     no_patient,
+    of_several_people,
     patient_names,
 )
 from voxray.ingest.scans import FoundScan, refused
@@ -48,6 +56,22 @@ class Matched:
     keys_without_scan: tuple[str, ...] = ()
 
 
+def rows_naming_exams(
+    scans: tuple[FoundScan, ...],
+    options: IntakeOptions,
+    pseudonymizer: Pseudonymizer,
+) -> Mapping[ScanId, LabelRow]:
+    """Rows by scan where a column of the label table names the exam; else none.
+
+    Raises:
+        ConfigError: If the label table or one of its columns is missing.
+        DatasetError: If no row fits any scan.
+    """
+    if not isinstance(options.rules.exam, ExamColumn):
+        return {}
+    return _rows(_table(options), scans, options, pseudonymizer).rows
+
+
 def match_all(
     scans: tuple[FoundScan, ...],
     listing: Listing,
@@ -61,7 +85,7 @@ def match_all(
         DatasetError: If labels contradict each other, no label fits any scan, or the
             patients cannot be told apart.
     """
-    masks = _masks(scans, listing, options)
+    masks = _of_exams(_masks(scans, listing, options), scans, options)
     table = _table(options)
     rows = _rows(table, scans, options, pseudonymizer)
     people = find_people(scans, options.patient, rows.rows)
@@ -71,10 +95,11 @@ def match_all(
         _mask_refusals(scans, masks, options),
         _label_refusals(scans, rows, options),
         no_patient(scans, options.patient, people) if options.patient_required else {},
+        of_several_people(scans, people),
     ):
         scans = refused(scans, refusals)
     return Matched(
-        scans=scans,
+        scans=keep_whole(scans, options.rules),
         masks=masks,
         labels=_labels(rows, options),
         meta=_meta(rows, table, options, pseudonymizer),
@@ -95,6 +120,21 @@ def _masks(
     return match_masks(options.masks, listing.masks, scans, listing.to_read)
 
 
+def _of_exams(
+    masks: MaskMatch, scans: Sequence[FoundScan], options: IntakeOptions
+) -> MaskMatch:
+    """Give the first channel of an exam the mask that one of its scans has."""
+    by_scan = dict(masks.masks)
+    channels = list(options.rules.channels)
+    firsts = {s.exam: s for s in scans if s.exam and s.channel == channels[0]}
+    others = [s for s in scans if s.exam in firsts and s.channel in channels[1:]]
+    for scan in sorted(others, key=lambda s: channels.index(s.channel)):
+        mask = by_scan.pop(scan.scan_id, None)
+        if mask is not None:
+            by_scan.setdefault(firsts[scan.exam].scan_id, mask)
+    return replace(masks, masks=by_scan)
+
+
 def _mask_refusals(
     scans: Sequence[FoundScan], masks: MaskMatch, options: IntakeOptions
 ) -> dict[ScanId, Finding]:
@@ -102,7 +142,12 @@ def _mask_refusals(
     if options.masks is None and not wanted:
         return {}
     finding = Finding(FindingCode.NO_MASK, "no mask file of its name")
-    return {s.scan_id: finding for s in scans if s.scan_id not in masks.masks}
+    others = set(options.rules.channels) - {next(iter(options.rules.channels))}
+    return {
+        s.scan_id: finding
+        for s in scans
+        if s.scan_id not in masks.masks and s.channel not in others
+    }
 
 
 def _classify(options: IntakeOptions) -> ClassifySpec | None:
@@ -116,6 +161,8 @@ def _table(options: IntakeOptions) -> LabelTable | None:
     decisive = [classify.column] if classify else []
     if isinstance(options.patient, PatientColumn):
         decisive.append(options.patient.column)
+    if isinstance(options.rules.exam, ExamColumn):
+        decisive.append(options.rules.exam.column)
     return read_label_table(options.labels, decisive)
 
 
@@ -129,7 +176,9 @@ def _rows(
         return _NO_LABELS
     people: Mapping[ScanId, Person] = find_people(scans, options.patient, {})
     names = patient_names(scans, people)
-    return match_rows(table, options.labels, scans, names, pseudonymizer)
+    match = match_rows(table, options.labels, scans, names, pseudonymizer)
+    classify = _classify(options)
+    return shared_in_exams(match, scans, classify.column if classify else None)
 
 
 def _label_refusals(
@@ -168,16 +217,19 @@ def _meta(
     hidden = {classify.column} if classify else set()
     if not pseudonymizer.readable:
         hidden |= set(table.key_columns) if table else set()
-        hidden |= _patient_columns(options)
+        hidden |= _identity_columns(options)
     return {
         scan_id: {c: text for c, text in row.cells.items() if c not in hidden}
         for scan_id, row in rows.rows.items()
     }
 
 
-def _patient_columns(options: IntakeOptions) -> set[str]:
-    rule = options.patient
-    return {rule.column} if isinstance(rule, PatientColumn) else set()
+def _identity_columns(options: IntakeOptions) -> set[str]:
+    return {
+        rule.column
+        for rule in (options.patient, options.rules.exam)
+        if isinstance(rule, PatientColumn | ExamColumn)
+    }
 
 
 def _patients(
@@ -192,7 +244,10 @@ def _patients(
     if options.patient_required:
         return patients
     alone = {
-        scan.scan_id: pseudonymizer.patient_id(f"scan/{scan.identity}", scan.scan_id)
+        scan.scan_id: pseudonymizer.patient_id(
+            f"exam/{scan.exam}" if scan.exam else f"scan/{scan.identity}",
+            scan.exam_id or scan.scan_id,
+        )
         for scan in scans
     }
     return alone | patients

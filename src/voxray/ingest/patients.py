@@ -1,6 +1,7 @@
 """Whose scan it is."""
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -87,6 +88,24 @@ def no_patient(
     return {s.scan_id: finding for s in scans if s.scan_id not in people}
 
 
+def of_several_people(
+    scans: Sequence[FoundScan], people: Mapping[ScanId, Person]
+) -> dict[ScanId, Finding]:
+    """Findings for exams whose scans are of more than one patient."""
+    exams: dict[str, list[ScanId]] = defaultdict(list)
+    for scan in usable(scans):
+        if scan.exam and scan.scan_id in people:
+            exams[scan.exam].append(scan.scan_id)
+    findings: dict[ScanId, Finding] = {}
+    for scan_ids in exams.values():
+        n_people = len({people[scan_id] for scan_id in scan_ids})
+        if n_people > 1:
+            detail = f"{n_people} patients in one exam; say what an exam is: data.exam"
+            finding = Finding(FindingCode.MIXED_PATIENTS, detail)
+            findings |= dict.fromkeys(scan_ids, finding)
+    return findings
+
+
 def patient_names(
     scans: Sequence[FoundScan], people: Mapping[ScanId, Person]
 ) -> dict[ScanId, tuple[str, ...]]:
@@ -108,7 +127,7 @@ def _person(
         case "dicom":
             return _dicom_person(scan)
         case "each_file":
-            return Person(_file_name(scan))
+            return Person(scan.exam or _file_name(scan))
         case PatientColumn():
             row = rows.get(scan.scan_id)
             name = row.cells.get(rule.column) if row else None

@@ -2,14 +2,13 @@
 
 from voxray.core.errors import UnreadableScanError
 from voxray.core.records import ExamId, ScanRecord
-from voxray.ingest.intake import IntakeOptions
 from voxray.ingest.matching import Matched
 from voxray.ingest.pixels import PixelFacts
 from voxray.ingest.scans import FoundScan
 
 
 def make_record(
-    scan: FoundScan, matched: Matched, pixels: PixelFacts, options: IntakeOptions
+    scan: FoundScan, matched: Matched, pixels: PixelFacts
 ) -> ScanRecord:
     """Put together what headers, tables and voxels told of one scan.
 
@@ -20,9 +19,9 @@ def make_record(
         raise UnreadableScanError(scan.scan_id, "its voxels were not read")
     header = scan.header
     return ScanRecord(
-        exam_id=ExamId(scan.scan_id),
+        exam_id=scan.exam_id or ExamId(scan.scan_id),
         scan_id=scan.scan_id,
-        channel=next(iter(options.rules.channels)),
+        channel=scan.channel,
         patient_id=matched.patients[scan.scan_id],
         study_id=matched.studies[scan.scan_id],
         modality=scan.modality,

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from voxray.core.errors import DatasetError
 from voxray.core.findings import Action, FindingCode, action_for
 from voxray.core.geometry import VoxelGrid
 from voxray.core.ids import Pseudonymizer, readable_scan_name
-from voxray.core.records import FileFormat, Finding, ScanId, ScanState
+from voxray.core.records import ExamId, FileFormat, Finding, ScanId, ScanState
 from voxray.scan_io import DicomHeader
 
 READER_REPAIRS = frozenset(
@@ -42,6 +42,10 @@ class FoundScan:
         repairs: Findings that the reader has to put right.
         findings: Accepted or repaired.
         refusal: Why the scan is not used; None while it may be.
+        channel: What the scan is in its exam; "" while it is nothing.
+        exam_id: None while the scan is in no exam.
+        exam: What the data call the exam: a StudyInstanceUID, a folder, a part of a
+            path, a cell; "" where every scan is an exam. Private.
     """
 
     scan_id: ScanId
@@ -60,6 +64,9 @@ class FoundScan:
     findings: tuple[Finding, ...] = ()
     refusal: Finding | None = None
     state: ScanState = ScanState.ACCEPTED
+    channel: str = ""
+    exam_id: ExamId | None = None
+    exam: str = field(default="", repr=False)
 
     @property
     def series_uid(self) -> str:

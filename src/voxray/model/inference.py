@@ -43,12 +43,14 @@ def apply_fold_values(image: Array, plan: Plan, values: FoldValues) -> Array:
     """Bring "window" channels to what this fold's network was trained on.
 
     Args:
-        image: (channel, i, j, k): z-scores, or source units for "window" channels.
+        image: (channel, i, j, k): z-scores, or source units for "window" channels, NaN
+            for a "window" channel that the exam lacks.
         plan: Names the channels and their normalisation.
         values: Learned from the fold's training patients.
 
     Returns:
-        A new array for plans with a window; `image` itself without.
+        A new array for plans with a window; `image` itself without. A channel that the
+        exam lacks is 0.
     """
     if not values.windows:
         return image
@@ -58,6 +60,7 @@ def apply_fold_values(image: Array, plan: Plan, values: FoldValues) -> Array:
             window = values.windows[channel]
             clipped = np.clip(scaled[index], window.low, window.high)
             scaled[index] = (clipped - window.mean) / max(window.std, 1e-6)
+            np.nan_to_num(scaled[index], copy=False)
     return scaled
 
 

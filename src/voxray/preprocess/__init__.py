@@ -8,6 +8,7 @@ from voxray.preprocess.cache import (
 )
 from voxray.preprocess.learned import learn_fold_values, learn_references
 from voxray.preprocess.plan import make_plan
+from voxray.preprocess.regrid import to_source_grid
 from voxray.preprocess.statistics import (
     ScanGeometry,
     ScanStatistics,
@@ -16,17 +17,16 @@ from voxray.preprocess.statistics import (
     write_statistics,
 )
 from voxray.preprocess.transforms import (
-    PreparedScan,
+    PreparedExam,
     build_transforms,
     label_map,
-    prepare_scan,
-    to_source_grid,
+    prepare_exam,
     volumes_ml,
 )
 
 __all__ = [
     "CachedExam",
-    "PreparedScan",
+    "PreparedExam",
     "ScanGeometry",
     "ScanStatistics",
     "build_transforms",
@@ -34,7 +34,7 @@ __all__ = [
     "learn_fold_values",
     "learn_references",
     "make_plan",
-    "prepare_scan",
+    "prepare_exam",
     "read_index",
     "read_statistics",
     "scan_statistics",

@@ -1,4 +1,4 @@
-"""Prepared scans on disk: one array file per exam, memory-mapped when read."""
+"""Prepared exams on disk: one array file per exam, memory-mapped when read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from voxray.core.errors import ManifestError
 from voxray.core.files import atomic_path, read_json, write_json
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import ExamId
-from voxray.preprocess.transforms import PreparedScan
+from voxray.preprocess.transforms import PreparedExam
 
 INDEX_FILE = "cache.json"
 ARRAY_FOLDER = "arrays"
@@ -46,16 +46,16 @@ class CachedExam:
         return array
 
 
-def write_exam(folder: Path, exam_id: ExamId, scan: PreparedScan) -> CachedExam:
+def write_exam(folder: Path, exam_id: ExamId, exam: PreparedExam) -> CachedExam:
     """Write the arrays of one exam; each file is whole or absent."""
     arrays = folder / ARRAY_FOLDER
     image = arrays / f"{exam_id}.npy"
-    _save(image, scan.image)
+    _save(image, exam.image)
     mask = None
-    if scan.mask is not None:
+    if exam.mask is not None:
         mask = arrays / f"{exam_id}.mask.npy"
-        _save(mask, scan.mask)
-    return CachedExam(exam_id, image, mask, scan.grid)
+        _save(mask, exam.mask)
+    return CachedExam(exam_id, image, mask, exam.grid)
 
 
 def _save(path: Path, array: NDArray[Any]) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,24 +11,28 @@ from voxray.core.specs import FoldValues, IntensityWindow, Plan, ReferenceStatis
 from voxray.preprocess.statistics import ScanGeometry, ScanStatistics
 
 
+_Exams = Sequence[Mapping[str, ScanStatistics]]
+
+
 def learn_fold_values(
-    plan: Plan, training: Sequence[ScanStatistics], labels: Sequence[str]
+    plan: Plan, training: _Exams, labels: Sequence[str]
 ) -> FoldValues:
     """Intensity windows and class shares of one fold.
 
     Args:
         plan: Says which channels need a window.
-        training: Statistics of the fold's training scans; no held-out scan.
+        training: Statistics of the fold's training exams, scans by channel; no
+            held-out exam.
         labels: Class name per training exam, empty without classification.
 
     Raises:
-        DatasetError: Without training scans.
+        DatasetError: Without training exams, or with none that has a "window" channel.
     """
     if not training:
         msg = "a fold has no training scan; use fewer folds"
         raise DatasetError(msg)
     windows = {
-        channel: _window(training)
+        channel: _window(channel, training)
         for channel, kind in plan.normalisation.items()
         if kind == "window"
     }
@@ -42,9 +46,10 @@ def learn_fold_values(
     )
 
 
-def _structure_share(plan: Plan, scans: Sequence[ScanStatistics]) -> dict[str, float]:
-    """Share of voxels per structure, over the scans that have a mask."""
-    drawn = [scan for scan in scans if scan.structure_voxels]
+def _structure_share(plan: Plan, exams: _Exams) -> dict[str, float]:
+    """Share of voxels per structure, over the exams that have a mask."""
+    firsts = [exam[plan.channels[0]] for exam in exams]
+    drawn = [scan for scan in firsts if scan.structure_voxels]
     total = sum(math.prod(scan.shape) for scan in drawn)
     return {
         name: sum(scan.structure_voxels[index] for scan in drawn) / total
@@ -53,8 +58,12 @@ def _structure_share(plan: Plan, scans: Sequence[ScanStatistics]) -> dict[str, f
     }
 
 
-def _window(scans: Sequence[ScanStatistics]) -> IntensityWindow:
+def _window(channel: str, exams: _Exams) -> IntensityWindow:
     """Medians over scans, so that one odd scan moves nothing."""
+    scans = [exam[channel] for exam in exams if channel in exam]
+    if not scans:
+        msg = f"a fold has no training scan of channel {channel!r}; use fewer folds"
+        raise DatasetError(msg)
     low = float(np.median([s.low for s in scans]))
     high = float(np.median([s.high for s in scans]))
     mean = float(np.median([s.mean for s in scans]))
@@ -66,7 +75,7 @@ def learn_references(scans: Sequence[ScanGeometry]) -> ReferenceStatistics:
     """What the scans a model was made from look like; scoring refuses others.
 
     Args:
-        scans: All scans of the folds; no holdout.
+        scans: All scans of one channel in the folds; no holdout.
     """
     return ReferenceStatistics(
         modalities=tuple(sorted({s.modality for s in scans} - {""})),

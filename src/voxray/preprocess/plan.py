@@ -1,7 +1,7 @@
 """From the geometry of the scans to network input and network, a reason per choice."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -23,22 +23,22 @@ _COVERED_BY_MASK = 50  # masks are learned from parts; a smaller input is a fast
 
 
 def make_plan(
-    scans: Sequence[ScanGeometry], task: TaskSpec, channel: str, train: TrainSpec
+    channels: Mapping[str, Sequence[ScanGeometry]], task: TaskSpec, train: TrainSpec
 ) -> Plan:
-    """Decide from geometry alone how scans become network input.
+    """Decide from geometry alone how exams become network input.
 
     Args:
-        scans: All that are not held out for good.
+        channels: Scans per channel, all that are not held out for good. The grid is
+            planned from the first channel, on which the others are read.
         task: What is learned.
-        channel: Name of the one channel.
         train: Overrides.
 
     Raises:
-        DatasetError: Without scans.
+        DatasetError: If a channel has no scan.
     """
-    if not scans:
-        msg = "no scan is left to plan from; see quarantine.csv for the reasons"
-        raise DatasetError(msg)
+    _check_any(channels)
+    first = next(iter(channels))
+    scans = channels[first]
     reasons: dict[str, str] = {}
     structures = task.segment.classes if task.segment else {}
     covered = _COVERED_BY_CLASS if task.classify else _COVERED_BY_MASK
@@ -54,12 +54,12 @@ def make_plan(
     if train.batch_size:
         reasons["batch_size"] = "set in the experiment"
     return Plan(
-        channels=(channel,),
-        modality=tuple(sorted({s.modality for s in scans})),
+        channels=tuple(channels),
+        modality=tuple(sorted({s.modality for all_ in channels.values() for s in all_})),
         spacing_mm=spacing,
         input_shape=shape,
         whole_volume=_covers(shape, spacing, extent),
-        normalisation={channel: _normalisation(scans, reasons)},
+        normalisation=_normalisation(channels, reasons),
         classes=tuple(task.classify.classes) if task.classify else (),
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
@@ -68,6 +68,14 @@ def make_plan(
         batch_size=train.batch_size or _batch_size(shape, len(scans), reasons),
         reasons=reasons,
     )
+
+
+def _check_any(channels: Mapping[str, Sequence[ScanGeometry]]) -> None:
+    for name, scans in channels.items():
+        if not scans:
+            what = "scan" if len(channels) == 1 else f"scan of channel {name!r}"
+            msg = f"no {what} is left to plan from; see quarantine.csv for the reasons"
+            raise DatasetError(msg)
 
 
 def _percentile(rows: Sequence[Triple], percent: float) -> Triple:
@@ -198,14 +206,22 @@ def _covers(shape: Voxels, spacing: Triple, extent: Triple) -> bool:
     return all(n * mm >= e - mm for n, mm, e in sizes)
 
 
+_Normalisation = Literal["zscore", "window"]
+_WHY: dict[_Normalisation, str] = {
+    "window": "CT has units: window learned in each fold",
+    "zscore": "no common unit: each scan by its own mean and deviation",
+}
+
+
 def _normalisation(
-    scans: Sequence[ScanGeometry], reasons: dict[str, str]
-) -> Literal["zscore", "window"]:
-    if {s.modality for s in scans} == {"CT"}:
-        reasons["normalisation"] = "CT has units: window learned in each fold"
-        return "window"
-    reasons["normalisation"] = "no common unit: each scan by its own mean and deviation"
-    return "zscore"
+    channels: Mapping[str, Sequence[ScanGeometry]], reasons: dict[str, str]
+) -> dict[str, _Normalisation]:
+    kinds: dict[str, _Normalisation] = {
+        name: "window" if {s.modality for s in scans} == {"CT"} else "zscore"
+        for name, scans in channels.items()
+    }
+    reasons["normalisation"] = "; ".join(_WHY[k] for k in dict.fromkeys(kinds.values()))
+    return kinds
 
 
 def _mirror_axes(task: TaskSpec, reasons: dict[str, str]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from monai.data.meta_tensor import MetaTensor
 from monai.transforms.transform import MapTransform
 
 from voxray.core.geometry import VoxelGrid
-from voxray.core.records import ScanSource, Volume
+from voxray.core.records import MaskSource, ScanSource, Volume
 from voxray.scan_io import read_label_map, read_volume
 
 
@@ -38,14 +38,18 @@ class ScanReader(ImageReader):
 class MaskReader(ScanReader):
     """Reads a mask that passed intake."""
 
+    def verify_suffix(self, filename: Any) -> bool:  # noqa: ANN401
+        """Any name will do: intake looked at the content."""
+        return isinstance(filename, MaskSource)
+
     def read(self, data: Any, **_kwargs: Any) -> Volume:  # noqa: ANN401
         """Read the integer voxels of a mask file."""
-        source: ScanSource = data
-        return read_label_map(source.files[0], source.scan_id)
+        source: MaskSource = data
+        return read_label_map(source.file, source.scan_id)
 
 
 class ReadScand(MapTransform):
-    """Replace each `ScanSource` by a `MetaTensor` (1, i, j, k) with its affine.
+    """Replace each `ScanSource` and `MaskSource` by a `MetaTensor` (1, i, j, k) with its affine.
 
     Takes the place of `LoadImaged`, which turns file names into text and a reader's
     error into a traceback; here a `ScanError` stays a `ScanError`.

@@ -1,32 +1,36 @@
-"""The MONAI `Compose` that turns a scan into a cached array, and the way back."""
+"""The MONAI `Compose` that turns an exam into a cached array, and the way back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from monai.transforms.compose import Compose
 from monai.transforms.intensity.dictionary import NormalizeIntensityd
 from monai.transforms.spatial.dictionary import Orientationd, Spacingd
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from voxray.core.errors import VoxrayError
 from voxray.core.geometry import VoxelGrid
-from voxray.core.records import ScanSource
+from voxray.core.records import MaskSource, ScanSource
 from voxray.core.specs import Plan
 from voxray.preprocess.reader import MaskReader, ReadScand, ScanReader, grid_of
+from voxray.preprocess.regrid import ReadOnFirstd
 
-Key = Literal["image", "mask"]
+MASK = "mask"
+"""Key of the mask; no channel may be called so."""
+
 _RAS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PreparedScan:
-    """A scan as the network will see it.
+class PreparedExam:
+    """An exam as the network will see it.
 
     Attributes:
         image: (channel, i, j, k) float32, axes nearest R, A, S, at the plan's spacing;
-            z-scores, or source units for "window" channels.
+            z-scores, or source units for "window" channels. A channel that the exam
+            lacks is 0, or NaN where its window makes it 0 later.
         mask: (i, j, k) uint8: 0 background, n + 1 the plan's structure n. None without.
         grid: Where the voxels sit.
     """
@@ -36,44 +40,70 @@ class PreparedScan:
     grid: VoxelGrid
 
 
-def build_transforms(plan: Plan, *, with_mask: bool) -> Compose:
-    """Scan-wise preprocessing: read, orient, resample, normalise by the scan itself.
+def build_transforms(plan: Plan) -> Compose:
+    """Exam-wise preprocessing: read, bring onto one grid, orient, resample, normalise.
 
-    Takes `{"image": ScanSource, "mask": ScanSource}` and gives tensors. Nothing here
-    depends on another scan, so that it may run before patients are split.
+    Takes a `ScanSource` per channel, by name, and a `MaskSource` as "mask", and gives a
+    tensor of each; the first channel must be there. Nothing here depends on another
+    exam, so that it may run before patients are split.
     """
-    keys: list[Key] = ["image", "mask"] if with_mask else ["image"]
-    readers = {"image": ScanReader(), "mask": MaskReader()}
-    modes = ["bilinear", "nearest"][: len(keys)]
+    first, *others = plan.channels
+    keys = [*plan.channels, MASK]
+    readers = {name: ScanReader() for name in plan.channels} | {MASK: MaskReader()}
+    modes = ["bilinear"] * len(plan.channels) + ["nearest"]
+    scored = [name for name in plan.channels if plan.normalisation[name] == "zscore"]
     steps: list[Any] = [
-        ReadScand({key: readers[key] for key in keys}),
-        Orientationd(keys, axcodes="RAS", labels=_RAS_LABELS),
-        Spacingd(keys, pixdim=plan.spacing_mm, mode=modes, padding_mode="border"),
+        ReadScand(readers),
+        ReadOnFirstd(first, others),
+        Orientationd(keys, axcodes="RAS", labels=_RAS_LABELS, allow_missing_keys=True),
+        Spacingd(
+            keys,
+            pixdim=plan.spacing_mm,
+            mode=modes,
+            padding_mode="border",
+            allow_missing_keys=True,
+        ),
+        NormalizeIntensityd(scored, allow_missing_keys=True),
     ]
-    if plan.normalisation[plan.channels[0]] == "zscore":
-        steps.append(NormalizeIntensityd("image"))
     return Compose(steps)
 
 
-def prepare_scan(
-    source: ScanSource, mask: ScanSource | None, plan: Plan
-) -> PreparedScan:
-    """Run the transforms on one scan.
+def prepare_exam(
+    sources: Mapping[str, ScanSource | None], mask: MaskSource | None, plan: Plan
+) -> PreparedExam:
+    """Run the transforms on one exam.
+
+    Args:
+        sources: By channel; the first channel of the plan must be there.
+        mask: On the grid of the first channel.
+        plan: Names the channels in order.
 
     Raises:
-        ScanError: If the scan or its mask cannot be read.
+        ScanError: If a scan or the mask cannot be read.
     """
-    data = {"image": source} if mask is None else {"image": source, "mask": mask}
+    given: dict[str, ScanSource | MaskSource | None] = {**sources, MASK: mask}
+    data = {key: source for key, source in given.items() if source is not None}
     try:
-        out = build_transforms(plan, with_mask=mask is not None)(data)
+        out = build_transforms(plan)(data)
     except RuntimeError as error:
         own = _own_error(error)
         if own is None:
             raise
         raise own from error
-    image = np.ascontiguousarray(out["image"].numpy(), dtype=np.float32)
-    labels = None if mask is None else _structures(out["mask"][0].numpy(), plan)
-    return PreparedScan(image, labels, grid_of(out["image"], source.scan_id))
+    first = out[plan.channels[0]]
+    shape = tuple(first.shape[1:])
+    image = np.stack([_channel(out, name, shape, plan) for name in plan.channels])
+    labels = None if mask is None else _structures(out[MASK][0].numpy(), plan)
+    return PreparedExam(image, labels, grid_of(first, plan.channels[0]))
+
+
+def _channel(
+    out: Mapping[str, Any], name: str, shape: tuple[int, ...], plan: Plan
+) -> NDArray[np.float32]:
+    if name in out:
+        return np.asarray(out[name][0].numpy(), dtype=np.float32)
+    absent = 0.0 if plan.normalisation[name] == "zscore" else np.nan
+    return np.full(shape, absent, dtype=np.float32)
 
 
 def _own_error(error: BaseException) -> VoxrayError | None:
@@ -89,28 +119,6 @@ def _structures(values: NDArray[np.float32], plan: Plan) -> NDArray[np.uint8]:
     for index, value in enumerate(plan.mask_values, start=1):
         labels[values == value] = index
     return labels
-
-
-def to_source_grid(
-    shares: NDArray[np.float32], grid: VoxelGrid, source: VoxelGrid
-) -> NDArray[np.float32]:
-    """Read shares at the voxel centres of the source scan, linearly.
-
-    Args:
-        shares: (channel, i, j, k) on `grid`.
-        grid: Of the prepared scan.
-        source: Of the scan as it came.
-
-    Returns:
-        (channel, i, j, k) on `source`; a centre outside `grid` gets the nearest voxel.
-    """
-    step = np.linalg.inv(grid.affine) @ source.affine
-    read = np.empty((len(shares), *source.shape), dtype=np.float32)
-    for channel, target in zip(shares, read, strict=True):
-        ndimage.affine_transform(
-            channel, step[:3, :3], step[:3, 3], output=target, order=1, mode="nearest"
-        )
-    return read
 
 
 def label_map(shares: NDArray[np.float32], plan: Plan) -> NDArray[np.uint16]:

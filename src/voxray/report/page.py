@@ -12,9 +12,9 @@ from voxray.report.content import ReportContent, ReportFigure
 from voxray.report.naming import picture_name, png_size
 from voxray.report.tables import (
     PICTURES,
+    answers,
     by_reason,
     decision_line,
-    of_status,
     score_columns,
     summary_line,
     wanted_overlays,
@@ -85,7 +85,7 @@ def _page(
 
 def _score_values(content: ReportContent) -> dict[str, object]:
     rows = content.scores or ()
-    scored = of_status(rows, ScoreStatus.SCORED)
+    scored = answers(rows)
     positive = content.model.positive if content.model else None
     return {
         "headline": _headline(content),

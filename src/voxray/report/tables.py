@@ -84,13 +84,20 @@ def of_status(rows: Sequence[ScoreRow], status: ScoreStatus) -> tuple[ScoreRow, 
     return tuple(sorted(chosen, key=lambda row: (row.scan_id, row.exam_id)))
 
 
+def answers(rows: Sequence[ScoreRow]) -> tuple[ScoreRow, ...]:
+    """One row per exam that was scored: that of its first channel, by scan id.
+
+    The rows of the other channels say so in `reason`.
+    """
+    return tuple(r for r in of_status(rows, ScoreStatus.SCORED) if not r.reason)
+
+
 def wanted_overlays(rows: Sequence[ScoreRow]) -> tuple[ScanId, ...]:
-    """Scans the report shows a picture of: the first 500 that were scored.
+    """Scans the report shows a picture of: of the first 500 exams that were scored.
 
     Others may have a picture too, but it is not used.
     """
-    scored = of_status(rows, ScoreStatus.SCORED)
-    return tuple(dict.fromkeys(row.scan_id for row in scored))[:PICTURES]
+    return tuple(dict.fromkeys(row.scan_id for row in answers(rows)))[:PICTURES]
 
 
 def by_reason(rows: Sequence[ScoreRow], status: ScoreStatus) -> tuple[ReasonGroup, ...]:

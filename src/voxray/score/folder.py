@@ -23,16 +23,16 @@ from voxray.core.records import (
     ExamId,
     QuarantineRow,
     ScanId,
-    ScanRecord,
     ScanSource,
     ScoreRow,
     ScoreStatus,
+    exams_of,
 )
 from voxray.core.specs import IntakeRules
 from voxray.ingest import Intake, IntakeOptions, ingest_folder, write_intake
 from voxray.model import Compute, choose_compute, load_model
-from voxray.score.table import ScoreColumns, append_score, read_scores, write_scores
-from voxray.score.volume import MASK_FOLDER, Scorer, score_volume, unscored
+from voxray.score.exam import MASK_FOLDER, FoundExam, Scorer, score_exam, unscored
+from voxray.score.table import ScoreColumns, append_scores, read_scores, write_scores
 
 SCORES_FILE = "scores.csv"
 STATUS_FILE = "status.jsonl"
@@ -57,7 +57,7 @@ class ScoreRequest:
         model: Model folder.
         out: Results; a run that was killed there is continued.
         workers: Processes that read files.
-        limit: Score at most this many volumes; None for all.
+        limit: Score at most this many exams; None for all.
     """
 
     scans: Path
@@ -90,6 +90,12 @@ class ScoreSummary:
         """Volumes by status; every status is there."""
         found = Counter(row.status for row in self.rows)
         return {str(status): found[status] for status in ScoreStatus}
+
+    @property
+    def n_exams(self) -> int:
+        """Exams that were scored: volumes, where every volume is an exam."""
+        scored = (row for row in self.rows if row.status is ScoreStatus.SCORED)
+        return len({row.exam_id for row in scored})
 
 
 def score_folder(
@@ -125,14 +131,14 @@ def score_folder(
     rows = list(done.values())
     if (request.out / SCORES_FILE).is_file():  # without a row torn by a kill
         write_scores(request.out / SCORES_FILE, rows, columns)
-    for row in _score_rest(intake, scorer, done, request, listen):
-        append_score(request.out / SCORES_FILE, row, columns)
-        rows.append(row)
+    for scored in _score_rest(intake, scorer, done, request, listen):
+        append_scores(request.out / SCORES_FILE, scored, columns)
+        rows += scored
     rows += _refused(intake, scorer)
     write_scores(request.out / SCORES_FILE, rows, columns)
     _drop_masks_without_row(request.out, rows)
-    scored = {row.scan_id for row in rows}
-    n_left = sum(record.scan_id not in scored for record in intake.records)
+    with_row = {row.scan_id for row in rows}
+    n_left = sum(record.scan_id not in with_row for record in intake.records)
     summary = ScoreSummary(
         tuple(rows), intake.sources, len(done), n_left, _files(intake)
     )
@@ -205,7 +211,10 @@ def _note(out: Path, event: Mapping[str, object]) -> None:
 
 
 def _done(out: Path, columns: ScoreColumns, intake: Intake) -> dict[ScanId, ScoreRow]:
-    """Rows of an earlier run that still hold: same pixels, mask still there."""
+    """Rows of an earlier run that still hold: same pixels, mask still there.
+
+    An exam is kept whole or not at all.
+    """
     pixels = {e["scan_id"]: e["sha256_pixels"] for e in _events(out) if "scan_id" in e}
     records = {record.scan_id: record for record in intake.records}
     kept = {}
@@ -216,7 +225,13 @@ def _done(out: Path, columns: ScoreColumns, intake: Intake) -> dict[ScanId, Scor
         same = pixels.get(row.scan_id) == record.sha256_pixels
         if same and (row.mask is None or (out / row.mask).is_file()):
             kept[row.scan_id] = row
-    return kept
+    whole = {
+        record.scan_id
+        for exam in exams_of(intake.records).values()
+        if all(r.scan_id in kept and kept[r.scan_id].exam_id == r.exam_id for r in exam)
+        for record in exam
+    }
+    return {scan_id: row for scan_id, row in kept.items() if scan_id in whole}
 
 
 def _score_rest(
@@ -225,30 +240,46 @@ def _score_rest(
     done: Mapping[ScanId, ScoreRow],
     request: ScoreRequest,
     listen: Listener,
-) -> Iterator[ScoreRow]:
-    todo = [r for r in intake.records if r.scan_id not in done]
+) -> Iterator[tuple[ScoreRow, ...]]:
+    todo = [e for e in _exams(intake, scorer) if e.records[0].scan_id not in done]
     total = len(todo) if request.limit is None else min(request.limit, len(todo))
-    for number, record in enumerate(todo[:total], start=1):
+    for number, exam in enumerate(todo[:total], start=1):
         began_s = time.monotonic()
-        row = _score_one(record, intake.sources[record.scan_id], scorer)
-        event = {
-            "scan_id": record.scan_id,
-            "status": str(row.status),
-            "seconds": round(time.monotonic() - began_s, 3),
-            "sha256_pixels": record.sha256_pixels,
-        }
-        yield row
-        _note(scorer.out, event)
+        rows = _score_one(exam, scorer)
+        seconds = round(time.monotonic() - began_s, 3)
+        yield rows
+        for record, row in zip(exam.records, rows, strict=True):
+            event = {
+                "scan_id": record.scan_id,
+                "status": str(row.status),
+                "seconds": seconds,
+                "sha256_pixels": record.sha256_pixels,
+            }
+            _note(scorer.out, event)
         listen(Progress("scoring", number, total))
 
 
-def _score_one(record: ScanRecord, source: ScanSource, scorer: Scorer) -> ScoreRow:
+def _exams(intake: Intake, scorer: Scorer) -> list[FoundExam]:
+    """Accepted exams, scans in the order of the model's channels."""
+    channels = scorer.model.package.plan.channels
+    return [
+        FoundExam(
+            {
+                record.channel: (record, intake.sources[record.scan_id])
+                for record in sorted(exam, key=lambda r: channels.index(r.channel))
+            }
+        )
+        for exam in exams_of(intake.records).values()
+    ]
+
+
+def _score_one(exam: FoundExam, scorer: Scorer) -> tuple[ScoreRow, ...]:
     try:
-        return score_volume(record, source, scorer)
+        return score_exam(exam, scorer)
     except (ScanError, ArithmeticError, ValueError, RuntimeError, MemoryError) as error:
         reason = error.problem if isinstance(error, ScanError) else type(error).__name__
         code = FindingCode.PROCESSING_FAILED
-        return unscored(record, ScoreStatus.FAILED, code, reason, scorer)
+        return unscored(exam, ScoreStatus.FAILED, code, reason, scorer)
 
 
 def _refused(intake: Intake, scorer: Scorer) -> list[ScoreRow]:
@@ -259,7 +290,7 @@ def _refused(intake: Intake, scorer: Scorer) -> list[ScoreRow]:
             continue
         chosen = item.code is not FindingCode.NOT_SELECTED
         rows[item.scan_id] = ScoreRow(
-            exam_id=ExamId(item.scan_id),
+            exam_id=intake.exams.get(item.scan_id, ExamId(item.scan_id)),
             scan_id=item.scan_id,
             patient_id=None,
             status=ScoreStatus.REFUSED if chosen else ScoreStatus.NOT_SELECTED,
@@ -290,7 +321,13 @@ def _files(intake: Intake) -> dict[str, int]:
 def _write_summary(out: Path, summary: ScoreSummary, model_sha256: str) -> None:
     reasons = Counter(str(r.reason_code) for r in summary.rows if r.reason_code)
     sources = {
-        scan_id: {"format": str(s.format), "files": [str(f) for f in s.files]}
+        scan_id: {
+            "format": str(s.format),
+            "files": [str(f) for f in s.files],
+            "frames": list(s.frames),
+            "volume": s.volume,
+            "repairs": [str(code) for code in s.repairs],
+        }
         for scan_id, s in sorted(summary.sources.items())
     }
     write_json(out / PRIVATE_FOLDER / SOURCES_FILE, {"sources": sources})
@@ -300,6 +337,7 @@ def _write_summary(out: Path, summary: ScoreSummary, model_sha256: str) -> None:
             "volumes": len(summary.rows) + summary.n_left,
             "left_by_limit": summary.n_left,
             "status": summary.counts,
+            "exams_scored": summary.n_exams,
             "reasons": dict(sorted(reasons.items())),
             "files": dict(summary.files),
             "model_sha256": model_sha256,

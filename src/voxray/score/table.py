@@ -69,9 +69,9 @@ def write_scores(path: Path, rows: Sequence[ScoreRow], columns: ScoreColumns) ->
     write_text(path, _lines(ordered, columns, header=True))
 
 
-def append_score(path: Path, row: ScoreRow, columns: ScoreColumns) -> None:
-    """Add a row and force it to disk."""
-    fsync_append(path, _lines([row], columns, header=not path.exists()))
+def append_scores(path: Path, rows: Iterable[ScoreRow], columns: ScoreColumns) -> None:
+    """Add rows and force them to disk."""
+    fsync_append(path, _lines(rows, columns, header=not path.exists()))
 
 
 def read_scores(path: Path, columns: ScoreColumns) -> tuple[ScoreRow, ...]:

@@ -45,7 +45,7 @@ from voxray.preprocess import label_map, to_source_grid, volumes_ml
 from voxray.report import FoldHistory, RocCurve, draw_dice, draw_roc, draw_training
 from voxray.scan_io import read_label_map, write_label_map
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
-from voxray.stages.study import FoldName, Study, class_name, read_study
+from voxray.stages.study import FoldName, Study, class_name, mask_source, read_study
 from voxray.stages.train import VALUES_FILE, open_tracking, read_parent
 from voxray.stages.workspace import stage_folder
 from voxray.train import HISTORY_FILE, NETWORK_FILE
@@ -115,7 +115,7 @@ class _Judge:
     compute: Compute
 
     def predict(self, exam_id: ExamId) -> OutOfFoldPrediction:
-        plan, record = self.study.plan, self.study.records[exam_id]
+        plan, record = self.study.plan, self.study.record(exam_id)
         image = np.asarray(self.study.cached[exam_id].read_image())
         said, _ = predict_ensemble([self.member], image, plan, self.compute)
         shares = {} if said.classes is None else _named(plan.classes, said.classes)
@@ -136,14 +136,14 @@ class _Judge:
         self, exam_id: ExamId, said: Probabilities
     ) -> tuple[dict[str, float | None], dict[str, float], dict[str, float]]:
         """Write the mask; Dice and volumes on the grid of the scan as it came."""
-        record, plan = self.study.records[exam_id], self.study.plan
-        masks = self.context.experiment.data.masks
-        if said.masks is None or record.mask_path is None or masks is None:
+        record, plan = self.study.record(exam_id), self.study.plan
+        mask = mask_source(record, self.context.experiment)
+        if said.masks is None or mask is None:
             return {}, {}, {}
         cached = self.study.cached[exam_id]
         labels = label_map(to_source_grid(said.masks, cached.grid, record.grid), plan)
         write_label_map(self._mask_file(exam_id), labels, record.grid)
-        drawn = read_label_map(masks / record.mask_path, record.scan_id)
+        drawn = read_label_map(mask.file, mask.scan_id)
         values = dict(zip(plan.structures, plan.mask_values, strict=True))
         return (
             dict(dice_per_class(labels, drawn.voxels, values)),

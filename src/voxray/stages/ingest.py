@@ -25,7 +25,9 @@ SUMMARY = "summary.json"
 
 def intake_rules(data: DataSpec) -> IntakeRules:
     """The part of `data` that also holds when scoring."""
-    return IntakeRules(channels=dict(data.channels), policy=dict(data.policy))
+    return IntakeRules(
+        channels=dict(data.channels), exam=data.exam, policy=dict(data.policy)
+    )
 
 
 def take_in(

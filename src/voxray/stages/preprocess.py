@@ -6,7 +6,7 @@ from pathlib import Path
 
 from voxray.core.errors import ScanError, VoxrayError
 from voxray.core.files import write_json
-from voxray.core.records import FileFormat, ScanRecord, ScanSource, Sha256
+from voxray.core.records import ExamId, MaskSource, ScanRecord, ScanSource, Sha256
 from voxray.core.specs import Experiment, Plan
 from voxray.executor import map_tasks
 from voxray.folds import choose_holdout
@@ -16,7 +16,7 @@ from voxray.preprocess import (
     ScanGeometry,
     ScanStatistics,
     make_plan,
-    prepare_scan,
+    prepare_exam,
     scan_statistics,
     write_exam,
     write_index,
@@ -25,92 +25,111 @@ from voxray.preprocess import (
 from voxray.scan_io import read_label_map, read_volume
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.ingest import read_links
-from voxray.stages.study import PLAN_FILE, STATISTICS_FILE, read_scan_sources
+from voxray.stages.study import (
+    PLAN_FILE,
+    STATISTICS_FILE,
+    by_channel,
+    mask_source,
+    read_scan_sources,
+)
 from voxray.stages.workspace import stage_folder
 
 FOLDER = "preprocess"
-_WORTH_WORKERS = 300  # scans; a worker needs seconds to load the libraries
+_WORTH_WORKERS = 300  # exams; a worker needs seconds to load the libraries
 
 
 @dataclass(frozen=True, slots=True)
-class _Scan:
-    """One scan, ready to be sent to a worker."""
+class _Exam:
+    """One exam, ready to be sent to a worker.
 
-    record: ScanRecord
-    source: ScanSource
-    mask: ScanSource | None
+    Attributes:
+        scans: Record and files by channel; the first channel comes first.
+    """
+
+    exam_id: ExamId
+    scans: Mapping[str, tuple[ScanRecord, ScanSource]]
+    mask: MaskSource | None
 
 
 def run(context: StageContext) -> StageOutcome:
-    """Plan from the geometry of the scans; measure each and write its arrays."""
+    """Plan from the geometry of the scans; measure each and write the exams' arrays."""
     folder = stage_folder(context, FOLDER)
     records = read_manifest(context.folder / "ingest" / "manifest.csv")
     plan = _plan(context, records)
     write_json(folder / PLAN_FILE, plan.model_dump(mode="json"))
     for name, reason in plan.reasons.items():
         context.say(f"plan: {name} {_said(plan, name)}: {reason}")
-    prepared, n_failed = _prepare(context, _scans(context, records), plan)
-    write_statistics([row for row, _ in prepared], folder / STATISTICS_FILE)
+    prepared, n_failed = _prepare(context, _exams(context, records), plan)
+    rows = [row for of_exam, _ in prepared for row in of_exam]
+    write_statistics(rows, folder / STATISTICS_FILE)
     write_index(folder, [exam for _, exam in prepared])
     counts = {"exams": len(prepared), "failed": n_failed}
     message = f"{len(prepared)} exams prepared, {n_failed} failed"
     return StageOutcome(counts, message, n_failed=n_failed)
 
 
-def _scans(context: StageContext, records: Sequence[ScanRecord]) -> list[_Scan]:
+def _exams(context: StageContext, records: Sequence[ScanRecord]) -> list[_Exam]:
     sources = read_scan_sources(context, records)
-    masks = context.experiment.data.masks
-    scans = []
-    for record in records:
-        mask = None
-        if masks is not None and record.mask_path is not None:
-            file = masks / record.mask_path
-            mask = ScanSource(record.scan_id, FileFormat.NIFTI, (file,))
-        scans.append(_Scan(record, sources[record.scan_id], mask))
-    return scans
+    exams = by_channel(records, list(context.experiment.data.channels))
+    return [
+        _Exam(
+            exam_id,
+            {name: (record, sources[record.scan_id]) for name, record in scans.items()},
+            mask_source(next(iter(scans.values())), context.experiment),
+        )
+        for exam_id, scans in exams.items()
+    ]
 
 
-_Prepared = tuple[ScanStatistics, CachedExam]
+_Prepared = tuple[list[ScanStatistics], CachedExam]
 
 
 @dataclass(frozen=True, slots=True)
-class _PrepareScan:
-    """Picklable work: statistics and arrays of one scan."""
+class _PrepareExam:
+    """Picklable work: statistics and arrays of one exam."""
 
     plan: Plan
     folder: Path
 
-    def __call__(self, scan: _Scan) -> _Prepared:
-        """One bad scan never stops the others, whatever library it upsets."""
+    def __call__(self, exam: _Exam) -> _Prepared:
+        """One bad exam never stops the others, whatever library it upsets."""
         try:
-            return self._prepare(scan)
+            return self._prepare(exam)
         except (ArithmeticError, ValueError, RuntimeError, MemoryError) as error:
+            first, _ = next(iter(exam.scans.values()))
             problem = f"preparing it failed: {type(error).__name__}"
-            raise ScanError(scan.record.scan_id, problem) from error
+            raise ScanError(first.scan_id, problem) from error
 
-    def _prepare(self, scan: _Scan) -> _Prepared:
-        record = scan.record
-        volume = read_volume(scan.source)
+    def _prepare(self, exam: _Exam) -> _Prepared:
+        rows = [self._measured(name, exam) for name in exam.scans]
+        sources = {name: source for name, (_, source) in exam.scans.items()}
+        prepared = prepare_exam(sources, exam.mask, self.plan)
+        return rows, write_exam(self.folder, exam.exam_id, prepared)
+
+    def _measured(self, channel: str, exam: _Exam) -> ScanStatistics:
+        """Statistics of one scan; the mask lies on the first channel's grid alone."""
+        record, source = exam.scans[channel]
         mask = None
-        if scan.mask is not None:
-            mask = read_label_map(scan.mask.files[0], record.scan_id)
-        row = scan_statistics(
-            record.scan_id, record.modality, volume, mask, self.plan.mask_values
+        if exam.mask is not None and channel == self.plan.channels[0]:
+            mask = read_label_map(exam.mask.file, record.scan_id)
+        return scan_statistics(
+            record.scan_id,
+            record.modality,
+            read_volume(source),
+            mask,
+            self.plan.mask_values,
         )
-        prepared = prepare_scan(scan.source, scan.mask, self.plan)
-        return row, write_exam(self.folder, record.exam_id, prepared)
 
 
 def _prepare(
-    context: StageContext, scans: Sequence[_Scan], plan: Plan
+    context: StageContext, exams: Sequence[_Exam], plan: Plan
 ) -> tuple[list[_Prepared], int]:
-    """Statistics and arrays; a scan that fails is said and counted."""
+    """Statistics and arrays; an exam that fails is said and counted."""
     results = map_tasks(
-        _PrepareScan(plan, context.folder / FOLDER),
-        scans,
-        workers=context.workers if len(scans) >= _WORTH_WORKERS else 1,
+        _PrepareExam(plan, context.folder / FOLDER),
+        exams,
+        workers=context.workers if len(exams) >= _WORTH_WORKERS else 1,
         task="preparing scans",
-        total=len(scans),
         listen=context.listen,
     )
     prepared: list[_Prepared] = []
@@ -131,12 +150,12 @@ def _plan(context: StageContext, records: Sequence[ScanRecord]) -> Plan:
     spec = context.experiment
     linked = read_links(context.folder / "ingest")
     holdout = choose_holdout(records, spec.folds, spec.seed, linked)
-    used = [
-        ScanGeometry.of(record.grid, record.modality)
-        for record in records
-        if record.patient_id not in holdout
-    ]
-    return make_plan(used, spec.task, spec.data.channel, spec.train)
+    used: dict[str, list[ScanGeometry]] = {name: [] for name in spec.data.channels}
+    for record in records:
+        if record.patient_id not in holdout:
+            geometry = ScanGeometry.of(record.grid, record.modality)
+            used[record.channel].append(geometry)
+    return make_plan(used, spec.task, spec.train)
 
 
 def _said(plan: Plan, name: str) -> str:
@@ -155,6 +174,7 @@ def _config(experiment: Experiment) -> Mapping[str, object]:
         "seed": said["seed"],
         "task": said["task"],
         "holdout": said["folds"]["holdout"],
+        "channels": list(said["data"]["channels"]),
         "train": {name: said["train"][name] for name in train},
     }
 

@@ -10,10 +10,12 @@ from voxray.core.hashing import sha256_json
 from voxray.core.records import Metric, PatientId, ScanRecord, Sha256
 from voxray.core.specs import (
     DecisionRule,
+    ExamColumn,
     Experiment,
     FoldValues,
     IntakeRules,
     ModelPackage,
+    ReferenceStatistics,
 )
 from voxray.evaluate import metrics_from_json
 from voxray.mlflow_store import (
@@ -27,6 +29,7 @@ from voxray.preprocess import ScanGeometry, learn_references
 from voxray.report import ModelCard, render_card
 from voxray.stages.evaluate import DECISION_FILE, EVALUATION_FILE
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
+from voxray.stages.ingest import intake_rules
 from voxray.stages.study import FoldName, Study, read_study
 from voxray.stages.train import VALUES_FILE, open_tracking, read_parent
 from voxray.stages.workspace import stage_folder
@@ -78,21 +81,31 @@ def _package(context: StageContext, study: Study) -> ModelPackage:
         note=experiment.note,
         voxray_version=voxray.__version__,
         experiment_sha256=_sha256_of(experiment),
-        rules=IntakeRules(
-            channels=experiment.data.channels, policy=experiment.data.policy
-        ),
+        rules=_rules(experiment),
         plan=plan,
         fold_values=tuple(_values(context, name) for name in names),
         networks=tuple(f"fold_{n}.safetensors" for n in range(len(names))),
         decision=DecisionRule.model_validate(decision) if decision else None,
-        references=learn_references(
-            [ScanGeometry.of(r.grid, r.modality) for r in _records_in_folds(study)]
-        ),
+        references=_references(study, plan.channels[0]),
+        channel_references={c: _references(study, c) for c in plan.channels[1:]},
         units={f"volume_ml_{name}": "mL" for name in plan.structures},
         licence=experiment.register_.licence,
         intended_use=experiment.register_.intended_use,
         files={},
     )
+
+
+def _rules(experiment: Experiment) -> IntakeRules:
+    """Rules as new scans can be asked: they come without a label table."""
+    rules = intake_rules(experiment.data)
+    if isinstance(rules.exam, ExamColumn):
+        return rules.model_copy(update={"exam": "study"})
+    return rules
+
+
+def _references(study: Study, channel: str) -> ReferenceStatistics:
+    scans = [s for exam in _exams_in_folds(study) for s in exam if s.channel == channel]
+    return learn_references([ScanGeometry.of(s.grid, s.modality) for s in scans])
 
 
 def _sha256_of(experiment: Experiment) -> Sha256:
@@ -112,21 +125,19 @@ def _values(context: StageContext, name: FoldName) -> FoldValues:
     return FoldValues.model_validate(read_json(_trained(context, name) / VALUES_FILE))
 
 
-def _records_in_folds(study: Study) -> list[ScanRecord]:
-    """Prepared scans of patients that some fold holds out: no holdout."""
+def _exams_in_folds(study: Study) -> list[tuple[ScanRecord, ...]]:
+    """Scans of prepared exams of patients that some fold holds out: no holdout."""
     everyone = (study.patients(name).held_out for name in study.folds())
     patients = frozenset[PatientId]().union(*everyone)
     return [
-        record
-        for exam_id, record in sorted(study.records.items())
-        if record.patient_id in patients and exam_id in study.cached
+        tuple(study.exams[exam_id].values()) for exam_id in study.exams_of(patients)
     ]
 
 
 def _card(study: Study, package: ModelPackage, metrics: Sequence[Metric]) -> str:
-    records = _records_in_folds(study)
-    patients = {record.patient_id for record in records}
-    return render_card(ModelCard(package, len(records), len(patients), metrics))
+    exams = _exams_in_folds(study)
+    patients = {first.patient_id for first, *_ in exams}
+    return render_card(ModelCard(package, len(exams), len(patients), metrics))
 
 
 def _tags(context: StageContext) -> dict[str, str]:
@@ -142,7 +153,7 @@ def _inputs(context: StageContext) -> Mapping[str, Sha256]:
 
 def _config(experiment: Experiment) -> Mapping[str, object]:
     said = experiment.model_dump(mode="json")
-    data = {name: said["data"][name] for name in ("channels", "policy")}
+    data = {name: said["data"][name] for name in ("channels", "exam", "policy")}
     return {
         "data": data,
         **{k: said[k] for k in ("name", "note", "register_", "track")},

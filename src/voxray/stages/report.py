@@ -152,7 +152,12 @@ def _sources(path: Path) -> Mapping[ScanId, ScanSource]:
         return {}
     return {
         ScanId(scan_id): ScanSource(
-            ScanId(scan_id), FileFormat(row["format"]), tuple(map(Path, row["files"]))
+            ScanId(scan_id),
+            FileFormat(row["format"]),
+            tuple(map(Path, row["files"])),
+            frames=tuple(row.get("frames", ())),
+            volume=row.get("volume", 0),
+            repairs=tuple(map(FindingCode, row.get("repairs", ()))),
         )
         for scan_id, row in said.items()
     }

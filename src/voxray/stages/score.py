@@ -50,7 +50,9 @@ def in_words(summary: ScoreSummary) -> str:
     counts = summary.counts
     said = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
     left = f", {summary.n_left} left by --limit" if summary.n_left else ""
-    return f"{len(summary.rows) + summary.n_left} volumes found: {said}{left}"
+    n_exams = summary.n_exams
+    exams = f" ({n_exams} exams)" if n_exams < counts["scored"] else ""
+    return f"{len(summary.rows) + summary.n_left} volumes found: {said}{left}{exams}"
 
 
 def score_command(request: ScoreRequest, session: Session) -> int:

@@ -8,12 +8,14 @@ from voxray.core.files import read_json
 from voxray.core.records import (
     ExamId,
     FoldRow,
+    MaskSource,
     PatientId,
     ScanId,
     ScanRecord,
     ScanSource,
+    exams_of,
 )
-from voxray.core.specs import FoldValues, Plan
+from voxray.core.specs import Experiment, FoldValues, Plan
 from voxray.folds import FoldPatients, read_folds, training_patients
 from voxray.manifest import read_manifest, read_sources
 from voxray.preprocess import (
@@ -48,13 +50,14 @@ class Study:
     """All that training and evaluation read.
 
     Attributes:
-        records: By exam.
-        statistics: By exam.
+        exams: Scans by exam, then by channel; the first channel is always there, and
+            comes first.
+        statistics: By exam, then by channel.
         cached: By exam.
     """
 
-    records: Mapping[ExamId, ScanRecord]
-    statistics: Mapping[ExamId, ScanStatistics]
+    exams: Mapping[ExamId, Mapping[str, ScanRecord]]
+    statistics: Mapping[ExamId, Mapping[str, ScanStatistics]]
     cached: Mapping[ExamId, CachedExam]
     plan: Plan
     rows: Sequence[FoldRow]
@@ -64,20 +67,27 @@ class Study:
         found = {(row.repeat, row.fold) for row in self.rows}
         return tuple(FoldName(repeat, fold) for repeat, fold in sorted(found))
 
+    def record(self, exam_id: ExamId) -> ScanRecord:
+        """The exam's scan of the first channel: its grid, mask, label and patient."""
+        return self.exams[exam_id][self.plan.channels[0]]
+
     def patients(self, name: FoldName) -> FoldPatients:
         """Who is trained on, watched and predicted."""
-        records = tuple(self.records.values())
+        records = tuple(map(self.record, self.exams))
         return training_patients(self.rows, records, name.repeat, name.fold)
 
     def exams_of(self, patients: frozenset[PatientId]) -> tuple[ExamId, ...]:
         """Exams of these patients that were preprocessed, sorted."""
-        ids = (e for e, r in self.records.items() if r.patient_id in patients)
-        return tuple(sorted(exam_id for exam_id in ids if exam_id in self.cached))
+        return tuple(
+            exam_id
+            for exam_id in sorted(self.exams)
+            if exam_id in self.cached and self.record(exam_id).patient_id in patients
+        )
 
     def fold_values(self, name: FoldName, context: StageContext) -> FoldValues:
         """What this fold learns from its training patients' values, and no other's."""
         exams = self.exams_of(self.patients(name).train)
-        labels = [class_name(self.records[e], context) for e in exams]
+        labels = [class_name(self.record(e), context) for e in exams]
         return learn_fold_values(
             self.plan,
             [self.statistics[e] for e in exams],
@@ -89,15 +99,30 @@ def read_study(context: StageContext) -> Study:
     """Read manifest, plan, arrays and folds of an experiment."""
     records = read_manifest(context.folder / "ingest" / "manifest.csv")
     folder = context.folder / "preprocess"
-    statistics = read_statistics(folder / STATISTICS_FILE)
-    exam_of = {record.scan_id: record.exam_id for record in records}
+    plan = read_plan(folder / PLAN_FILE)
+    exams = by_channel(records, plan.channels)
+    rows = {row.scan_id: row for row in read_statistics(folder / STATISTICS_FILE)}
     return Study(
-        {record.exam_id: record for record in records},
-        {exam_of[row.scan_id]: row for row in statistics},
+        exams,
+        {
+            exam_id: {c: rows[s.scan_id] for c, s in scans.items() if s.scan_id in rows}
+            for exam_id, scans in exams.items()
+        },
         read_index(folder),
-        read_plan(folder / PLAN_FILE),
+        plan,
         read_folds(context.folder / "folds" / "folds.csv"),
     )
+
+
+def by_channel(
+    records: Sequence[ScanRecord], channels: Sequence[str]
+) -> dict[ExamId, dict[str, ScanRecord]]:
+    """Scans by exam, then by channel in this order."""
+    exams = {}
+    for exam_id, scans in exams_of(records).items():
+        found = {scan.channel: scan for scan in scans}
+        exams[exam_id] = {c: found[c] for c in channels if c in found}
+    return exams
 
 
 def read_plan(path: Path) -> Plan:
@@ -111,6 +136,16 @@ def read_scan_sources(
     """Files of each scan, in slice order."""
     scans = context.experiment.data.scans
     return read_sources(context.folder / "ingest", scans, records)
+
+
+def mask_source(record: ScanRecord, experiment: Experiment) -> MaskSource | None:
+    """The drawn mask of an exam, by its scan of the first channel; None without one."""
+    masks, segment = experiment.data.masks, experiment.task.segment
+    if masks is None or record.mask_path is None:
+        return None
+    classes = segment.classes.items() if segment else ()
+    values = {name: spec.value for name, spec in classes}
+    return MaskSource(record.scan_id, masks / record.mask_path, record.grid, values)
 
 
 def class_name(record: ScanRecord, context: StageContext) -> str | None:

@@ -112,7 +112,7 @@ class _FoldTask:
         ]
 
     def _class(self, exam_id: ExamId) -> int | None:
-        name = class_name(self.study.records[exam_id], self.context)
+        name = class_name(self.study.record(exam_id), self.context)
         return self.study.plan.classes.index(name) if name is not None else None
 
 
@@ -232,8 +232,13 @@ def _params(experiment: Experiment) -> dict[str, object]:
     said = experiment.model_dump(mode="json", by_alias=True)
     kept = ("seed", "task", "folds", "train", "evaluate", "register")
     data = said["data"]
-    shown = ("patient", "ids", "duplicates", "channels", "policy", "permute_labels")
-    return {**{k: said[k] for k in kept}, "data": {k: data[k] for k in shown}}
+    shown = ("patient", "ids", "duplicates", "exam", "policy", "permute_labels")
+    channels = {
+        name: rules.model_dump(mode="json", exclude_defaults=True)
+        for name, rules in experiment.data.channels.items()
+    }
+    data = {**{k: data[k] for k in shown}, "channels": channels}
+    return {**{k: said[k] for k in kept}, "data": data}
 
 
 @contextlib.contextmanager

@@ -89,6 +89,11 @@ def test_affine_with_two_equal_axes_is_refused():
         grid_of(affine)
 
 
+def test_affine_larger_than_any_scan_is_refused():
+    with pytest.raises(GeometryError, match=r"holds 1e\+200 mm; no scan is that large"):
+        VoxelGrid.from_affine("scan-1", (2, 2, 2), np.diag([1e200, 1, 1, 1]))
+
+
 def test_small_voxels_are_not_taken_for_singular():
     assert grid_of(np.diag([1e-3, 1e-3, 1e-3, 1.0])).spacing_mm.i == pytest.approx(1e-3)
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from tests.makers import nifti_source, write_nifti
 from voxray.core.geometry import VoxelGrid
-from voxray.preprocess import ScanGeometry
+from voxray.core.records import MaskSource, ScanId
+from voxray.preprocess import ScanGeometry, prepare_exam
 
 SLOPE = np.array([1.0, 2.0, -0.5])
 SHAPE = (16, 20, 12)
@@ -53,3 +54,11 @@ def turned(voxels, affine, order, flips):
 
 def write_scan(path, voxels, affine):
     return nifti_source(write_nifti(path, voxels, affine), "s1")
+
+
+def prepare_scan(source, mask, plan):
+    """Prepare an exam of one channel; the mask is given as a scan is."""
+    drawn = None
+    if mask is not None:
+        drawn = MaskSource(ScanId(mask.scan_id), mask.files[0], a_grid())
+    return prepare_exam({plan.channels[0]: source}, drawn, plan)

@@ -4,12 +4,12 @@ import pytest
 from tests.unit.preprocess.makers import SHAPE, a_grid, linear_in_mm
 from voxray.core.errors import ManifestError
 from voxray.core.records import ExamId
-from voxray.preprocess import PreparedScan, read_index, write_exam, write_index
+from voxray.preprocess import PreparedExam, read_index, write_exam, write_index
 
 
 def a_scan(with_mask=True):
     mask = np.ones(SHAPE, np.uint8) if with_mask else None
-    return PreparedScan(linear_in_mm(a_grid())[None], mask, a_grid())
+    return PreparedExam(linear_in_mm(a_grid())[None], mask, a_grid())
 
 
 def written(folder, name, *, with_mask=True):

@@ -13,39 +13,44 @@ CT = a_plan(normalisation={"image": "window"})
 ROW = ScanStatistics(ScanId("s1"), (4, 4, 4), (1.0, 1.0, 1.0), "CT", -100, 300, 50, 20)
 
 
+def learned(plan, rows, labels=()):
+    """From exams of the one channel."""
+    return learn_fold_values(plan, [{"image": row} for row in rows], labels)
+
+
 def test_a_window_is_the_median_over_the_training_scans():
     rows = [replace(ROW, high=high) for high in (300, 320, 9000)]
-    window = learn_fold_values(CT, rows, []).windows["image"]
+    window = learned(CT, rows).windows["image"]
     assert (window.low, window.high, window.mean, window.std) == (-100, 320, 50, 20)
 
 
 def test_nothing_but_the_given_scans_counts():
     training, held_out = [ROW, replace(ROW, mean=60)], replace(ROW, mean=9999)
-    before = learn_fold_values(CT, training, ["ill", "healthy"])
+    before = learned(CT, training, ["ill", "healthy"])
     replace(held_out, mean=-9999)
-    assert learn_fold_values(CT, training, ["ill", "healthy"]) == before
+    assert learned(CT, training, ["ill", "healthy"]) == before
     assert before.n_exams == 2
     assert before.windows["image"].mean == 55
 
 
 def test_z_scores_learn_no_window():
-    assert learn_fold_values(a_plan(), [ROW], []).windows == {}
+    assert learned(a_plan(), [ROW]).windows == {}
 
 
 def test_a_constant_training_set_divides_by_no_zero():
-    values = learn_fold_values(CT, [replace(ROW, std=0.0)], [])
+    values = learned(CT, [replace(ROW, std=0.0)])
     assert values.windows["image"].std > 0
 
 
 def test_class_shares_are_those_of_the_training_exams():
     labels = ["healthy", "healthy", "ill", "healthy"]
-    share = learn_fold_values(a_plan(), [ROW] * 4, labels).class_share
+    share = learned(a_plan(), [ROW] * 4, labels).class_share
     assert share == {"healthy": 0.75, "ill": 0.25}
 
 
 def test_a_fold_without_training_scans_is_refused():
     with pytest.raises(DatasetError, match="no training scan; use fewer folds"):
-        learn_fold_values(a_plan(), [], [])
+        learned(a_plan(), [])
 
 
 def test_references_span_the_training_scans():
@@ -66,5 +71,20 @@ def test_structure_shares_are_voxels_of_the_training_scans():
         replace(ROW, shape=(10, 10, 10), structure_voxels=(100, 0)),
         replace(ROW, shape=(10, 10, 10), structure_voxels=(0, 20)),
     ]
-    share = learn_fold_values(plan, rows, []).structure_share
+    share = learned(plan, rows).structure_share
     assert share == {"a": 0.05, "b": 0.01}
+
+
+def test_each_channel_has_its_own_window():
+    kinds = {"native": "window", "late": "window"}
+    plan = a_plan("classify", channels=tuple(kinds), normalisation=kinds)
+    exams = [{"native": ROW, "late": replace(ROW, high=900)}, {"native": ROW}]
+    windows = learn_fold_values(plan, exams, []).windows
+    assert (windows["native"].high, windows["late"].high) == (300, 900)
+
+
+def test_a_window_of_a_channel_no_training_exam_has_is_refused():
+    kinds = {"native": "window", "late": "window"}
+    plan = a_plan("classify", channels=tuple(kinds), normalisation=kinds)
+    with pytest.raises(DatasetError, match="no training scan of channel 'late'"):
+        learn_fold_values(plan, [{"native": ROW}], [])

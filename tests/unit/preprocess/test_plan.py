@@ -22,7 +22,7 @@ DECIDED = {
 
 
 def planned(scans, task=MASKS, **train):
-    return make_plan(scans, task, "image", TrainSpec(**train))
+    return make_plan({"image": scans}, task, TrainSpec(**train))
 
 
 def names(*classes):

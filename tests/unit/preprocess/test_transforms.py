@@ -12,6 +12,7 @@ from tests.unit.preprocess.makers import (
     an_affine,
     linear_in_mm,
     places_mm,
+    prepare_scan,
     turned,
     write_scan,
 )
@@ -20,7 +21,6 @@ from voxray.core.geometry import VoxelGrid
 from voxray.preprocess import (
     build_transforms,
     label_map,
-    prepare_scan,
     to_source_grid,
     volumes_ml,
 )
@@ -215,6 +215,6 @@ def test_what_is_no_scan_error_keeps_its_kind(tmp_path):
 
 def test_the_transforms_are_a_plain_compose(tmp_path):
     source = write_scan(tmp_path / "s.nii.gz", linear_in_mm(a_grid()), an_affine())
-    out = build_transforms(a_plan(), with_mask=False)({"image": source})
+    out = build_transforms(a_plan())({"image": source})
     assert set(out) == {"image"}
     assert tuple(out["image"].shape) == (1, *SHAPE)

@@ -6,7 +6,7 @@ import pytest
 from voxray.core.findings import FindingCode
 from voxray.core.records import ScoreRow, ScoreStatus
 from voxray.score import ScoreColumns, read_scores, write_scores
-from voxray.score.table import append_score
+from voxray.score.table import append_scores
 
 COLUMNS = ScoreColumns(("healthy", "ill"), ("lesion",))
 
@@ -70,7 +70,7 @@ def test_rows_come_back_sorted_and_whole(tmp_path):
 def test_appended_rows_stand_under_one_header(tmp_path):
     path = tmp_path / "scores.csv"
     for row in (SCORED, REFUSED):
-        append_score(path, row, COLUMNS)
+        append_scores(path, [row], COLUMNS)
     with path.open(encoding="utf-8", newline="") as stream:
         assert [row["scan_id"] for row in csv.DictReader(stream)] == ["s2", "s1"]
     assert read_scores(path, COLUMNS) == (SCORED, REFUSED)
@@ -80,7 +80,7 @@ def test_appended_rows_stand_under_one_header(tmp_path):
 def test_a_torn_last_row_is_dropped(tmp_path, lost):
     path = tmp_path / "scores.csv"
     for row in (SCORED, REFUSED):
-        append_score(path, row, COLUMNS)
+        append_scores(path, [row], COLUMNS)
     path.write_bytes(path.read_bytes()[:-lost])
     assert read_scores(path, COLUMNS) == (SCORED,)
 

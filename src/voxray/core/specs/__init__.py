@@ -1,8 +1,14 @@
 """Descriptions that are made by one stage, stored in a model and applied by another."""
 
 from voxray.core.specs.base import Spec
-from voxray.core.specs.experiment import (
+from voxray.core.specs.channels import (
     ChannelRules,
+    ExamColumn,
+    ExamPattern,
+    ExamRule,
+    one_scan_an_exam,
+)
+from voxray.core.specs.experiment import (
     ClassifySpec,
     DataSpec,
     EvaluateSpec,
@@ -28,6 +34,9 @@ __all__ = [
     "DataSpec",
     "DecisionRule",
     "EvaluateSpec",
+    "ExamColumn",
+    "ExamPattern",
+    "ExamRule",
     "Experiment",
     "FoldValues",
     "FoldsSpec",
@@ -43,4 +52,5 @@ __all__ = [
     "Spec",
     "TaskSpec",
     "TrainSpec",
+    "one_scan_an_exam",
 ]

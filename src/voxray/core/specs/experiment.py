@@ -8,6 +8,12 @@ from pydantic import Field, field_validator, model_validator
 
 from voxray.core.findings import POLICY, Action, FindingCode
 from voxray.core.specs.base import Spec
+from voxray.core.specs.channels import (
+    ChannelRules,
+    ExamColumn,
+    ExamRule,
+    one_scan_an_exam,
+)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -43,15 +49,16 @@ class LabelsSpec(Spec):
 
     Attributes:
         table: CSV file (or TSV).
-        key: Which columns name the scan, study or patient.
+        key: Which columns name the scan, exam, study or patient.
         by: What the key names. A scan is named by its relative path without suffix, its
-            file or folder name, or its SeriesInstanceUID; a study by its
-            StudyInstanceUID; a patient by the PatientID or what `data.patient` gives.
+            file or folder name, or its SeriesInstanceUID; an exam by what `data.exam`
+            gives, or the name of its folder; a study by its StudyInstanceUID; a patient
+            by the PatientID or what `data.patient` gives.
     """
 
     table: Path
     key: LabelKey = LabelKey(column="scan")
-    by: Literal["scan", "study", "patient"] = "scan"
+    by: Literal["scan", "exam", "study", "patient"] = "scan"
 
 
 class PatientColumn(Spec):
@@ -74,20 +81,14 @@ class PatientPattern(Spec):
         return pattern
 
 
-class ChannelRules(Spec):
-    """Which scans may fill a channel; an empty rule lets every scan pass.
+class DataSpec(Spec):
+    """Where the scans, masks and labels are, and who the patients are.
 
     Attributes:
-        modality: DICOM modality codes, e.g. [MR]. NIfTI files have none and pass.
-        description: Regular expression, searched in SeriesDescription, any case.
+        channels: Which scans fill which channel; the other channels of an exam are read
+            on the grid of the first one.
+        exam: Which scans are one exam, with several channels or `choose`.
     """
-
-    modality: tuple[str, ...] = ()
-    description: str | None = None
-
-
-class DataSpec(Spec):
-    """Where the scans, masks and labels are, and who the patients are."""
 
     scans: Path
     masks: Path | None = None
@@ -96,16 +97,37 @@ class DataSpec(Spec):
     ids: Literal["keyed", "path"] = "keyed"
     duplicates: Literal["link", "quarantine", "fail"] = "link"
     channels: dict[Name, ChannelRules] = Field(default={"image": ChannelRules()})
+    exam: ExamRule = "study"
     policy: dict[FindingCode, Action] = {}
     permute_labels: int | None = None
 
     @field_validator("channels")
     @classmethod
-    def _one_channel(cls, channels: dict[str, ChannelRules]) -> dict[str, ChannelRules]:
-        if len(channels) != 1:
-            msg = f"one channel an experiment so far, got {len(channels)}"
+    def _usable(cls, channels: dict[str, ChannelRules]) -> dict[str, ChannelRules]:
+        if not channels:
+            msg = "give at least one channel, e.g. {image: {}}"
+            raise ValueError(msg)
+        first = next(iter(channels))
+        if not channels[first].required:
+            msg = f"the first channel {first!r} gives the grid and cannot be left out"
+            raise ValueError(msg)
+        if "mask" in channels:
+            msg = "no channel may be called 'mask'"
             raise ValueError(msg)
         return channels
+
+    @model_validator(mode="after")
+    def _exam_has_a_use(self) -> Self:
+        if self.exam != "study" and one_scan_an_exam(self.channels):
+            msg = (
+                "'exam' is for several channels, or one with 'choose'; with the one "
+                f"channel {self.channel!r} every scan is an exam"
+            )
+            raise ValueError(msg)
+        if isinstance(self.exam, ExamColumn) and self.labels is None:
+            msg = "exam: {column: …} needs 'labels'"
+            raise ValueError(msg)
+        return self
 
     @field_validator("policy")
     @classmethod
@@ -119,7 +141,7 @@ class DataSpec(Spec):
 
     @property
     def channel(self) -> str:
-        """Name of the (only) channel."""
+        """Name of the first channel, on whose grid masks lie."""
         return next(iter(self.channels))
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from voxray.core.findings import Action, FindingCode
 from voxray.core.specs.base import Spec
-from voxray.core.specs.experiment import ChannelRules
+from voxray.core.specs.channels import ChannelRules, ExamRule
 from voxray.core.specs.plan import FoldValues, Plan
 
 
@@ -12,6 +12,7 @@ class IntakeRules(Spec):
     """How scans are found, checked and chosen; the same in training and scoring."""
 
     channels: dict[str, ChannelRules]
+    exam: ExamRule = "study"
     policy: dict[FindingCode, Action] = {}
 
 
@@ -72,6 +73,8 @@ class ModelPackage(Spec):
         fold_values: One per fold network, in the order of `networks`.
         networks: Names of the safetensors files.
         decision: None without classification.
+        references: Of the scans of the first channel.
+        channel_references: Of those of the other channels, by name.
         units: Unit of each column of `scores.csv` that has one.
         files: sha256 of every other file in the folder.
     """
@@ -87,6 +90,7 @@ class ModelPackage(Spec):
     networks: tuple[str, ...]
     decision: DecisionRule | None
     references: ReferenceStatistics
+    channel_references: dict[str, ReferenceStatistics] = {}
     units: dict[str, str]
     licence: str
     intended_use: str

@@ -37,8 +37,9 @@ class Plan(Spec):
     """From a scan to network input and back. Geometry only: shared by all folds.
 
     Attributes:
-        channels: Order of the array's first axis.
-        modality: DICOM codes seen, "" for NIfTI.
+        channels: Order of the array's first axis. The others are read on the first
+            one's grid.
+        modality: DICOM codes seen in any channel, "" for NIfTI.
         spacing_mm: Of the cached arrays, axes nearest R, A, S.
         input_shape: Voxels (i, j, k) the network sees at once.
         whole_volume: Whether nearly every scan fits into `input_shape`. Smaller scans
