@@ -17,6 +17,7 @@ from voxray.core.records import (
 from voxray.executor import map_tasks
 from voxray.ingest.accounts import account_for
 from voxray.ingest.alignment import check_aligned
+from voxray.ingest.company import look_around, traits_of
 from voxray.ingest.copies import find_copies
 from voxray.ingest.exams import assign_exams, keep_whole
 from voxray.ingest.find import find_scans
@@ -28,6 +29,7 @@ from voxray.ingest.matching import Matched, match_all, rows_naming_exams
 from voxray.ingest.pixels import PixelFacts, PixelTask, inspect_pixels, unread
 from voxray.ingest.record import make_record
 from voxray.ingest.scans import FoundScan, judged, named, refused, usable
+from voxray.ingest.thumbnails import may_hold_text, portrayal, thumbnail_path
 
 
 def ingest_folder(
@@ -59,15 +61,18 @@ def ingest_folder(
     matched = match_all(scans, listing, options, pseudonymizer)
     pixels = _read_pixels(matched, listing, options, listen)
     scans = _judged_by_pixels(matched.scans, pixels, options)
-    scans = refused(scans, check_aligned(_records(scans, matched, pixels), options.rules))
+    scans = refused(
+        scans, check_aligned(_records(scans, matched, pixels), options.rules)
+    )
     copies = find_copies(_records(scans, matched, pixels), options.duplicates)
     scans = keep_whole(refused(scans, copies.refusals), options.rules)
+    traits = {s.scan_id: traits_of(s, pixels[s.scan_id]) for s in usable(scans)}
+    company = look_around(scans, _records(scans, matched, pixels), traits, options)
+    scans = keep_whole(company.scans, options.rules)
     accounts = account_for(listing, facts, scans, matched, pseudonymizer)
     return Intake(
         root=listing.root,
-        records=_permuted(
-            _records(scans, matched, pixels), options.permute_labels
-        ),
+        records=_permuted(_records(scans, matched, pixels), options.permute_labels),
         sources={scan.scan_id: _source(scan, listing) for scan in usable(scans)},
         quarantine=accounts.quarantine,
         files=accounts.files,
@@ -77,6 +82,9 @@ def ingest_folder(
         label_rows_without_scan=matched.rows_without_scan,
         label_row_examples=key_examples(matched.keys_without_scan, pseudonymizer),
         permuted_labels=options.permute_labels,
+        near_copies=company.near_copies,
+        traits=traits,
+        notes=company.notes,
     )
 
 
@@ -118,7 +126,15 @@ def _task(
     path = options.masks / mask if options.masks and mask else None
     segment = options.task.segment if options.task else None
     values = frozenset(c.value for c in segment.classes.values()) if segment else None
-    return PixelTask(_source(scan, listing), path, values)
+    return PixelTask(
+        source=_source(scan, listing),
+        mask=path,
+        mask_values=values,
+        may_hold_text=may_hold_text(scan),
+        burned_in=scan.header.burned_in_annotation if scan.header else None,
+        thumbnail=thumbnail_path(options.thumbnails, scan.scan_id),
+        shown=portrayal(scan),
+    )
 
 
 def _facts(result: PixelFacts | VoxrayError) -> PixelFacts:

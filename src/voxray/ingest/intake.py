@@ -16,6 +16,8 @@ from voxray.core.records import (
 )
 from voxray.core.specs import IntakeRules, LabelsSpec, TaskSpec
 from voxray.core.specs.experiment import PatientColumn, PatientPattern
+from voxray.ingest.near_copies import NearCopy
+from voxray.ingest.siblings import Traits
 
 Treatment = Literal["link", "quarantine", "fail", "keep"]
 """Of one image found twice; "keep" is for scoring: every volume gets its row."""
@@ -36,6 +38,7 @@ class IntakeOptions:
         permute_labels: Seed of the control that gives patients each other's labels.
         workers: Processes that read files.
         patient_required: False when scoring: a scan without a patient is then its own.
+        thumbnails: Folder that gets a small picture per scan; None for none.
     """
 
     scans: Path
@@ -49,6 +52,7 @@ class IntakeOptions:
     workers: int = 1
     seed: int = 0
     patient_required: bool = True
+    thumbnails: Path | None = None
 
 
 class Disposition(StrEnum):
@@ -116,6 +120,9 @@ class Intake:
         label_rows_without_scan: Rows of the label table that name no scan found.
         label_row_examples: Up to five of their keys, as ids.
         permuted_labels: Seed of the label permutation; None for true labels.
+        near_copies: Pairs of scans that may be one image; none of them is merged.
+        traits: What was seen of every record.
+        notes: What the scans as a set show, a sentence each.
     """
 
     root: Path
@@ -129,3 +136,6 @@ class Intake:
     label_rows_without_scan: int = 0
     label_row_examples: tuple[str, ...] = field(default=())
     permuted_labels: int | None = None
+    near_copies: tuple[NearCopy, ...] = ()
+    traits: Mapping[ScanId, Traits] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
