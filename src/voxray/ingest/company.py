@@ -10,6 +10,7 @@ from voxray.ingest.near_copies import NearCopy, find_near_copies, near_copy_find
 from voxray.ingest.pixels import PixelFacts
 from voxray.ingest.scans import FoundScan, judged
 from voxray.ingest.siblings import Traits, compare_siblings
+from voxray.ingest.thumbnails import portrayal
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def traits_of(scan: FoundScan, pixels: PixelFacts) -> Traits:
     header = scan.header
     body_part = (header.body_part if header else None) or ""
     manufacturer = (header.manufacturer if header else None) or ""
-    return Traits(pixels.look, body_part, manufacturer)
+    return Traits(pixels.look, body_part, manufacturer, portrayal(scan))
 
 
 def look_around(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from voxray.core.errors import ScanError, VoxrayError
 from voxray.core.findings import FindingCode
@@ -29,7 +30,7 @@ from voxray.ingest.matching import Matched, match_all, rows_naming_exams
 from voxray.ingest.pixels import PixelFacts, PixelTask, inspect_pixels, unread
 from voxray.ingest.record import make_record
 from voxray.ingest.scans import FoundScan, judged, named, refused, usable
-from voxray.ingest.thumbnails import may_hold_text, portrayal, thumbnail_path
+from voxray.ingest.thumbnails import MOST_THUMBNAILS, may_hold_text, portrayal
 
 
 def ingest_folder(
@@ -108,7 +109,9 @@ def _records(
 def _read_pixels(
     matched: Matched, listing: Listing, options: IntakeOptions, listen: Listener
 ) -> dict[ScanId, PixelFacts]:
-    tasks = [_task(scan, matched, listing, options) for scan in usable(matched.scans)]
+    scans = usable(matched.scans)
+    drawn = options.thumbnails if len(scans) <= MOST_THUMBNAILS else None
+    tasks = [_task(scan, matched, listing, options, drawn) for scan in scans]
     results = map_tasks(
         inspect_pixels,
         tasks,
@@ -120,7 +123,11 @@ def _read_pixels(
 
 
 def _task(
-    scan: FoundScan, matched: Matched, listing: Listing, options: IntakeOptions
+    scan: FoundScan,
+    matched: Matched,
+    listing: Listing,
+    options: IntakeOptions,
+    thumbnails: Path | None,
 ) -> PixelTask:
     mask = matched.masks.masks.get(scan.scan_id)
     path = options.masks / mask if options.masks and mask else None
@@ -132,7 +139,7 @@ def _task(
         mask_values=values,
         may_hold_text=may_hold_text(scan),
         burned_in=scan.header.burned_in_annotation if scan.header else None,
-        thumbnail=thumbnail_path(options.thumbnails, scan.scan_id),
+        thumbnails=thumbnails,
         shown=portrayal(scan),
     )
 

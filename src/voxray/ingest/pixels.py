@@ -21,7 +21,7 @@ from voxray.ingest.burned_in import text_finding
 from voxray.ingest.looks import Look, look_at
 from voxray.ingest.mask_checks import mask_findings
 from voxray.ingest.quality import quality_findings
-from voxray.ingest.thumbnails import Portrayal, write_thumbnail
+from voxray.ingest.thumbnails import Portrayal, thumbnail_name, write_thumbnail
 from voxray.scan_io import read_volume
 
 
@@ -34,7 +34,7 @@ class PixelTask:
         mask_values: Values the mask may hold besides 0; None for any.
         may_hold_text: Whether letters in the pixels are looked for.
         burned_in: What the header says of letters in the pixels.
-        thumbnail: Where a small picture goes; None for none.
+        thumbnails: Folder that gets a small picture; None for none.
         shown: What of the scan it may show.
     """
 
@@ -43,7 +43,7 @@ class PixelTask:
     mask_values: frozenset[int] | None = None
     may_hold_text: bool = False
     burned_in: bool | None = None
-    thumbnail: Path | None = None
+    thumbnails: Path | None = None
     shown: Portrayal = Portrayal.NOTHING
 
 
@@ -79,11 +79,13 @@ def inspect_pixels(task: PixelTask) -> PixelFacts:
         *_text(task, volume.voxels),
         *_of_mask(task, volume.grid),
     )
-    if task.thumbnail is not None and not _holds_text(findings):
-        write_thumbnail(volume.voxels, volume.grid, task.shown, task.thumbnail)
+    digest = sha256_pixels(volume.voxels, volume.grid)
+    if task.thumbnails is not None and not _holds_text(findings):
+        name = thumbnail_name(task.source.scan_id, digest, task.shown)
+        write_thumbnail(volume, task.shown, task.thumbnails / name)
     return PixelFacts(
         grid=volume.grid,
-        sha256=sha256_pixels(volume.voxels, volume.grid),
+        sha256=digest,
         findings=findings,
         look=look_at(volume.voxels, volume.grid),
     )

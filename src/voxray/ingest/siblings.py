@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from voxray.core.findings import FindingCode
 from voxray.core.records import Finding, ScanId, ScanRecord
 from voxray.ingest.looks import Look
+from voxray.ingest.thumbnails import Portrayal
 
 MIN_SIBLINGS = 8
 MAJORITY = 0.8
@@ -38,11 +39,13 @@ class Traits:
 
     Attributes:
         body_part: BodyPartExamined; "" without one.
+        shown: What a small picture of it may show.
     """
 
     look: Look
     body_part: str = ""
     manufacturer: str = ""
+    shown: Portrayal = Portrayal.NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from voxray.core.files import atomic_path
 from voxray.core.geometry import VoxelGrid, to_nearest_ras
-from voxray.core.records import FileFormat, ScanId
+from voxray.core.records import FileFormat, ScanId, Sha256, Volume
 from voxray.ingest.looks import area_means, percentiles
 from voxray.ingest.scans import FoundScan
 from voxray.scan_io import encode_png
 
 HEIGHT = 96
+MOST_THUMBNAILS = 500
+"""Of one data set; for more scans only those that a page shows are drawn."""
 _GAP = 2
 _WIDEST = 3
 """Width of one picture is at most this many times its height."""
@@ -31,7 +33,6 @@ _KEPT = 0.8
 _HEAD_MM = (110.0, 330.0)
 _SKIN = 0.2
 
-_SAFE = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _TEXT_MODALITIES = {"US", "IVUS", "SC", "OT", "XC", "ES", "GM", "SM", "OP", "DOC"}
 _CAPTURES = "1.2.840.10008.5.1.4.1.1.7"  # PS3.6: Secondary Capture and its kinds
@@ -67,30 +68,30 @@ def portrayal(scan: FoundScan) -> Portrayal:
     return Portrayal.BODY if part else Portrayal.BY_SIZE
 
 
-def thumbnail_path(folder: Path | None, scan_id: ScanId) -> Path | None:
-    """File of a scan's picture; a readable id that is no safe name gets a hash."""
-    if folder is None:
-        return None
-    if _SAFE.fullmatch(scan_id):
-        return folder / f"{scan_id}.png"
-    kept = _UNSAFE.sub("-", scan_id).strip("-.")[:48]
-    digest = hashlib.sha256(scan_id.encode("utf-8", "surrogatepass")).hexdigest()[:10]
-    return folder / f"{kept or 'x'}-{digest}.png"
+def thumbnail_name(scan_id: ScanId, sha256: Sha256, shown: Portrayal) -> str:
+    """File name of a picture: other pixels or another rule give another name."""
+    said = f"{scan_id}|{sha256}|{shown}".encode("utf-8", "surrogatepass")
+    kept = _UNSAFE.sub("-", scan_id).strip("-")[:48]
+    return f"{kept or 'x'}-{hashlib.sha256(said).hexdigest()[:10]}.png"
 
 
-def write_thumbnail(
-    voxels: NDArray[Any], grid: VoxelGrid, shown: Portrayal, target: Path
-) -> None:
-    """Write a PNG, unless nothing may be shown.
+def write_thumbnail(volume: Volume, shown: Portrayal, target: Path) -> None:
+    """Write a PNG, unless nothing may be shown or it is there already.
 
     Raises:
         MachineError: If the disk is full or the folder may not be written.
     """
-    is_head = _is_head(grid, shown)
-    if shown is Portrayal.NOTHING or (is_head and 1 in grid.shape):
+    if not may_be_drawn(volume.grid, shown) or target.exists():
         return
+    pixels = draw_thumbnail(volume.voxels, volume.grid, shown)
     with atomic_path(target) as temporary:
-        temporary.write_bytes(encode_png(draw_thumbnail(voxels, grid, shown)))
+        temporary.write_bytes(encode_png(pixels))
+
+
+def may_be_drawn(grid: VoxelGrid, shown: Portrayal) -> bool:
+    """Whether a scan on this grid gets a picture."""
+    plane_of_head = 1 in grid.shape and _is_head(grid, shown)
+    return shown is not Portrayal.NOTHING and not plane_of_head
 
 
 def draw_thumbnail(

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from voxray.core.errors import DatasetError
@@ -13,8 +14,10 @@ from voxray.core.records import PatientId, Sha256
 from voxray.core.specs import DataSpec, Experiment, IntakeRules, TaskSpec
 from voxray.ingest import Intake, IntakeOptions, ingest_folder, summary, write_intake
 from voxray.manifest import write_manifest
+from voxray.report import INTAKE_PAGE
 from voxray.stages.fingerprint import folder_hash, table_hash
 from voxray.stages.frame import Stage, StageContext, StageOutcome
+from voxray.stages.intake_page import THUMBNAILS, write_intake_page
 from voxray.stages.run import Session, exit_code
 from voxray.stages.workspace import claimed
 
@@ -41,8 +44,8 @@ def take_in(
 
     Args:
         options: What to take in.
-        folder: Gets `files.parquet`, `manifest.csv`, `quarantine.csv`, `summary.json`
-            and `linkage.csv`.
+        folder: Gets `files.parquet`, `manifest.csv`, `quarantine.csv`, `summary.json`,
+            `linkage.csv`, and `intake.html` with its pictures.
         pseudonymizer: Makes ids.
         listen: Gets progress events.
         say: Shows a line that a person must know.
@@ -51,10 +54,12 @@ def take_in(
         ConfigError: If there is no image under the folder. Nothing is written then.
         DatasetError: If a rule of the data set is broken.
     """
+    options = replace(options, thumbnails=folder / THUMBNAILS)
     intake = ingest_folder(options, pseudonymizer, listen)
     private_folder(folder)
     write_intake(intake, folder)
     write_manifest(intake.records, folder / MANIFEST)
+    write_intake_page(intake, folder, options.workers, listen)
     for note in summary(intake)["notes"]:
         say(f"note: {note}")
     return _outcome(intake)
@@ -79,7 +84,7 @@ def ingest_into(data: DataSpec, out: Path, session: Session) -> int:
     options = _options(data, None, session.workers, seed=0)
     with claimed(out, {"purpose": "ingest", "scans": scans}, ".voxray.json"):
         outcome = take_in(options, out, pseudonymizer, session.listen, session.say)
-    session.say(f"{outcome.message}; see {out}")
+    session.say(f"{outcome.message}; see {out / INTAKE_PAGE}")
     return exit_code([outcome], strict=session.strict)
 
 
