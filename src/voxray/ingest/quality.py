@@ -51,8 +51,8 @@ def _clipped(voxels: NDArray[Any]) -> Finding | None:
     if n_top < _SPIKE * usual:
         return None
     detail = (
-        f"{share:.2%} of voxels have the highest value, {float(highest):g}; no value "
-        f"near it has more than {usual / voxels.size:.2%}"
+        f"{n_top:,} voxels ({share:.2%}) have the highest value, {float(highest):g}; "
+        f"no other value near it has more than {usual:,}"
     )
     return Finding(FindingCode.CLIPPED_INTENSITIES, detail)
 

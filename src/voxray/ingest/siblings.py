@@ -24,6 +24,7 @@ MAJORITY = 0.8
 MAX_Z = 6.0
 MOST_OUTLIERS = 0.1
 _FEW = 2
+_THOUSAND = 1000
 _LONGEST_CODE = 16
 """Characters of a code string (PS3.5 6.2, CS)."""
 _SIGMA_OF_MAD = 1.4826
@@ -214,8 +215,8 @@ def _measures(channel: Sequence[ScanRecord]) -> list[_Measure]:
 def _value_measures(modality: str) -> list[_Measure]:
     """CT values mean something; others only by where they lie in their own range."""
     shape = [
-        _Measure("median within the range of values", _percent, _MIN_SHARE, _median),
-        _Measure("zero within the range of values", _percent, _MIN_SHARE, _zero),
+        _Measure("place of the median in the range", _percent, _MIN_SHARE, _median),
+        _Measure("place of zero in the range", _percent, _MIN_SHARE, _zero),
         _Measure("share of voxels that are 0", _percent, _MIN_SHARE, _zeros),
     ]
     if modality == "CT":
@@ -279,7 +280,8 @@ def _millimetres(logarithm: float) -> str:
 
 
 def _plain(logarithm: float) -> str:
-    return f"{np.exp(logarithm):.3g}"
+    value = float(f"{np.exp(logarithm):.3g}")
+    return f"{value:,.0f}" if value >= _THOUSAND else f"{value:g}"
 
 
 def _percent(share: float) -> str:

@@ -26,8 +26,8 @@ HEIGHT = 96
 MOST_THUMBNAILS = 500
 """Of one data set; for more scans only those that a page shows are drawn."""
 _GAP = 2
-_WIDEST = 3
-"""Width of one picture is at most this many times its height."""
+_LEAST = 4
+"""Pixels of the shorter side of a slice."""
 HEAD_LEVELS_MM = (35.0, 50.0, 65.0)
 _KEPT = 0.8
 _HEAD_MM = (110.0, 330.0)
@@ -112,9 +112,14 @@ def draw_thumbnail(
     is_head = _is_head(placed, shown)
     bound = low + _SKIN * (high - low)
     planes = _head_planes(turned, spacing, bound) if is_head else _middles(turned)
+    sizes = [
+        (p.shape[0] * spacing[across], p.shape[1] * spacing[up])
+        for p, across, up in planes
+    ]
+    pixels_per_mm = HEIGHT / max(max(size) for size in sizes)
     tiles = [
-        _tile(plane, spacing[across], spacing[up], low, high)
-        for plane, across, up in planes
+        _tile(plane, (width * pixels_per_mm, height * pixels_per_mm), low, high)
+        for (plane, _, _), (width, height) in zip(planes, sizes, strict=True)
     ]
     gap = np.zeros((HEIGHT, _GAP), dtype=np.uint8)
     parts = [part for tile in tiles for part in (gap, tile)][1:]
@@ -178,13 +183,19 @@ def _cropped(plane: NDArray[Any], bound: float) -> NDArray[Any]:
 
 
 def _tile(
-    plane: NDArray[Any], across_mm: float, up_mm: float, low: float, high: float
+    plane: NDArray[Any], size: tuple[float, float], low: float, high: float
 ) -> NDArray[np.uint8]:
-    """One slice as (row, column): patient's right on the left, top of it on top."""
-    width_mm, height_mm = plane.shape[0] * across_mm, plane.shape[1] * up_mm
-    width = round(HEIGHT * width_mm / height_mm)
-    width = min(max(width, HEIGHT // _WIDEST), HEIGHT * _WIDEST)
-    scaled = area_means(plane, (width, HEIGHT))
+    """One slice as (row, column): patient's right on the left, top of it on top.
+
+    Args:
+        plane: (across, up).
+        size: Width and height in pixels; black fills the height up.
+        low: Value that is black.
+        high: Value that is white.
+    """
+    width, height = (max(_LEAST, round(pixels)) for pixels in size)
+    scaled = area_means(plane, (width, height))
     grey = np.clip((scaled - low) / (high - low), 0, 1) * 255
     shown: NDArray[np.uint8] = np.rint(grey).astype(np.uint8)[::-1, ::-1].T
-    return shown
+    above = (HEIGHT - height) // 2
+    return np.pad(shown, ((above, HEIGHT - height - above), (0, 0)))

@@ -59,14 +59,15 @@ def word_bars(scans: Sequence[SeenScan]) -> list[Bars]:
         "Manufacturer": [s.manufacturer for s in scans],
         "Site": [r.site or "" for r in records],
         "Sex": [r.sex or "" for r in records],
-        "Channel": [r.channel for r in records],
-        "State": [str(r.state) for r in records],
         "Mask": ["yes" if r.mask_path else "" for r in records],
     }
     labels = sorted({name for r in records for name in r.labels})
     for name in labels:
         values = [r.labels.get(name) for r in records]
         columns[f"Label {name}"] = ["" if v is None else str(v) for v in values]
+    channels = [r.channel for r in records]
+    if len(set(channels)) > 1:
+        columns["Channel"] = channels
     return [_bars(title, words) for title, words in columns.items() if any(words)]
 
 
@@ -129,4 +130,9 @@ def _counts(values: NDArray[np.float64]) -> NDArray[np.int64]:
         counts = np.zeros(N_BINS, dtype=np.int64)
         counts[N_BINS // 2] = values.size
         return counts
+    low, high = float(values.min()), float(values.max())
+    if np.array_equal(values, np.rint(values)):  # a bin holds as many whole numbers
+        width = -(-int(high - low + 1) // N_BINS)
+        edges = np.arange(low, high + width + 1, width) - 0.5
+        return np.histogram(values, bins=edges)[0].astype(np.int64)
     return np.histogram(values, bins=N_BINS)[0].astype(np.int64)
