@@ -67,7 +67,7 @@ def _few_values(voxels: NDArray[Any]) -> bool:
 def _border_share(at_top: NDArray[np.bool_]) -> float:
     """Share of the outer planes; of an image of one slice its outer lines."""
     planes = [
-        np.take(at_top, end, axis=axis).ravel()
+        np.moveaxis(at_top, axis, 0)[end].ravel()
         for axis in range(at_top.ndim)
         if at_top.shape[axis] > 1
         for end in (0, -1)

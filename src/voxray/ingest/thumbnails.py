@@ -138,7 +138,7 @@ def _middles(turned: NDArray[Any]) -> list[_Plane]:
     planes = []
     for axis in axes:
         across, up = (other for other in range(3) if other != axis)
-        plane = np.take(turned, turned.shape[axis] // 2, axis=axis)
+        plane = np.moveaxis(turned, axis, 0)[turned.shape[axis] // 2]
         planes.append((plane, across, up))
     return planes
 
