@@ -59,15 +59,15 @@ def ingest_folder(
     matched = match_all(scans, listing, options, pseudonymizer)
     pixels = _read_pixels(matched, listing, options, listen)
     scans = _judged_by_pixels(matched.scans, pixels, options)
-    scans = refused(scans, check_aligned(_records(scans, matched, pixels), options.rules))
+    scans = refused(
+        scans, check_aligned(_records(scans, matched, pixels), options.rules)
+    )
     copies = find_copies(_records(scans, matched, pixels), options.duplicates)
     scans = keep_whole(refused(scans, copies.refusals), options.rules)
     accounts = account_for(listing, facts, scans, matched, pseudonymizer)
     return Intake(
         root=listing.root,
-        records=_permuted(
-            _records(scans, matched, pixels), options.permute_labels
-        ),
+        records=_permuted(_records(scans, matched, pixels), options.permute_labels),
         sources={scan.scan_id: _source(scan, listing) for scan in usable(scans)},
         quarantine=accounts.quarantine,
         files=accounts.files,
