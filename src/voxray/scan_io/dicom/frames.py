@@ -13,6 +13,7 @@ class FrameHeader:
     Attributes:
         index: From 0, in the order of the pixels; of a mosaic, in slice order.
         position_lps_mm: Centre of the first voxel.
+        mosaic_tiles: Of a tile of a mosaic: how many tiles the plane holds.
     """
 
     index: int
@@ -30,6 +31,7 @@ class FrameHeader:
     trigger_time_ms: float | None = None
     b_value: float | None = None
     diffusion_direction: tuple[float, float, float] | None = None
+    mosaic_tiles: int | None = None
 
     def stated(self) -> dict[str, Any]:
         """Values that are not None, by name; without the index."""

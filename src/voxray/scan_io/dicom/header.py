@@ -43,6 +43,8 @@ class DicomHeader:
         pixel_length: Bytes of them, padding included.
         frame: Which frame of its file this header is about; None for the whole file.
         frames: Of a multi-frame or mosaic file, one per frame or tile; empty else.
+        mosaic_tiles: Of a tile of a mosaic: tiles that the plane of its file holds
+            (see `mosaic.mosaic_tile`). None for whole planes.
         pixel_bytes_expected: From the header, without padding; None if compressed.
         has_pixels: Whether a pixel element is there.
         truncated: Whether the file ends before its pixels do. An image header without
@@ -104,6 +106,7 @@ class DicomHeader:
     pixel_length: int | None = None
     frame: int | None = None
     frames: tuple[FrameHeader, ...] = ()
+    mosaic_tiles: int | None = None
 
     def slices(self) -> tuple["DicomHeader", ...]:
         """One header per slice: itself, or one per frame with the frame's own values.
