@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any, TypeVar, cast
 
 from voxray.scan_io.dicom import values
-from voxray.scan_io.dicom.frames import FrameHeader
+from voxray.scan_io.dicom.frame_header import FrameHeader
 from voxray.scan_io.dicom.pixel_bytes import PixelBytes
 
 FRAME_SEQUENCES = (
@@ -43,6 +43,8 @@ class DicomHeader:
         pixel_length: Bytes of them, padding included.
         frame: Which frame of its file this header is about; None for the whole file.
         frames: Of a multi-frame or mosaic file, one per frame or tile; empty else.
+        stack: Of a frame: which of the stacks in its file, from 1.
+        dimensions: Of a frame: what its file counts besides places and stacks.
         mosaic_tiles: Of a tile of a mosaic: tiles that the plane of its file holds
             (see `mosaic.mosaic_tile`). None for whole planes.
         pixel_bytes_expected: From the header, without padding; None if compressed.
@@ -106,6 +108,8 @@ class DicomHeader:
     pixel_length: int | None = None
     frame: int | None = None
     frames: tuple[FrameHeader, ...] = ()
+    stack: int | None = None
+    dimensions: tuple[int, ...] | None = None
     mosaic_tiles: int | None = None
 
     def slices(self) -> tuple["DicomHeader", ...]:

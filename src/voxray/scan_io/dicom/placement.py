@@ -144,7 +144,7 @@ def stack_grid(
         GeometryError: If slices differ in plane or pixel size, lie at one position, or
             do not follow each other in even steps.
     """
-    _check_parallel(scan_id, places)
+    check_parallel(scan_id, places)
     step_k = _step_k(scan_id, places)
     _check_even(scan_id, places, step_k)
     affine = np.eye(4)
@@ -154,7 +154,12 @@ def stack_grid(
     return VoxelGrid.from_affine(scan_id, (i, j, len(places)), affine + 0.0)
 
 
-def _check_parallel(scan_id: str, places: Sequence[SlicePlace]) -> None:
+def check_parallel(scan_id: str, places: Sequence[SlicePlace]) -> None:
+    """Refuse slices of different planes or pixel sizes.
+
+    Raises:
+        GeometryError: If one is turned or scaled against the first.
+    """
     first = places[0]
     for number, place in enumerate(places[1:], start=2):
         for ours, theirs in (
