@@ -3,7 +3,7 @@
     pytest -m bench -s tests/benchmarks/test_pixel_speed.py
 
 Processor time of one process, in turns on the same files, the smallest of 5 rounds.
-Generated CT slices with headers of about 60 elements. The plain loop does the same
+Generated CT slices with headers of about 60 elements, 12 bits stored. The plain loop does the same
 reading: dcmread, pixel_array, rescale, float32, one hash of the volume.
 """
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 
 ROUNDS = 5
 N_SLICES = 100
-WANTED_RATIO = 1.7
+WANTED_RATIO = 1.25
 
 
 def write_slices(folder, size):
