@@ -16,8 +16,8 @@ from voxray.ingest.images import image_findings, kind_findings
 from voxray.ingest.pixels import equal_pixels
 from voxray.ingest.scans import FoundScan, judged
 from voxray.ingest.split import Part, split_series
-from voxray.ingest.stack import Stack, check_series, check_stack, is_plane
-from voxray.scan_io import DicomHeader, FileKind
+from voxray.ingest.stack import Stack, check_series, check_stack
+from voxray.scan_io import DicomHeader, FileKind, is_plane
 
 Facts = Mapping[PurePosixPath, FileFacts]
 

@@ -32,7 +32,6 @@ SIZE_TOLERANCE_MM = 1e-3
 
 _SHOWN = 3
 _SLICE_MODALITIES = {"CT", "MR", "PT", "NM"}
-_PLANE_MODALITIES = {"CR", "DX", "MG", "IO", "PX", "RG", "XC", "ES", "GM", "OP", "SM"}
 _SECONDARY_CAPTURES = {
     f"1.2.840.10008.5.1.4.1.1.7{end}" for end in ("", ".1", ".2", ".3", ".4")
 }
@@ -143,17 +142,6 @@ def unsupported_reason(header: DicomHeader) -> str | None:
     }
     reason = next((text for text, applies in reasons.items() if applies), None)
     return reason and f"{reason}, modality {header.modality or 'not stated'}"
-
-
-def is_plane(header: DicomHeader) -> bool:
-    """Whether a file is a 2D image of its own: a radiograph, ultrasound, a photograph.
-
-    A modality of slices makes slices, also where their places are missing, which is
-    then a finding.
-    """
-    if header.modality in _SLICE_MODALITIES or header.frame is not None:
-        return False
-    return header.modality in _PLANE_MODALITIES or header.position_lps_mm is None
 
 
 def _is_screenshot(header: DicomHeader) -> bool:
