@@ -28,7 +28,7 @@ from voxray.scan_io.dicom.placement import (
 MAX_LEAN_DEGREES = 45.0
 """No gantry tilts further; most stop at 30 degrees."""
 
-_SAME_VOXEL = 1e-3
+_SAME_VOXEL = 1e-4
 """Part of a voxel, or of a step, by which positions may be rounded."""
 
 _Plane = NDArray[np.float32]
