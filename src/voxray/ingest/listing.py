@@ -64,7 +64,9 @@ def with_dicom_masks(listing: Listing, facts: Facts, options: IntakeOptions) -> 
     Raises:
         ConfigError: If both are one folder and there is no DICOM mask.
     """
-    inside = options.masks and _inside(options.masks, listing.root)
+    if options.masks is None:
+        return listing
+    inside = _inside(options.masks, listing.root)
     if inside is None:
         return listing
     found = [f for f in listing.files if f.path in facts and _is_mask(facts[f.path])]

@@ -53,12 +53,14 @@ def plane_problem(contours: Sequence[Points], grid: VoxelGrid) -> str | None:
     return None
 
 
-def by_slice(contours: Sequence[Points]) -> dict[int, list[Points]]:
-    """Contours by the index of their slice, which may lie beyond the scan."""
+def by_slice(
+    contours: Sequence[Points], grid: VoxelGrid
+) -> dict[int, list[Points]]:
+    """Contours by the index of their slice; those beyond the scan are left out."""
     slices: dict[int, list[Points]] = defaultdict(list)
     for points in contours:
         slices[_slice_of(points)].append(points)
-    return dict(slices)
+    return {k: group for k, group in slices.items() if 0 <= k < grid.shape[2]}
 
 
 def _slice_of(points: Points) -> int:
@@ -110,7 +112,7 @@ def fill_slice(contours: Sequence[Points], shape: tuple[int, int]) -> SliceFilli
 
 def _distinct(contours: Sequence[Points]) -> list[Points]:
     """Leave out a contour with the points of another, wherever it starts."""
-    by_points = {}
+    by_points: dict[bytes, Points] = {}
     for points in contours:
         order = np.lexsort(points[:, :2].T)
         by_points.setdefault(points[order, :2].tobytes(), points)

@@ -100,13 +100,13 @@ def _contour_images(dataset: Dataset) -> Iterable[Dataset]:
 
 
 def _instances(images: Iterable[Dataset]) -> frozenset[Instance]:
-    found = set()
+    found: set[Instance] = set()
     for image in images:
         uid = values.text(image, "ReferencedSOPInstanceUID")
         numbers = values.texts(image, "ReferencedFrameNumber")
         if uid:
-            frames = [int(number) for number in numbers if number.isdigit()]
-            found |= {(uid, frame) for frame in frames or [None]}
+            frames = {(uid, int(n)) for n in numbers if n.isascii() and n.isdigit()}
+            found |= frames or {(uid, None)}
     return frozenset(found)
 
 

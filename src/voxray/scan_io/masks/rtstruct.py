@@ -69,7 +69,7 @@ def draw_contours(dataset: Dataset, source: MaskSource) -> Drawing:
     canvas = Canvas(source.grid, wanted)
     n_crossed = 0
     for roi, name in named:
-        for k, group in by_slice(roi.contours).items():
+        for k, group in by_slice(roi.contours, source.grid).items():
             filling = fill_slice(group, source.grid.shape[:2])
             n_crossed += filling.n_crossed
             canvas.paint(name, _on_slice(filling.inside, k))
@@ -92,7 +92,7 @@ def _rois(dataset: Dataset, grid: VoxelGrid) -> Iterator[_Roi]:
     for item in items(dataset, "ROIContourSequence"):
         number = values.whole(item, "ReferencedROINumber")
         drawn[number] += items(item, "ContourSequence")
-    to_index = np.linalg.inv(grid.affine)
+    to_index = np.asarray(np.linalg.inv(grid.affine), np.float64)
     for item in items(dataset, "StructureSetROISequence"):
         number = values.whole(item, "ROINumber")
         if number is None or not 0 <= number <= MAX_VALUE:
