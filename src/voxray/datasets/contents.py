@@ -66,6 +66,10 @@ def check_free(folder: Path, name: str) -> None:
     Raises:
         ConfigError: If something else lies there.
     """
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not nearest.is_dir():
+        msg = f"{str(nearest)!r} is a file, not a folder to put {name} into"
+        raise ConfigError(msg)
     noted = _read_record(folder)
     if noted.get("name") == name or not (folder.exists() and _has_content(folder)):
         return

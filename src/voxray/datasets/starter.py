@@ -38,7 +38,7 @@ def starter_experiment(card: DataCard, name: str, splits: Collection[str] = ()) 
         "register": {"name": name, "licence": card.licence},
     }
     text = yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=88)
-    return f"# {card.title}. Run it: voxray run {name}/experiment.yaml\n{_remark(card)}{text}"
+    return f"# {card.title}.\n{_remark(card)}{text}"
 
 
 def class_name(meaning: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from nibabel import Nifti1Header, Nifti1Image, Nifti2Image
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -111,7 +112,7 @@ def _read(content: bytes, scan_id: str) -> Any:  # noqa: ANN401 - nibabel is unt
     kind: Any = Nifti1Image if content[344:348] == b"n+1\0" else Nifti2Image
     try:
         return kind.from_bytes(content)
-    except (HeaderDataError, ImageFileError, ValueError) as error:
+    except (HeaderDataError, ImageFileError, ValueError, WrapStructError) as error:
         raise UnreadableScanError(scan_id, "it is not a single-file NIfTI") from error
 
 
