@@ -17,11 +17,13 @@ from voxray.core.records import (
 from voxray.executor import map_tasks
 from voxray.ingest.accounts import account_for
 from voxray.ingest.alignment import check_aligned
+from voxray.ingest.contents import read_contents
 from voxray.ingest.copies import find_copies
 from voxray.ingest.exams import assign_exams, keep_whole
 from voxray.ingest.find import find_scans
-from voxray.ingest.headers import read_headers
+from voxray.ingest.index import Index, opened_index
 from voxray.ingest.intake import Intake, IntakeOptions
+from voxray.ingest.known import KnownPixels
 from voxray.ingest.labels import key_examples, permuted
 from voxray.ingest.listing import Listing, check_any_scan, list_files
 from voxray.ingest.matching import Matched, match_all, rows_naming_exams
@@ -50,24 +52,34 @@ def ingest_folder(
         DatasetError: If a rule of the data set as a whole is broken.
         MachineError: If a folder may not be read.
     """
+    with opened_index(options.index) as index:
+        return _ingest(options, pseudonymizer, listen, index)
+
+
+def _ingest(
+    options: IntakeOptions,
+    pseudonymizer: Pseudonymizer,
+    listen: Listener,
+    index: Index,
+) -> Intake:
     listing = list_files(options)
-    facts = read_headers(listing.root, listing.to_read, options.workers, listen)
+    listing, facts = read_contents(listing, options.workers, listen, index)
     check_any_scan(listing, facts)
     scans = named(find_scans(listing.root, facts, options.rules), pseudonymizer)
     rows = rows_naming_exams(scans, options, pseudonymizer)
     scans = assign_exams(scans, options.rules, pseudonymizer, rows)
     matched = match_all(scans, listing, options, pseudonymizer)
-    pixels = _read_pixels(matched, listing, options, listen)
+    pixels = _read_pixels(matched, listing, options, listen, index)
     scans = _judged_by_pixels(matched.scans, pixels, options)
-    scans = refused(scans, check_aligned(_records(scans, matched, pixels), options.rules))
+    scans = refused(
+        scans, check_aligned(_records(scans, matched, pixels), options.rules)
+    )
     copies = find_copies(_records(scans, matched, pixels), options.duplicates)
     scans = keep_whole(refused(scans, copies.refusals), options.rules)
     accounts = account_for(listing, facts, scans, matched, pseudonymizer)
     return Intake(
         root=listing.root,
-        records=_permuted(
-            _records(scans, matched, pixels), options.permute_labels
-        ),
+        records=_permuted(_records(scans, matched, pixels), options.permute_labels),
         sources={scan.scan_id: _source(scan, listing) for scan in usable(scans)},
         quarantine=accounts.quarantine,
         files=accounts.files,
@@ -98,17 +110,26 @@ def _records(
 
 
 def _read_pixels(
-    matched: Matched, listing: Listing, options: IntakeOptions, listen: Listener
+    matched: Matched,
+    listing: Listing,
+    options: IntakeOptions,
+    listen: Listener,
+    index: Index,
 ) -> dict[ScanId, PixelFacts]:
     tasks = [_task(scan, matched, listing, options) for scan in usable(matched.scans)]
+    known = KnownPixels(index, listing)
+    pixels = known.of(tasks)
     results = map_tasks(
         inspect_pixels,
-        tasks,
+        [task for task in tasks if task.source.scan_id not in pixels],
         workers=options.workers,
         task="reading pixels",
         listen=listen,
     )
-    return {task.source.scan_id: _facts(result) for task, result in results}
+    for task, result in results:
+        pixels[task.source.scan_id] = _facts(result)
+        known.keep(task, pixels[task.source.scan_id])
+    return pixels
 
 
 def _task(

@@ -36,6 +36,7 @@ class IntakeOptions:
         permute_labels: Seed of the control that gives patients each other's labels.
         workers: Processes that read files.
         patient_required: False when scoring: a scan without a patient is then its own.
+        index: File that remembers what was read, in a private folder; None for none.
     """
 
     scans: Path
@@ -49,6 +50,7 @@ class IntakeOptions:
     workers: int = 1
     seed: int = 0
     patient_required: bool = True
+    index: Path | None = None
 
 
 class Disposition(StrEnum):
@@ -60,6 +62,7 @@ class Disposition(StrEnum):
     NOT_SELECTED = "not-selected"
     MASK = "mask"
     TABLE = "table"
+    ARCHIVE = "archive"
 
 
 @dataclass(frozen=True, slots=True)

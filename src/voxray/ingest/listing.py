@@ -1,11 +1,13 @@
 """Which files under the scan folder may be scans, and which are masks or tables."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from voxray.core.errors import ConfigError
 from voxray.ingest.find import Facts
+from voxray.ingest.headers import FileFacts
 from voxray.ingest.intake import Disposition, IntakeOptions
 from voxray.ingest.walk import FoundFile, folder_of, walk_folder
 from voxray.scan_io import FileKind
@@ -30,11 +32,21 @@ class Listing:
     @property
     def to_read(self) -> tuple[PurePosixPath, ...]:
         """Files that may be scans and may be opened."""
+        return tuple(file.path for file in self.may_be_scans)
+
+    @property
+    def may_be_scans(self) -> tuple[FoundFile, ...]:
+        """Files that are neither links nor set aside, and may be opened."""
         return tuple(
-            file.path
+            file
             for file in self.files
             if not file.link and not file.problem and file.path not in self.set_aside
         )
+
+    def with_members(self, members: Iterable[FoundFile]) -> "Listing":
+        """The same with files in archives, in order of path."""
+        files = sorted([*self.files, *members], key=lambda file: file.path.as_posix())
+        return replace(self, files=tuple(files))
 
 
 def list_files(options: IntakeOptions) -> Listing:
@@ -61,10 +73,12 @@ def list_files(options: IntakeOptions) -> Listing:
 def check_any_scan(listing: Listing, facts: Facts) -> None:
     """Refuse a folder in which there is nothing to take in.
 
+    An archive that cannot be read is something: its finding says why.
+
     Raises:
         ConfigError: If no file is DICOM or NIfTI.
     """
-    if any(fact.kind is not FileKind.OTHER for fact in facts.values()):
+    if any(_may_hold_scan(fact) for fact in facts.values()):
         return
     n_files = len(listing.files)
     found = f"{n_files} files, none of them DICOM or NIfTI" if n_files else "no file"
@@ -72,6 +86,12 @@ def check_any_scan(listing: Listing, facts: Facts) -> None:
         found += f" besides {len(listing.set_aside)} masks and tables"
     msg = f"data.scans: {str(listing.root)!r} holds {found}"
     raise ConfigError(msg)
+
+
+def _may_hold_scan(fact: FileFacts) -> bool:
+    if fact.kind is FileKind.ARCHIVE:
+        return fact.problem is not None
+    return fact.kind is not FileKind.OTHER
 
 
 def _aside(

@@ -1,10 +1,11 @@
 """Every file under a folder, once, in a fixed order; nothing is opened."""
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from stat import S_ISREG
+from stat import S_ISLNK, S_ISREG
 
 from voxray.core.errors import ConfigError, MachineError
 from voxray.core.findings import FindingCode
@@ -16,7 +17,8 @@ class FoundFile:
     """One file, or a symbolic link.
 
     Attributes:
-        path: Relative to the folder that was walked.
+        path: Relative to the folder that was walked; it may lead into an archive.
+        mtime_ns: Of a file in an archive, that of the archive; so is `ctime_ns`.
         link: Whether it is a symbolic link. One that stays inside the folder stands
             for a file that is found under its own name too, and is not read.
         problem: Why it must not be opened; None when it may.
@@ -27,13 +29,14 @@ class FoundFile:
     mtime_ns: int
     link: bool = False
     problem: Finding | None = None
+    ctime_ns: int = 0
 
 
 def walk_folder(root: Path, option: str) -> tuple[FoundFile, ...]:
-    """List every regular file and link under `root`, sorted by relative path.
+    """List every file and link under `root`, sorted by relative path.
 
-    Links to folders are not followed, so that a loop cannot be entered; sockets and
-    pipes are passed over. When `root` is a file, it is the only one.
+    Links to folders are not followed, so that a loop cannot be entered. Pipes, sockets
+    and devices are listed with a problem. When `root` is a file, it is the only one.
 
     Args:
         root: Folder or file.
@@ -44,12 +47,12 @@ def walk_folder(root: Path, option: str) -> tuple[FoundFile, ...]:
         MachineError: If a folder inside may not be read.
     """
     if root.is_file():
-        return tuple(_found(root.parent, root))
+        return tuple(_found(root.parent, root.name))
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
         msg = f"{option}: {str(root)!r} {what}"
         raise ConfigError(msg)
-    found = [file for path in _entries(root) for file in _found(root, path)]
+    found = [file for name in _names(root) for file in _found(root, name)]
     return tuple(sorted(found, key=lambda file: file.path.as_posix()))
 
 
@@ -58,10 +61,24 @@ def folder_of(root: Path) -> Path:
     return root.parent if root.is_file() else root
 
 
-def _entries(root: Path) -> Iterator[Path]:
-    for folder, subfolders, names in os.walk(root, onerror=_refuse):
-        links = [name for name in subfolders if (Path(folder) / name).is_symlink()]
-        yield from (Path(folder) / name for name in (*links, *names))
+def _names(root: Path) -> Iterator[str]:
+    """Relative paths of all that is no folder; folders whose path is too long too."""
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(root / folder) as entries:
+                for entry in entries:
+                    inside = entry.is_dir(follow_symlinks=False)
+                    name = f"{folder}{entry.name}"
+                    if inside:
+                        waiting.append(f"{name}/")
+                    else:
+                        yield name
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                _refuse(error)
+            yield folder.rstrip("/")
 
 
 def _refuse(error: OSError) -> None:
@@ -69,21 +86,37 @@ def _refuse(error: OSError) -> None:
     raise MachineError(msg) from error
 
 
-def _found(root: Path, path: Path) -> Iterator[FoundFile]:
-    """Describe one entry; yields nothing for what is no file."""
-    status = path.lstat()
-    link = path.is_symlink()
-    if not link and not S_ISREG(status.st_mode):
+def _found(root: Path, name: str) -> Iterator[FoundFile]:
+    """Describe one entry; yields nothing for what is gone meanwhile."""
+    path = f"{root}/{name}"
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
         return
-    relative = path.relative_to(root)
-    problem = _link_problem(root, path) if link else None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            _refuse(error)
+        too_long = Finding(FindingCode.UNREADABLE_FILE, "its path is too long to open")
+        yield FoundFile(printable(name), 0, 0, problem=too_long)
+        return
+    link = S_ISLNK(status.st_mode)
     yield FoundFile(
-        path=_printable(relative),
+        path=printable(name),
         size_bytes=status.st_size,
         mtime_ns=status.st_mtime_ns,
         link=link,
-        problem=problem or _name_problem(relative),
+        problem=_problem(root, Path(path), status) or name_problem(name),
+        ctime_ns=status.st_ctime_ns,
     )
+
+
+def _problem(root: Path, path: Path, status: os.stat_result) -> Finding | None:
+    if S_ISLNK(status.st_mode):
+        return _link_problem(root, path)
+    if not S_ISREG(status.st_mode):
+        detail = "a pipe, a socket or a device, no file"
+        return Finding(FindingCode.NOT_AN_IMAGE, detail)
+    return None
 
 
 def _link_problem(root: Path, path: Path) -> Finding | None:
@@ -97,15 +130,20 @@ def _link_problem(root: Path, path: Path) -> Finding | None:
     return None
 
 
-def _name_problem(path: Path) -> Finding | None:
+def name_problem(name: str) -> Finding | None:
+    """Say why a name cannot stand in a table; None when it can."""
+    if name.isascii():
+        return None
     try:
-        str(path).encode("utf-8")
+        name.encode("utf-8")
     except UnicodeEncodeError:
         detail = "the file name is not UTF-8; rename the file"
         return Finding(FindingCode.UNREADABLE_FILE, detail)
     return None
 
 
-def _printable(path: Path) -> PurePosixPath:
-    text = os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
-    return PurePosixPath(text)
+def printable(name: str) -> PurePosixPath:
+    """Path that can stand in a table: bytes that are no UTF-8 are spelled out."""
+    if name.isascii():
+        return PurePosixPath(name)
+    return PurePosixPath(os.fsencode(name).decode("utf-8", "backslashreplace"))

@@ -1,9 +1,11 @@
 """Scans in and out of files; the only door to DICOM and NIfTI libraries."""
 
+from voxray.scan_io.archives import list_archive
 from voxray.scan_io.dicom import (
     DicomHeader,
     grey_facts,
     read_dicom_header,
+    read_dicomdir,
     read_series,
 )
 from voxray.scan_io.encode import encode_png, encode_unplaced_nifti, split_nifti
@@ -34,8 +36,10 @@ __all__ = [
     "file_kind",
     "grey_facts",
     "inspect",
+    "list_archive",
     "open_scan",
     "read_dicom_header",
+    "read_dicomdir",
     "read_label_map",
     "read_nifti_grid",
     "read_nifti_volume",

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from nibabel import Nifti1Header, Nifti1Image, Nifti2Header
@@ -23,6 +23,7 @@ from voxray.core.errors import GeometryError, UnreadableScanError
 from voxray.core.files import atomic_path
 from voxray.core.geometry import Affine, Shape, VoxelGrid
 from voxray.core.records import ScanSource, Volume
+from voxray.scan_io.files import open_scan
 from voxray.scan_io.sniff import is_nifti_head
 
 _HEAD_BYTES = 348
@@ -170,7 +171,7 @@ class _Layout:
 def _opened(path: Path, scan_id: str) -> Iterator[tuple[_Stream, _Layout]]:
     """The unpacked file, just after its header."""
     try:
-        with _unpacked(path) as stream:
+        with open_scan(path) as plain, _unpacked(plain) as stream:
             yield stream, _read_layout(stream, scan_id)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         problem = "the compressed NIfTI file is truncated or damaged; copy it again"
@@ -180,10 +181,10 @@ def _opened(path: Path, scan_id: str) -> Iterator[tuple[_Stream, _Layout]]:
         raise UnreadableScanError(scan_id, problem) from error
 
 
-def _unpacked(path: Path) -> _Stream:
-    with path.open("rb") as stream:
-        packed = stream.read(2) == _GZIP_MAGIC
-    return gzip.open(path) if packed else path.open("rb")
+def _unpacked(stream: BinaryIO) -> _Stream:
+    packed = stream.read(2) == _GZIP_MAGIC
+    stream.seek(0)
+    return gzip.GzipFile(fileobj=stream, mode="rb") if packed else stream
 
 
 def _read_layout(stream: _Stream, scan_id: str) -> _Layout:
