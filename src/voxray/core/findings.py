@@ -195,7 +195,9 @@ POLICY: dict[FindingCode, Policy] = {
     _C.MISSING_SLICE: Policy(
         _X,
         "A gap between slices is a whole multiple of the others.",
-        "Export the missing slice again.",
+        "Export the missing slice again, or set repair: it is filled linearly from its "
+        "neighbours.",
+        (_R,),
     ),
     _C.UNEVEN_SPACING: Policy(
         _X,

@@ -52,10 +52,12 @@ class Finding:
     Attributes:
         code: Row of the policy table.
         detail: The numbers that show it, for a person. No identity.
+        override: Who uses the scan nevertheless, and why; "" without such a person.
     """
 
     code: FindingCode
     detail: str
+    override: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,6 +27,12 @@ from voxray.ingest.known import KnownPixels
 from voxray.ingest.labels import key_examples, permuted
 from voxray.ingest.listing import Listing, check_any_scan, list_files
 from voxray.ingest.matching import Matched, match_all, rows_naming_exams
+from voxray.ingest.overrides import (
+    Overrides,
+    overridden,
+    read_overrides,
+    unused_overrides,
+)
 from voxray.ingest.pixels import PixelFacts, PixelTask, inspect_pixels, unread
 from voxray.ingest.record import make_record
 from voxray.ingest.scans import FoundScan, judged, named, refused, usable
@@ -62,15 +68,17 @@ def _ingest(
     listen: Listener,
     index: Index,
 ) -> Intake:
+    signed = read_overrides(options.overrides)
     listing = list_files(options)
     listing, facts = read_contents(listing, options.workers, listen, index)
     check_any_scan(listing, facts)
     scans = named(find_scans(listing.root, facts, options.rules), pseudonymizer)
+    scans = overridden(scans, signed, options.rules.policy)
     rows = rows_naming_exams(scans, options, pseudonymizer)
     scans = assign_exams(scans, options.rules, pseudonymizer, rows)
     matched = match_all(scans, listing, options, pseudonymizer)
     pixels = _read_pixels(matched, listing, options, listen, index)
-    scans = _judged_by_pixels(matched.scans, pixels, options)
+    scans = _judged_by_pixels(matched.scans, pixels, signed, options)
     scans = refused(
         scans, check_aligned(_records(scans, matched, pixels), options.rules)
     )
@@ -89,6 +97,7 @@ def _ingest(
         label_rows_without_scan=matched.rows_without_scan,
         label_row_examples=key_examples(matched.keys_without_scan, pseudonymizer),
         permuted_labels=options.permute_labels,
+        unused_overrides=unused_overrides(scans, signed),
     )
 
 
@@ -153,15 +162,17 @@ def _facts(result: PixelFacts | VoxrayError) -> PixelFacts:
 def _judged_by_pixels(
     scans: Sequence[FoundScan],
     pixels: Mapping[ScanId, PixelFacts],
+    signed: Overrides,
     options: IntakeOptions,
 ) -> tuple[FoundScan, ...]:
+    policy = options.rules.policy
     judged_scans = tuple(
-        judged(scan, pixels[scan.scan_id].findings, options.rules.policy)
+        judged(scan, pixels[scan.scan_id].findings, policy)
         if scan.scan_id in pixels
         else scan
         for scan in scans
     )
-    return keep_whole(judged_scans, options.rules)
+    return keep_whole(overridden(judged_scans, signed, policy), options.rules)
 
 
 def _permuted(

@@ -35,6 +35,7 @@ class IntakeOptions:
         duplicates: What to do with one image under two patients.
         permute_labels: Seed of the control that gives patients each other's labels.
         workers: Processes that read files.
+        overrides: Scans that a person signed for; none when scoring.
         patient_required: False when scoring: a scan without a patient is then its own.
         index: File that remembers what was read, in a private folder; None for none.
     """
@@ -49,6 +50,7 @@ class IntakeOptions:
     permute_labels: int | None = None
     workers: int = 1
     seed: int = 0
+    overrides: Path | None = None
     patient_required: bool = True
     index: Path | None = None
 
@@ -119,6 +121,7 @@ class Intake:
         label_rows_without_scan: Rows of the label table that name no scan found.
         label_row_examples: Up to five of their keys, as ids.
         permuted_labels: Seed of the label permutation; None for true labels.
+        unused_overrides: Lines of the list of exceptions that changed nothing.
     """
 
     root: Path
@@ -132,3 +135,4 @@ class Intake:
     label_rows_without_scan: int = 0
     label_row_examples: tuple[str, ...] = field(default=())
     permuted_labels: int | None = None
+    unused_overrides: int = 0

@@ -16,11 +16,9 @@ from voxray.core.records import (
     ScanId,
     ScanSource,
     Sha256,
-    Volume,
 )
-from voxray.scan_io import read_label_map, read_volume
-
-MASK_TOLERANCE_MM = 1e-2
+from voxray.ingest.mask_checks import mask_findings
+from voxray.scan_io import read_volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,13 @@ def inspect_pixels(task: PixelTask) -> PixelFacts:
     if problem is not None:
         return PixelFacts(volume.grid, None, (problem,))
     digest = sha256_pixels(volume.voxels, volume.grid)
-    return PixelFacts(volume.grid, digest, _mask_findings(task, volume.grid))
+    return PixelFacts(volume.grid, digest, _of_mask(task, volume.grid))
+
+
+def _of_mask(task: PixelTask, grid: VoxelGrid) -> tuple[Finding, ...]:
+    if task.mask is None:
+        return ()
+    return mask_findings(task.mask, task.source.scan_id, grid, task.mask_values)
 
 
 def unread(problem: Finding) -> PixelFacts:
@@ -88,41 +92,6 @@ def _value_problem(voxels: NDArray[np.generic]) -> Finding | None:
     low, high = float(voxels.min()), float(voxels.max())
     if low == high:
         return Finding(FindingCode.CONSTANT_IMAGE, f"every voxel is {low:g}")
-    return None
-
-
-def _mask_findings(task: PixelTask, grid: VoxelGrid) -> tuple[Finding, ...]:
-    if task.mask is None:
-        return ()
-    try:
-        mask = read_label_map(task.mask, task.source.scan_id)
-    except ScanError as error:
-        return (Finding(FindingCode.MASK_UNREADABLE, error.problem),)
-    checks = (_mask_geometry(mask.grid, grid), _mask_values(mask, task.mask_values))
-    return tuple(finding for finding in checks if finding is not None)
-
-
-def _mask_geometry(mask: VoxelGrid, scan: VoxelGrid) -> Finding | None:
-    if mask.matches(scan, MASK_TOLERANCE_MM):
-        return None
-    if mask.shape != scan.shape:
-        sizes = [" x ".join(map(str, grid.shape)) for grid in (mask, scan)]
-        detail = f"the mask has {sizes[0]} voxels, the scan {sizes[1]}"
-        return Finding(FindingCode.MASK_GEOMETRY, detail)
-    gap_mm = np.abs(mask.corners_ras_mm() - scan.corners_ras_mm()).max()
-    detail = f"corners of mask and scan lie up to {gap_mm:.3g} mm apart"
-    return Finding(FindingCode.MASK_GEOMETRY, detail)
-
-
-def _mask_values(mask: Volume, allowed: frozenset[int] | None) -> Finding | None:
-    present = {int(value) for value in np.unique(mask.voxels)} - {0}
-    unknown = sorted(present - allowed) if allowed is not None else []
-    if unknown:
-        shown = ", ".join(map(str, unknown[:5]))
-        detail = f"{len(unknown)} values that no class has: {shown}"
-        return Finding(FindingCode.MASK_UNKNOWN_VALUE, detail)
-    if not present:
-        return Finding(FindingCode.MASK_EMPTY, "every voxel of the mask is 0")
     return None
 
 

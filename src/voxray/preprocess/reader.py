@@ -49,7 +49,7 @@ class MaskReader(ScanReader):
 
 
 class ReadScand(MapTransform):
-    """Replace each `ScanSource` and `MaskSource` by a `MetaTensor` (1, i, j, k) with its affine.
+    """Replace each source by a `MetaTensor` (1, i, j, k) with its affine.
 
     Takes the place of `LoadImaged`, which turns file names into text and a reader's
     error into a traceback; here a `ScanError` stays a `ScanError`.

@@ -107,6 +107,7 @@ def _options(
         permute_labels=data.permute_labels,
         workers=workers,
         seed=seed,
+        overrides=data.overrides,
     )
 
 
@@ -146,6 +147,8 @@ def _inputs(context: StageContext) -> Mapping[str, Sha256]:
         found["masks"] = folder_hash(data.masks)
     if data.labels is not None:
         found["labels"] = table_hash(data.labels.table)
+    if data.overrides is not None:
+        found["overrides"] = table_hash(data.overrides)
     return found
 
 
