@@ -1,15 +1,14 @@
 """Every file under a folder, once, in a fixed order; nothing is opened."""
 
-import errno
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
 
-from voxray.core.errors import ConfigError, MachineError
+from voxray.core.errors import ConfigError
 from voxray.core.findings import FindingCode
 from voxray.core.records import Finding
+from voxray.core.tree import TOO_LONG, entries_below
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +46,12 @@ def walk_folder(root: Path, option: str) -> tuple[FoundFile, ...]:
         MachineError: If a folder inside may not be read.
     """
     if root.is_file():
-        return tuple(_found(root.parent, root.name))
+        return (_found(root.parent, root.name, root.lstat()),)
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
         msg = f"{option}: {str(root)!r} {what}"
         raise ConfigError(msg)
-    found = [file for name in _names(root) for file in _found(root, name)]
+    found = (_found(root, name, status) for name, status in entries_below(root))
     return tuple(sorted(found, key=lambda file: file.path.as_posix()))
 
 
@@ -61,62 +60,27 @@ def folder_of(root: Path) -> Path:
     return root.parent if root.is_file() else root
 
 
-def _names(root: Path) -> Iterator[str]:
-    """Relative paths of all that is no folder; folders whose path is too long too."""
-    waiting = [""]
-    while waiting:
-        folder = waiting.pop()
-        try:
-            with os.scandir(root / folder) as entries:
-                for entry in entries:
-                    inside = entry.is_dir(follow_symlinks=False)
-                    name = f"{folder}{entry.name}"
-                    if inside:
-                        waiting.append(f"{name}/")
-                    else:
-                        yield name
-        except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:
-                _refuse(error)
-            yield folder.rstrip("/")
-
-
-def _refuse(error: OSError) -> None:
-    msg = f"cannot read a folder of the scans: {error.strerror}; allow it and run again"
-    raise MachineError(msg) from error
-
-
-def _found(root: Path, name: str) -> Iterator[FoundFile]:
-    """Describe one entry; yields nothing for what is gone meanwhile."""
-    path = f"{root}/{name}"
-    try:
-        status = os.lstat(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            _refuse(error)
+def _found(root: Path, name: str, status: os.stat_result | None) -> FoundFile:
+    if status is TOO_LONG:
         too_long = Finding(FindingCode.UNREADABLE_FILE, "its path is too long to open")
-        yield FoundFile(printable(name), 0, 0, problem=too_long)
-        return
-    link = S_ISLNK(status.st_mode)
-    yield FoundFile(
+        return FoundFile(printable(name), 0, 0, problem=too_long)
+    return FoundFile(
         path=printable(name),
         size_bytes=status.st_size,
         mtime_ns=status.st_mtime_ns,
-        link=link,
-        problem=_problem(root, Path(path), status) or name_problem(name),
+        link=S_ISLNK(status.st_mode),
+        problem=_problem(root, name, status) or name_problem(name),
         ctime_ns=status.st_ctime_ns,
     )
 
 
-def _problem(root: Path, path: Path, status: os.stat_result) -> Finding | None:
+def _problem(root: Path, name: str, status: os.stat_result) -> Finding | None:
+    if S_ISREG(status.st_mode):
+        return None
     if S_ISLNK(status.st_mode):
-        return _link_problem(root, path)
-    if not S_ISREG(status.st_mode):
-        detail = "a pipe, a socket or a device, no file"
-        return Finding(FindingCode.NOT_AN_IMAGE, detail)
-    return None
+        return _link_problem(root, root / name)
+    detail = "a pipe, a socket or a device, no file"
+    return Finding(FindingCode.NOT_AN_IMAGE, detail)
 
 
 def _link_problem(root: Path, path: Path) -> Finding | None:

@@ -21,7 +21,7 @@ import voxray
 from voxray.core.errors import ConfigError
 from voxray.core.hashing import sha256_file, sha256_files, sha256_json
 from voxray.core.records import Sha256
-from voxray.ingest.walk import walk_folder
+from voxray.core.tree import entries_below
 
 Signature = Mapping[str, Any]
 """Either {"sha256": …} or {"size_bytes": …, "mtime_ns": …}."""
@@ -53,12 +53,19 @@ def folder_hash(folder: Path) -> Sha256:
         ConfigError: If it is not there.
         MachineError: If a folder inside may not be read.
     """
-    files = walk_folder(folder, "the folder")
-    rows = [
-        (f.path.as_posix(), f.size_bytes, f.mtime_ns, f.ctime_ns, bool(f.problem))
-        for f in files
-    ]
-    return sha256_json(rows)
+    if folder.is_file():
+        return sha256_json([_state(folder.name, folder.lstat())])
+    if not folder.is_dir():
+        msg = f"the folder {str(folder)!r} does not exist"
+        raise ConfigError(msg)
+    rows = [_state(name, status) for name, status in entries_below(folder)]
+    return sha256_json(sorted(rows))
+
+
+def _state(name: str, status: os.stat_result | None) -> tuple[str, int, int, int]:
+    if status is None:
+        return name, 0, 0, 0
+    return name, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def table_hash(path: Path) -> Sha256:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from voxray.core.errors import DatasetError
 from voxray.core.files import private_folder, read_json
@@ -13,15 +14,6 @@ from voxray.core.ids import Pseudonymizer
 from voxray.core.progress import Listener
 from voxray.core.records import PatientId, Sha256
 from voxray.core.specs import DataSpec, Experiment, IntakeRules, TaskSpec
-from voxray.ingest import (
-    INDEX_FILE,
-    Intake,
-    IntakeOptions,
-    ingest_folder,
-    summary,
-    write_intake,
-)
-from voxray.manifest import write_manifest
 from voxray.stages.fingerprint import folder_hash, table_hash
 from voxray.stages.frame import (
     Stage,
@@ -35,6 +27,9 @@ from voxray.stages.frame import (
 )
 from voxray.stages.run import Session, exit_code
 from voxray.stages.workspace import claimed
+
+if TYPE_CHECKING:  # loading takes longer than to see that nothing has changed
+    from voxray.ingest import Intake, IntakeOptions
 
 FOLDER = "ingest"
 MANIFEST = "manifest.csv"
@@ -55,7 +50,7 @@ def intake_rules(data: DataSpec) -> IntakeRules:
 
 
 def take_in(
-    options: IntakeOptions,
+    options: "IntakeOptions",
     folder: Path,
     pseudonymizer: Pseudonymizer,
     listen: Listener,
@@ -75,6 +70,9 @@ def take_in(
         ConfigError: If there is no image under the folder. Nothing is written then.
         DatasetError: If a rule of the data set is broken.
     """
+    from voxray.ingest import ingest_folder, summary, write_intake
+    from voxray.manifest import write_manifest
+
     intake = ingest_folder(options, pseudonymizer, listen)
     private_folder(folder)
     write_intake(intake, folder)
@@ -100,9 +98,9 @@ def ingest_into(data: DataSpec, out: Path, session: Session) -> int:
     """
     pseudonymizer = Pseudonymizer(session.key, readable=data.ids == "path")
     scans = pseudonymizer.study_id(f"scan folder {data.scans.resolve()}")
-    options = _options(data, None, session.workers, seed=0, folder=out)
 
     def run() -> StageOutcome:
+        options = _options(data, None, session.workers, seed=0, folder=out)
         return take_in(options, out, pseudonymizer, session.listen, session.say)
 
     with claimed(out, {"purpose": "ingest", "scans": scans}, ".voxray.json"):
@@ -139,7 +137,9 @@ def read_links(folder: Path) -> tuple[tuple[PatientId, PatientId], ...]:
 
 def _options(
     data: DataSpec, task: TaskSpec | None, workers: int, seed: int, folder: Path
-) -> IntakeOptions:
+) -> "IntakeOptions":
+    from voxray.ingest import INDEX_FILE, IntakeOptions
+
     return IntakeOptions(
         scans=data.scans,
         rules=intake_rules(data),
@@ -156,7 +156,7 @@ def _options(
     )
 
 
-def _outcome(intake: Intake) -> StageOutcome:
+def _outcome(intake: "Intake") -> StageOutcome:
     reasons = Counter(row.code.value for row in intake.quarantine)
     patients = {record.patient_id for record in intake.records}
     n_unused = len(intake.quarantine)
