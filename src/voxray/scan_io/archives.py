@@ -302,10 +302,11 @@ class _Guard:
         Raises:
             ValueError: If these are too many, or hold too many entries of a zip.
         """
-        if not 0 <= n_bytes <= _MAX_READ_BYTES:
+        most = _MAX_READ_BYTES + 1
+        content = self._stream.read(most if n_bytes < 0 else min(n_bytes, most))
+        if len(content) == most:
             msg = "the list of the archive is too long"
             raise ValueError(msg)
-        content = self._stream.read(n_bytes)
         if content.count(_ENTRY_MAGIC) > MAX_MEMBERS:
             problem = f"more than {MAX_MEMBERS} members"
             raise _unsafe(problem)
