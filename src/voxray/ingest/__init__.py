@@ -1,6 +1,7 @@
 """From a folder of files to usable scans, and a reason for every other one."""
 
 from voxray.ingest.folder import ingest_folder
+from voxray.ingest.index import INDEX_FILE
 from voxray.ingest.intake import (
     Disposition,
     FileRow,
@@ -11,6 +12,7 @@ from voxray.ingest.intake import (
 from voxray.ingest.output import summary, write_intake
 
 __all__ = [
+    "INDEX_FILE",
     "Disposition",
     "FileRow",
     "Intake",

@@ -17,11 +17,13 @@ from voxray.core.records import (
 from voxray.executor import map_tasks
 from voxray.ingest.accounts import account_for
 from voxray.ingest.alignment import check_aligned
+from voxray.ingest.contents import read_contents
 from voxray.ingest.copies import find_copies
 from voxray.ingest.exams import assign_exams, keep_whole
 from voxray.ingest.find import find_scans
-from voxray.ingest.headers import read_headers
+from voxray.ingest.index import Index, opened_index
 from voxray.ingest.intake import Intake, IntakeOptions
+from voxray.ingest.known import KnownPixels
 from voxray.ingest.labels import key_examples, permuted
 from voxray.ingest.listing import (
     Listing,
@@ -61,9 +63,19 @@ def ingest_folder(
         DatasetError: If a rule of the data set as a whole is broken.
         MachineError: If a folder may not be read.
     """
+    with opened_index(options.index) as index:
+        return _ingest(options, pseudonymizer, listen, index)
+
+
+def _ingest(
+    options: IntakeOptions,
+    pseudonymizer: Pseudonymizer,
+    listen: Listener,
+    index: Index,
+) -> Intake:
     signed = read_overrides(options.overrides)
     listing = list_files(options)
-    facts = read_headers(listing.root, listing.to_read, options.workers, listen)
+    listing, facts = read_contents(listing, options.workers, listen, index)
     listing = with_dicom_masks(listing, facts, options)
     check_any_scan(listing, facts)
     to_sort = {path: facts[path] for path in listing.to_read}
@@ -72,7 +84,7 @@ def ingest_folder(
     rows = rows_naming_exams(scans, options, pseudonymizer)
     scans = assign_exams(scans, options.rules, pseudonymizer, rows)
     matched = match_all(scans, listing, facts, options, pseudonymizer)
-    pixels = _read_pixels(matched, listing, options, listen)
+    pixels = _read_pixels(matched, listing, options, listen, index)
     scans = _judged_by_pixels(matched.scans, pixels, signed, options)
     scans = refused(
         scans, check_aligned(_records(scans, matched, pixels), options.rules)
@@ -114,17 +126,26 @@ def _records(
 
 
 def _read_pixels(
-    matched: Matched, listing: Listing, options: IntakeOptions, listen: Listener
+    matched: Matched,
+    listing: Listing,
+    options: IntakeOptions,
+    listen: Listener,
+    index: Index,
 ) -> dict[ScanId, PixelFacts]:
     tasks = [_task(scan, matched, listing, options) for scan in usable(matched.scans)]
+    known = KnownPixels(index, listing)
+    pixels = known.of(tasks)
     results = map_tasks(
         inspect_pixels,
-        tasks,
+        [task for task in tasks if task.source.scan_id not in pixels],
         workers=options.workers,
         task="reading pixels",
         listen=listen,
     )
-    return {task.source.scan_id: _facts(result) for task, result in results}
+    for task, result in results:
+        pixels[task.source.scan_id] = _facts(result)
+        known.keep(task, pixels[task.source.scan_id])
+    return pixels
 
 
 def _task(

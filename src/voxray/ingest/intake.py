@@ -37,6 +37,7 @@ class IntakeOptions:
         workers: Processes that read files.
         overrides: Scans that a person signed for; none when scoring.
         patient_required: False when scoring: a scan without a patient is then its own.
+        index: File that remembers what was read, in a private folder; None for none.
     """
 
     scans: Path
@@ -51,6 +52,7 @@ class IntakeOptions:
     seed: int = 0
     overrides: Path | None = None
     patient_required: bool = True
+    index: Path | None = None
 
 
 class Disposition(StrEnum):
@@ -62,6 +64,7 @@ class Disposition(StrEnum):
     NOT_SELECTED = "not-selected"
     MASK = "mask"
     TABLE = "table"
+    ARCHIVE = "archive"
 
 
 @dataclass(frozen=True, slots=True)
