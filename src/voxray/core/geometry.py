@@ -15,6 +15,13 @@ from voxray.core.errors import GeometryError
 Affine = Annotated[NDArray[np.float64], "(4, 4), voxel index -> RAS+ mm"]
 Shape = tuple[int, int, int]
 _FARTHEST_MM = 1e9
+_SHORTEST_MM = 1e-9
+
+
+def _is_flat(matrix: NDArray[np.float64], lengths: NDArray[np.float64]) -> bool:
+    """Whether the voxel axes lie in one plane."""
+    volume = abs(np.linalg.det(matrix[:3, :3]))
+    return not volume > 1e-6 * np.prod(lengths)
 
 
 class SpacingMm(NamedTuple):
@@ -68,8 +75,7 @@ class VoxelGrid:
             msg = f"affine holds {farthest:.3g} mm; no scan is that large"
             raise GeometryError(scan_id, msg)
         lengths = np.linalg.norm(matrix[:3, :3], axis=0)
-        volume = abs(np.linalg.det(matrix[:3, :3]))
-        if not volume > 1e-6 * np.prod(lengths) or not lengths.all():
+        if lengths.min() < _SHORTEST_MM or _is_flat(matrix, lengths):
             msg = "affine is singular: a voxel axis has no length, check slice spacing"
             raise GeometryError(scan_id, msg)
         matrix.flags.writeable = False

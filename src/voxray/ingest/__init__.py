@@ -2,6 +2,7 @@
 
 from voxray.ingest.drawing import draw_missing
 from voxray.ingest.folder import ingest_folder
+from voxray.ingest.index import INDEX_FILE
 from voxray.ingest.intake import (
     Disposition,
     FileRow,
@@ -13,6 +14,7 @@ from voxray.ingest.output import summary, write_intake
 from voxray.ingest.siblings import Traits
 
 __all__ = [
+    "INDEX_FILE",
     "Disposition",
     "FileRow",
     "Intake",

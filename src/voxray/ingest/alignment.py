@@ -13,6 +13,7 @@ LEAST_OVERLAP = 0.5
 """Part of the first channel's field of view that every other channel must cover."""
 
 _PLACES_AN_AXIS = 16
+_HALF_VOXEL = 0.5
 
 
 def check_aligned(
@@ -62,5 +63,5 @@ def overlap(grid: VoxelGrid, other: VoxelGrid) -> float:
     matrix = np.linalg.inv(other.affine) @ grid.affine
     found = matrix[:3, :3] @ index + matrix[:3, 3:]
     size = np.array(other.shape)[:, None]
-    inside = ((found >= -0.5) & (found <= size - 0.5)).all(axis=0)
+    inside = ((found >= -_HALF_VOXEL) & (found <= size - _HALF_VOXEL)).all(axis=0)
     return float(inside.mean())

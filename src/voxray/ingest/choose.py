@@ -246,17 +246,19 @@ def _rank(scan: FoundScan, rules: ChannelRules) -> tuple[bool, float]:
 
 def _measured(scan: FoundScan, rules: ChannelRules) -> float | None:
     header = scan.header
+    value: float | None
     match rules.score:
         case "thinnest":
-            return slice_thickness_mm(scan)
+            value = slice_thickness_mm(scan)
         case "finest":
-            return max(in_plane_spacing_mm(scan) or (math.inf,))
+            value = max(in_plane_spacing_mm(scan) or (math.inf,))
         case "most_slices":
-            return n_slices(scan)
+            value = n_slices(scan)
         case "highest_series_number":
-            return header.series_number if header else None
+            value = header.series_number if header else None
         case "latest_series":
-            return _time_number(header.series_time if header else None)
+            value = _time_number(header.series_time if header else None)
+    return value
 
 
 def _time_number(text: str | None) -> float | None:

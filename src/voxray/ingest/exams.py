@@ -66,17 +66,14 @@ def assign_exams(
     return keep_whole(sorted((*inside, *outside), key=lambda s: s.sort_key), rules)
 
 
-def _exam_name(
-    scan: FoundScan, rule: ExamRule, rows: Mapping[ScanId, LabelRow]
-) -> str:
+def _exam_name(scan: FoundScan, rule: ExamRule, rows: Mapping[ScanId, LabelRow]) -> str:
     """What the data call the exam of a scan; "" when they do not."""
     match rule:
         case "study" if scan.study_uid:
             return scan.study_uid
-        case "study" if scan.n_volumes > 1:
-            return scan.path.as_posix()
         case "study" | "folder":
-            return scan.path.parent.as_posix()
+            alone = rule == "study" and scan.n_volumes > 1
+            return (scan.path if alone else scan.path.parent).as_posix()
         case ExamPattern():
             found = re.search(rule.pattern, scan.path.as_posix())
             return "/".join(group or "" for group in found.groups()) if found else ""
@@ -206,9 +203,7 @@ def _of_several_frames(scans: Sequence[FoundScan]) -> dict[ScanId, Finding]:
     return findings
 
 
-def keep_whole(
-    scans: Sequence[FoundScan], rules: IntakeRules
-) -> tuple[FoundScan, ...]:
+def keep_whole(scans: Sequence[FoundScan], rules: IntakeRules) -> tuple[FoundScan, ...]:
     """Refuse what is left of exams that lack a required channel.
 
     The first channel's scan of an exam that lacks an optional one has a finding. To be

@@ -19,14 +19,27 @@ from voxray.executor import map_tasks
 from voxray.ingest.accounts import account_for
 from voxray.ingest.alignment import check_aligned
 from voxray.ingest.company import look_around, traits_of
+from voxray.ingest.contents import read_contents
 from voxray.ingest.copies import find_copies
 from voxray.ingest.exams import assign_exams, keep_whole
 from voxray.ingest.find import find_scans
-from voxray.ingest.headers import read_headers
+from voxray.ingest.index import Index, opened_index
 from voxray.ingest.intake import Intake, IntakeOptions
+from voxray.ingest.known import KnownPixels
 from voxray.ingest.labels import key_examples, permuted
-from voxray.ingest.listing import Listing, check_any_scan, list_files
+from voxray.ingest.listing import (
+    Listing,
+    check_any_scan,
+    list_files,
+    with_dicom_masks,
+)
 from voxray.ingest.matching import Matched, match_all, rows_naming_exams
+from voxray.ingest.overrides import (
+    Overrides,
+    overridden,
+    read_overrides,
+    unused_overrides,
+)
 from voxray.ingest.pixels import PixelFacts, PixelTask, inspect_pixels, unread
 from voxray.ingest.record import make_record
 from voxray.ingest.scans import FoundScan, judged, named, refused, usable
@@ -53,15 +66,29 @@ def ingest_folder(
         DatasetError: If a rule of the data set as a whole is broken.
         MachineError: If a folder may not be read.
     """
+    with opened_index(options.index) as index:
+        return _ingest(options, pseudonymizer, listen, index)
+
+
+def _ingest(
+    options: IntakeOptions,
+    pseudonymizer: Pseudonymizer,
+    listen: Listener,
+    index: Index,
+) -> Intake:
+    signed = read_overrides(options.overrides)
     listing = list_files(options)
-    facts = read_headers(listing.root, listing.to_read, options.workers, listen)
+    listing, facts = read_contents(listing, options.workers, listen, index)
+    listing = with_dicom_masks(listing, facts, options)
     check_any_scan(listing, facts)
-    scans = named(find_scans(listing.root, facts, options.rules), pseudonymizer)
+    to_sort = {path: facts[path] for path in listing.to_read}
+    scans = named(find_scans(listing.root, to_sort, options.rules), pseudonymizer)
+    scans = overridden(scans, signed, options.rules.policy)
     rows = rows_naming_exams(scans, options, pseudonymizer)
     scans = assign_exams(scans, options.rules, pseudonymizer, rows)
-    matched = match_all(scans, listing, options, pseudonymizer)
-    pixels = _read_pixels(matched, listing, options, listen)
-    scans = _judged_by_pixels(matched.scans, pixels, options)
+    matched = match_all(scans, listing, facts, options, pseudonymizer)
+    pixels = _read_pixels(matched, listing, options, listen, index)
+    scans = _judged_by_pixels(matched.scans, pixels, signed, options)
     scans = refused(
         scans, check_aligned(_records(scans, matched, pixels), options.rules)
     )
@@ -83,6 +110,7 @@ def ingest_folder(
         label_rows_without_scan=matched.rows_without_scan,
         label_row_examples=key_examples(matched.keys_without_scan, pseudonymizer),
         permuted_labels=options.permute_labels,
+        unused_overrides=unused_overrides(scans, signed),
         near_copies=company.near_copies,
         traits=traits,
         notes=company.notes,
@@ -107,19 +135,28 @@ def _records(
 
 
 def _read_pixels(
-    matched: Matched, listing: Listing, options: IntakeOptions, listen: Listener
+    matched: Matched,
+    listing: Listing,
+    options: IntakeOptions,
+    listen: Listener,
+    index: Index,
 ) -> dict[ScanId, PixelFacts]:
     scans = usable(matched.scans)
     drawn = options.thumbnails if len(scans) <= MOST_THUMBNAILS else None
     tasks = [_task(scan, matched, listing, options, drawn) for scan in scans]
+    known = KnownPixels(index, listing)
+    pixels = known.of(tasks)
     results = map_tasks(
         inspect_pixels,
-        tasks,
+        [task for task in tasks if task.source.scan_id not in pixels],
         workers=options.workers,
         task="reading pixels",
         listen=listen,
     )
-    return {task.source.scan_id: _facts(result) for task, result in results}
+    for task, result in results:
+        pixels[task.source.scan_id] = _facts(result)
+        known.keep(task, pixels[task.source.scan_id])
+    return pixels
 
 
 def _task(
@@ -132,11 +169,11 @@ def _task(
     mask = matched.masks.masks.get(scan.scan_id)
     path = options.masks / mask if options.masks and mask else None
     segment = options.task.segment if options.task else None
-    values = frozenset(c.value for c in segment.classes.values()) if segment else None
+    classes = segment.classes.items() if segment else ()
     return PixelTask(
         source=_source(scan, listing),
         mask=path,
-        mask_values=values,
+        mask_values={name: spec.value for name, spec in classes},
         may_hold_text=may_hold_text(scan),
         burned_in=scan.header.burned_in_annotation if scan.header else None,
         thumbnails=thumbnails,
@@ -155,15 +192,17 @@ def _facts(result: PixelFacts | VoxrayError) -> PixelFacts:
 def _judged_by_pixels(
     scans: Sequence[FoundScan],
     pixels: Mapping[ScanId, PixelFacts],
+    signed: Overrides,
     options: IntakeOptions,
 ) -> tuple[FoundScan, ...]:
+    policy = options.rules.policy
     judged_scans = tuple(
-        judged(scan, pixels[scan.scan_id].findings, options.rules.policy)
+        judged(scan, pixels[scan.scan_id].findings, policy)
         if scan.scan_id in pixels
         else scan
         for scan in scans
     )
-    return keep_whole(judged_scans, options.rules)
+    return keep_whole(overridden(judged_scans, signed, policy), options.rules)
 
 
 def _permuted(

@@ -37,7 +37,9 @@ class IntakeOptions:
         duplicates: What to do with one image under two patients.
         permute_labels: Seed of the control that gives patients each other's labels.
         workers: Processes that read files.
+        overrides: Scans that a person signed for; none when scoring.
         patient_required: False when scoring: a scan without a patient is then its own.
+        index: File that remembers what was read, in a private folder; None for none.
         thumbnails: Folder that gets a small picture per scan; None for none.
     """
 
@@ -51,7 +53,9 @@ class IntakeOptions:
     permute_labels: int | None = None
     workers: int = 1
     seed: int = 0
+    overrides: Path | None = None
     patient_required: bool = True
+    index: Path | None = None
     thumbnails: Path | None = None
 
 
@@ -64,6 +68,7 @@ class Disposition(StrEnum):
     NOT_SELECTED = "not-selected"
     MASK = "mask"
     TABLE = "table"
+    ARCHIVE = "archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,7 @@ class Intake:
         label_rows_without_scan: Rows of the label table that name no scan found.
         label_row_examples: Up to five of their keys, as ids.
         permuted_labels: Seed of the label permutation; None for true labels.
+        unused_overrides: Lines of the list of exceptions that changed nothing.
         near_copies: Pairs of scans that may be one image; none of them is merged.
         traits: What was seen of every record.
         notes: What the scans as a set show, a sentence each.
@@ -136,6 +142,7 @@ class Intake:
     label_rows_without_scan: int = 0
     label_row_examples: tuple[str, ...] = field(default=())
     permuted_labels: int | None = None
+    unused_overrides: int = 0
     near_copies: tuple[NearCopy, ...] = ()
     traits: Mapping[ScanId, Traits] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -155,6 +155,12 @@ def _notes(intake: Intake) -> list[str]:
     if intake.label_rows_without_scan:
         n_rows = intake.label_rows_without_scan
         notes.append(f"{n_rows} rows of the label table name no scan that was found")
+    if intake.unused_overrides:
+        n_lines = intake.unused_overrides
+        notes.append(
+            f"{n_lines} lines of data.overrides changed nothing: no such scan, or not "
+            "refused for that"
+        )
     if intake.permuted_labels is not None:
         seed = intake.permuted_labels
         notes.append(f"control: labels were permuted between patients with seed {seed}")

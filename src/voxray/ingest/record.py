@@ -7,9 +7,7 @@ from voxray.ingest.pixels import PixelFacts
 from voxray.ingest.scans import FoundScan
 
 
-def make_record(
-    scan: FoundScan, matched: Matched, pixels: PixelFacts
-) -> ScanRecord:
+def make_record(scan: FoundScan, matched: Matched, pixels: PixelFacts) -> ScanRecord:
     """Put together what headers, tables and voxels told of one scan.
 
     Raises:

@@ -12,15 +12,14 @@ from voxray.core.ids import Pseudonymizer, readable_scan_name
 from voxray.core.records import ExamId, FileFormat, Finding, ScanId, ScanState
 from voxray.scan_io import DicomHeader
 
-READER_REPAIRS = frozenset(
-    {
-        FindingCode.GANTRY_TILT,
-        FindingCode.UNEVEN_SPACING,
-        FindingCode.PADDING_VALUE,
-    }
-)
-"""What `scan_io` puts right when it reads; any other repair is a way of sorting files
-or of reading that is always done."""
+_READER_REPAIRS = {
+    FindingCode.GANTRY_TILT: FindingCode.GANTRY_TILT,
+    FindingCode.UNEVEN_SPACING: FindingCode.UNEVEN_SPACING,
+    FindingCode.MISSING_SLICE: FindingCode.UNEVEN_SPACING,  # read at even steps too
+    FindingCode.PADDING_VALUE: FindingCode.PADDING_VALUE,
+}
+"""What `scan_io` puts right when it reads, and as what; any other repair is a way of
+sorting files or of reading that is always done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,7 @@ class FoundScan:
         repairs: Findings that the reader has to put right.
         findings: Accepted or repaired.
         refusal: Why the scan is not used; None while it may be.
+        unjudged: Findings that came after the refusal; they count if it is lifted.
         channel: What the scan is in its exam; "" while it is nothing.
         exam_id: None while the scan is in no exam.
         exam: What the data call the exam: a StudyInstanceUID, a folder, a part of a
@@ -63,6 +63,7 @@ class FoundScan:
     repairs: tuple[FindingCode, ...] = ()
     findings: tuple[Finding, ...] = ()
     refusal: Finding | None = None
+    unjudged: tuple[Finding, ...] = ()
     state: ScanState = ScanState.ACCEPTED
     channel: str = ""
     exam_id: ExamId | None = None
@@ -96,12 +97,13 @@ def judged(
 ) -> FoundScan:
     """Return the scan with what `policy` makes of `findings`; the first refusal counts.
 
-    A scan that is refused already stays as it is.
+    Findings of a scan that is refused are kept unjudged.
     """
     for finding in findings:
-        if scan.refusal is not None:
-            break
-        scan = _with_finding(scan, finding, action_for(finding.code, dict(policy)))
+        if scan.refusal is None:
+            scan = _with_finding(scan, finding, action_for(finding.code, dict(policy)))
+        else:
+            scan = replace(scan, unjudged=(*scan.unjudged, finding))
     return scan
 
 
@@ -110,11 +112,16 @@ def _with_finding(scan: FoundScan, finding: Finding, action: Action) -> FoundSca
         return replace(scan, refusal=finding)
     findings = (*scan.findings, finding)
     if action is Action.REPAIR:
-        repairs = (*scan.repairs, *({finding.code} & READER_REPAIRS))
-        return replace(
-            scan, findings=findings, repairs=repairs, state=ScanState.REPAIRED
-        )
+        repairs = (*scan.repairs, *repaired_by_reader(finding.code))
+        signed = scan.state is ScanState.OVERRIDDEN
+        state = ScanState.OVERRIDDEN if signed else ScanState.REPAIRED
+        return replace(scan, findings=findings, repairs=repairs, state=state)
     return replace(scan, findings=findings)
+
+
+def repaired_by_reader(code: FindingCode) -> tuple[FindingCode, ...]:
+    """What the reader has to put right when a finding is repaired."""
+    return (_READER_REPAIRS[code],) if code in _READER_REPAIRS else ()
 
 
 def refused(

@@ -93,13 +93,20 @@ def _grid(cells: Mapping[str, str]) -> VoxelGrid:
 
 
 def _findings_text(findings: tuple[Finding, ...]) -> str:
-    rows = [{"code": f.code.value, "detail": f.detail} for f in findings]
-    return json.dumps(rows, ensure_ascii=False)
+    return json.dumps([_finding_row(f) for f in findings], ensure_ascii=False)
+
+
+def _finding_row(finding: Finding) -> dict[str, str]:
+    signed = {"override": finding.override} if finding.override else {}
+    return {"code": finding.code.value, "detail": finding.detail, **signed}
 
 
 def _findings(text: str) -> tuple[Finding, ...]:
     rows = json.loads(text)
-    return tuple(Finding(FindingCode(row["code"]), row["detail"]) for row in rows)
+    return tuple(
+        Finding(FindingCode(row["code"]), row["detail"], row.get("override", ""))
+        for row in rows
+    )
 
 
 def label_text(value: LabelValue) -> str:

@@ -16,11 +16,14 @@ from voxray.core.specs import ModelPackage
 
 SOURCE = "source"
 _SCORING_DISTRIBUTIONS = (
+    "highdicom",
     "mlflow",
     "monai",
     "nibabel",
     "numpy",
+    "openpyxl",
     "pandas",
+    "pillow",
     "platformdirs",
     "pyarrow",
     "pydantic",

@@ -10,7 +10,6 @@ from voxray.core.errors import DatasetError
 from voxray.core.specs import FoldValues, IntensityWindow, Plan, ReferenceStatistics
 from voxray.preprocess.statistics import ScanGeometry, ScanStatistics
 
-
 _Exams = Sequence[Mapping[str, ScanStatistics]]
 
 

@@ -55,7 +55,9 @@ def make_plan(
         reasons["batch_size"] = "set in the experiment"
     return Plan(
         channels=tuple(channels),
-        modality=tuple(sorted({s.modality for all_ in channels.values() for s in all_})),
+        modality=tuple(
+            sorted({s.modality for all_ in channels.values() for s in all_})
+        ),
         spacing_mm=spacing,
         input_shape=shape,
         whole_volume=_covers(shape, spacing, extent),

@@ -54,7 +54,7 @@ def build_transforms(plan: Plan) -> Compose:
     scored = [name for name in plan.channels if plan.normalisation[name] == "zscore"]
     steps: list[Any] = [
         ReadScand(readers),
-        ReadOnFirstd(first, others),
+        *([ReadOnFirstd(first, others)] if others else []),
         Orientationd(keys, axcodes="RAS", labels=_RAS_LABELS, allow_missing_keys=True),
         Spacingd(
             keys,
@@ -63,7 +63,7 @@ def build_transforms(plan: Plan) -> Compose:
             padding_mode="border",
             allow_missing_keys=True,
         ),
-        NormalizeIntensityd(scored, allow_missing_keys=True),
+        *([NormalizeIntensityd(scored, allow_missing_keys=True)] if scored else []),
     ]
     return Compose(steps)
 

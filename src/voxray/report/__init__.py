@@ -25,7 +25,7 @@ from voxray.report.intake_content import (
     Thumbnail,
     UnusedScan,
 )
-from voxray.report.intake_page import INTAKE_PAGE, render_intake_page, scans_on_page
+from voxray.report.intake_page import render_intake_page, scans_on_page
 from voxray.report.naming import png_size
 from voxray.report.overlay import draw_overlay
 from voxray.report.page import INDEX, render_report
@@ -33,7 +33,6 @@ from voxray.report.tables import summary_line, wanted_overlays
 
 __all__ = [
     "INDEX",
-    "INTAKE_PAGE",
     "FoldHistory",
     "IntakeContent",
     "ModelCard",

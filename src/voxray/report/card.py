@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voxray.core.records import Metric
+from voxray.core.records import Finding, Metric, ScanId
 from voxray.core.specs import ModelPackage, ReferenceStatistics
 
 _AXES = ("left-right", "front-back", "foot-head")
@@ -16,12 +16,15 @@ class ModelCard:
     Attributes:
         package: The model.
         metrics: Measured out of fold, on patients the single networks never saw.
+        exceptions: Training scans that a person used against the policy, with the
+            finding.
     """
 
     package: ModelPackage
     n_exams: int
     n_patients: int
     metrics: Sequence[Metric]
+    exceptions: Sequence[tuple[ScanId, Finding]] = ()
 
 
 def render_card(card: ModelCard) -> str:
@@ -43,6 +46,7 @@ def render_card(card: ModelCard) -> str:
         "",
         *(f"- {what}: {said}" for what, said in range_in_words(package.references)),
         "",
+        *_exceptions(card.exceptions),
         "## Figures on held-out patients",
         "",
         "Each figure is that of the single fold networks on patients they never saw; "
@@ -63,6 +67,21 @@ def render_card(card: ModelCard) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _exceptions(signed: Sequence[tuple[ScanId, Finding]]) -> list[str]:
+    """Scans that a person signed for; nothing if there are none."""
+    if not signed:
+        return []
+    return [
+        "Used by a person's decision, against the policy of intake:",
+        "",
+        *(
+            f"- {scan_id}: {finding.code} ({finding.detail}); {finding.override}"
+            for scan_id, finding in signed
+        ),
+        "",
+    ]
 
 
 def range_in_words(references: ReferenceStatistics) -> list[tuple[str, str]]:

@@ -16,7 +16,6 @@ from voxray.report.intake_content import (
 from voxray.report.intake_verdict import ODD_CODES, verdict
 from voxray.report.page import environment
 
-INTAKE_PAGE = "intake.html"
 EXAMPLES = 20
 _PAIRS = 50
 

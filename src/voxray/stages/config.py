@@ -14,7 +14,13 @@ from voxray.core.specs import DataSpec, Experiment
 from voxray.stages.config_errors import describe
 from voxray.stages.environment import expand
 
-PATH_KEYS = ("data.scans", "data.masks", "data.labels.table", "score.scans")
+PATH_KEYS = (
+    "data.scans",
+    "data.masks",
+    "data.labels.table",
+    "data.overrides",
+    "score.scans",
+)
 """Settings that are paths: relative to the file, `${VAR}` and `~` expand."""
 
 

@@ -9,7 +9,6 @@ from voxray.core.progress import Listener
 from voxray.core.records import ScanId, ScanRecord
 from voxray.ingest import Intake, Traits, draw_missing
 from voxray.report import (
-    INTAKE_PAGE,
     IntakeContent,
     SeenScan,
     SimilarPair,
@@ -19,6 +18,7 @@ from voxray.report import (
     render_intake_page,
     scans_on_page,
 )
+from voxray.stages.ingest import PAGE
 
 THUMBNAILS = "thumbnails"
 
@@ -57,7 +57,7 @@ def write_intake_page(
         label_row_examples=intake.label_row_examples,
         notes=intake.notes,
     )
-    page = folder / INTAKE_PAGE
+    page = folder / PAGE
     write_text(page, render_intake_page(content))
     return page
 

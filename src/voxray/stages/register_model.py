@@ -40,6 +40,7 @@ _PLACES: dict[str, bool | set[str]] = {
     "scans": True,
     "masks": True,
     "labels": {"table"},
+    "overrides": True,
 }
 
 
@@ -137,7 +138,11 @@ def _exams_in_folds(study: Study) -> list[tuple[ScanRecord, ...]]:
 def _card(study: Study, package: ModelPackage, metrics: Sequence[Metric]) -> str:
     exams = _exams_in_folds(study)
     patients = {first.patient_id for first, *_ in exams}
-    return render_card(ModelCard(package, len(exams), len(patients), metrics))
+    scans = [scan for exam in exams for scan in exam]
+    signed = [(s.scan_id, f) for s in scans for f in s.findings if f.override]
+    return render_card(
+        ModelCard(package, len(exams), len(patients), metrics, tuple(signed))
+    )
 
 
 def _tags(context: StageContext) -> dict[str, str]:

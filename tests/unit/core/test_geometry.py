@@ -98,6 +98,11 @@ def test_small_voxels_are_not_taken_for_singular():
     assert grid_of(np.diag([1e-3, 1e-3, 1e-3, 1.0])).spacing_mm.i == pytest.approx(1e-3)
 
 
+def test_voxels_smaller_than_an_atom_are_refused():
+    with pytest.raises(GeometryError, match="a voxel axis has no length"):
+        grid_of(np.diag([8e-72, 8e-72, 8e-72, 1.0]))
+
+
 def test_affine_of_wrong_shape_is_refused():
     with pytest.raises(GeometryError, match=r"shape \(4, 4\), got \(3, 3\)"):
         grid_of(np.eye(3))

@@ -14,6 +14,7 @@ from voxray.core.geometry import VoxelGrid
 from voxray.scan_io import (
     read_label_map,
     read_nifti_grid,
+    read_nifti_volume,
     read_volume,
     write_label_map,
 )

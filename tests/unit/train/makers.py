@@ -9,7 +9,7 @@ from tests.unit.model.makers import a_plan
 from tests.unit.preprocess.makers import a_grid
 from voxray.core.records import ExamId
 from voxray.core.specs import FoldValues, TrainSpec
-from voxray.preprocess import PreparedScan, write_exam
+from voxray.preprocess import PreparedExam, write_exam
 from voxray.train import FoldJob, FoldSeed, TrainingExam
 
 SHAPE = (16, 20, 12)
@@ -26,7 +26,7 @@ def an_exam(
         mask[4:10, 6:12, 4:8] = 1
         image[0][mask == 1] += 3
     exam_id = ExamId(f"e{number}")
-    cached = write_exam(folder, exam_id, PreparedScan(image, mask, a_grid(shape)))
+    cached = write_exam(folder, exam_id, PreparedExam(image, mask, a_grid(shape)))
     return TrainingExam(exam_id, cached, 1 if number % 2 == 0 else 0)
 
 

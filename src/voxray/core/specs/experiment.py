@@ -88,6 +88,7 @@ class DataSpec(Spec):
         channels: Which scans fill which channel; the other channels of an exam are read
             on the grid of the first one.
         exam: Which scans are one exam, with several channels or `choose`.
+        overrides: CSV with scan, code, who, why: refusals that a person lifts.
     """
 
     scans: Path
@@ -99,6 +100,7 @@ class DataSpec(Spec):
     channels: dict[Name, ChannelRules] = Field(default={"image": ChannelRules()})
     exam: ExamRule = "study"
     policy: dict[FindingCode, Action] = {}
+    overrides: Path | None = None
     permute_labels: int | None = None
 
     @field_validator("channels")
