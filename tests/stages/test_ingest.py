@@ -19,6 +19,9 @@ WRITTEN = {
     "summary.json",
     "linkage.csv",
     "slices.parquet",
+    "near_copies.csv",
+    "intake.html",
+    "thumbnails",
 }
 
 

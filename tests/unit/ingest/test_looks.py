@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from tests.unit.ingest.image_makers import a_body, a_grid, a_look
 
+from tests.unit.ingest.image_makers import a_body, a_grid, a_look
 from voxray.core.geometry import VoxelGrid
 from voxray.ingest.looks import area_means, look_at, percentiles, tiny_image
 

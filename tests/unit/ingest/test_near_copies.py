@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
+
 from tests.makers import write_nifti
 from tests.unit.ingest.image_makers import a_body
 from tests.unit.ingest.makers import a_table, codes, take_in
-
 from voxray.core.findings import Action, FindingCode
 from voxray.core.specs import ChannelRules, IntakeRules
 from voxray.core.specs.experiment import PatientColumn
@@ -36,7 +36,9 @@ COPIES = {
     "cropped by a voxel along all axes": lambda body: body[1:, :-1, 1:],
     "at half the resolution": lambda body: ndimage.zoom(body, 0.5, order=1),
     "at a finer resolution": lambda body: ndimage.zoom(body, 1.4, order=1),
-    "with noise": lambda body: body + np.random.default_rng(1).normal(0, 20, body.shape),
+    "with noise": lambda body: (
+        body + np.random.default_rng(1).normal(0, 20, body.shape)
+    ),
 }
 
 
