@@ -1,5 +1,5 @@
 import io
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ def a_found_scan(stored_as: FileFormat = FileFormat.DICOM, **header: Any) -> Fou
         scan_id=ScanId("s1"),
         identity="1",
         format=stored_as,
-        path=Path("a"),
+        path=PurePosixPath("a"),
         files=(),
         header=a_header(**header) if stored_as is FileFormat.DICOM else None,
     )

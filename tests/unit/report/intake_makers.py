@@ -63,10 +63,10 @@ def an_unused(code: FindingCode, name: str = "u") -> UnusedScan:
 def a_pair(one: str, other: str, *, same_patient: bool = False) -> SimilarPair:
     patient = f"p-{one}" if same_patient else f"p-{other}"
     return SimilarPair(
-        ScanId(one),
-        ScanId(other),
-        PatientId(f"p-{one}"),
-        PatientId(patient),
-        0.04,
-        0.98,
+        scan_id=ScanId(one),
+        other_scan_id=ScanId(other),
+        patient_id=PatientId(f"p-{one}"),
+        other_patient_id=PatientId(patient),
+        distance=0.04,
+        correlation=0.98,
     )

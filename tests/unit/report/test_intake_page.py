@@ -19,7 +19,7 @@ from voxray.report import IntakeContent, Thumbnail, render_intake_page, scans_on
 class _Page(HTMLParser):
     """Tags and text; fails on a tag that is closed in the wrong place."""
 
-    VOID = {"meta", "link", "img", "br", "input", "rect", "line"}
+    VOID = frozenset({"meta", "link", "img", "br", "input", "rect", "line"})
 
     def __init__(self, html: str) -> None:
         super().__init__()
