@@ -40,7 +40,7 @@ def test_axes_of_the_file_do_not_change_the_look() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "cells"), [((9, 300, 4), (10, 10, 10)), ((28, 28, 1), (16, 16))]
+    ("shape", "cells"), [((9, 300, 4), (10, 10, 10)), ((28, 28, 1), (32, 32))]
 )
 def test_tiny_image_has_one_size_for_volumes_and_one_for_planes(
     shape: tuple[int, ...], cells: tuple[int, ...]
