@@ -189,7 +189,8 @@ POLICY: dict[FindingCode, Policy] = {
     ),
     _C.CONFLICTING_SLICES: Policy(
         _X,
-        "Two slices lie at one position with different pixels.",
+        "Two slices lie at one position with different pixels, or slices of several "
+        "echoes, b-values or frames of reference make one stack.",
         "Split the series by echo, time or b-value, or export it again.",
     ),
     _C.MISSING_SLICE: Policy(
