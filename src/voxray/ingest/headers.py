@@ -88,10 +88,8 @@ def _facts(path: Path, kind: FileKind) -> FileFacts:
         case FileKind.PICTURE:
             problem, findings = picture_findings(path)
             return FileFacts(kind, problem=problem, findings=findings)
-        case FileKind.NIFTI_PIXELS:
-            return _no_image(kind, "the voxels of the NIfTI header beside it")
-        case FileKind.OTHER | FileKind.ARCHIVE:
-            return _no_image(kind, _other_detail(path))
+        case FileKind.NIFTI_PIXELS | FileKind.OTHER | FileKind.ARCHIVE:
+            return _no_image(kind, _other_detail(path, kind))
 
 
 def _dicom_facts(path: Path) -> FileFacts:
@@ -104,7 +102,9 @@ def _no_image(kind: FileKind, detail: str) -> FileFacts:
     return FileFacts(kind, problem=Finding(FindingCode.NOT_AN_IMAGE, detail))
 
 
-def _other_detail(path: Path) -> str:
+def _other_detail(path: Path, kind: FileKind) -> str:
+    if kind is FileKind.NIFTI_PIXELS:
+        return "the voxels of the NIfTI header beside it"
     detail = "neither DICOM nor NIfTI nor picture by its content"
     if path.name.lower().endswith(_SCAN_SUFFIXES):
         detail += ", although it is named like one; it may be empty or cut off"

@@ -29,6 +29,7 @@ from voxray.scan_io.sniff import is_nifti_head, is_nifti_pair_head
 
 _HEAD_BYTES = 348
 _BLOCK_BYTES = 1 << 24
+_PASSED_BYTES = 1 << 18
 _GZIP_MAGIC = b"\x1f\x8b"
 _SPATIAL_UNIT_BITS = 7
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
@@ -262,9 +263,7 @@ def _read_layout(stream: _Stream, scan_id: str) -> _Layout:
     )
 
 
-def _read(
-    path: Path, scan_id: str, volume: int | None
-) -> tuple[NDArray[Any], _Layout]:
+def _read(path: Path, scan_id: str, volume: int | None) -> tuple[NDArray[Any], _Layout]:
     """Stored values (i, j, k), and what the header says of them.
 
     Args:
@@ -279,7 +278,7 @@ def _read(
         stream.seek(layout.offset + (volume or 0) * wanted)
         content = _take(stream, wanted)
         # The checksum of a gzip file stands at its end and is checked on the way there.
-        while stream.read(_BLOCK_BYTES):
+        while isinstance(stream, gzip.GzipFile) and stream.read(_PASSED_BYTES):
             pass
     if len(content) < wanted:
         problem = f"the file is truncated: {len(content)} of {wanted} voxel bytes"
@@ -298,9 +297,7 @@ def _take(stream: _Stream, n_bytes: int) -> bytearray:
     return content
 
 
-def _volume_shape(
-    shape: tuple[int, ...], scan_id: str, volume: int | None
-) -> Shape:
+def _volume_shape(shape: tuple[int, ...], scan_id: str, volume: int | None) -> Shape:
     text = " x ".join(map(str, shape))
     n_volumes, n_values = prod(shape[_SPACE : _SPACE + 1]), prod(shape[_SPACE + 1 :])
     if n_values != 1 or (volume is None and n_volumes != 1):

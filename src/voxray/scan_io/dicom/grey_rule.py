@@ -118,9 +118,7 @@ def needs_dataset(header: DicomHeader) -> bool:
     """Whether the header alone does not say how a slice becomes grey."""
     shown_by_table = header.has_voi_table and is_radiograph(header)
     is_enhanced = header.frame is not None and header.mosaic_tiles is None
-    return (
-        header.rescale is None or shown_by_table or is_enhanced or is_colour(header)
-    )
+    return header.rescale is None or shown_by_table or is_enhanced or is_colour(header)
 
 
 def _table(dataset: Dataset, keyword: str, header: DicomHeader) -> Table | None:
@@ -165,12 +163,11 @@ def _flipped(rule: GreyRule, header: DicomHeader) -> GreyRule:
 
 def _lowest_and_highest(rule: GreyRule, header: DicomHeader) -> float:
     """The sum of both ends of what the values could be; 0 for real numbers."""
-    if rule.voi is not None:
-        return rule.voi.highest
+    last_table = rule.voi or rule.table
     if rule.window is not None:
         return rule.window.ends_sum
-    if rule.table is not None:
-        return rule.table.highest
+    if last_table is not None:
+        return last_table.highest
     if header.bits_stored is None:
         return 0.0
     stored = -1.0 if header.pixel_representation else (1 << header.bits_stored) - 1.0

@@ -94,4 +94,5 @@ def stored_bits(
     if not above and not below:
         return frame
     moved = np.left_shift(frame, above)
-    return np.right_shift(moved, below, out=moved)
+    moved >>= below
+    return moved
