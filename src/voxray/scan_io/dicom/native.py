@@ -93,6 +93,6 @@ def stored_bits(
     below = allocated - (header.bits_stored or 0)
     if not above and not below:
         return frame
-    moved = np.left_shift(frame, above)
+    moved: NDArray[np.integer[Any]] = np.left_shift(frame, above)
     moved >>= below
     return moved
