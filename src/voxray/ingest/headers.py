@@ -115,11 +115,6 @@ def _facts(path: Path, kind: FileKind, header: DicomHeader | None) -> FileFacts:
             facts = _nifti_facts(path)
         case FileKind.PICTURE:
             problem, findings = picture_findings(path)
-<<<<<<< HEAD
-            return FileFacts(kind, problem=problem, findings=findings)
-        case FileKind.NIFTI_PIXELS | FileKind.OTHER | FileKind.ARCHIVE:
-            return _no_image(kind, _other_detail(path, kind))
-=======
             facts = FileFacts(kind, problem=problem, findings=findings)
         case FileKind.NIFTI_PIXELS:
             facts = _no_image(kind, "the voxels of the NIfTI header beside it")
@@ -128,7 +123,6 @@ def _facts(path: Path, kind: FileKind, header: DicomHeader | None) -> FileFacts:
         case _:  # DICOM has a header
             facts = _no_image(kind, _other_detail(path))
     return facts
->>>>>>> main
 
 
 def _dicom_facts(path: Path, header: DicomHeader) -> FileFacts:
@@ -143,9 +137,7 @@ def _no_image(kind: FileKind, detail: str) -> FileFacts:
     return FileFacts(kind, problem=Finding(FindingCode.NOT_AN_IMAGE, detail))
 
 
-def _other_detail(path: Path, kind: FileKind) -> str:
-    if kind is FileKind.NIFTI_PIXELS:
-        return "the voxels of the NIfTI header beside it"
+def _other_detail(path: Path) -> str:
     detail = "neither DICOM nor NIfTI nor picture by its content"
     if path.name.lower().endswith(_SCAN_SUFFIXES):
         detail += ", although it is named like one; it may be empty or cut off"
