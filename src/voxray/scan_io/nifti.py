@@ -29,6 +29,7 @@ from voxray.scan_io.sniff import is_nifti_head, is_nifti_pair_head
 
 _HEAD_BYTES = 348
 _BLOCK_BYTES = 1 << 24
+_PASSED_BYTES = 1 << 18
 _GZIP_MAGIC = b"\x1f\x8b"
 _SPATIAL_UNIT_BITS = 7
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
@@ -277,7 +278,7 @@ def _read(path: Path, scan_id: str, volume: int | None) -> tuple[NDArray[Any], _
         stream.seek(layout.offset + (volume or 0) * wanted)
         content = _take(stream, wanted)
         # The checksum of a gzip file stands at its end and is checked on the way there.
-        while stream.read(_BLOCK_BYTES):
+        while isinstance(stream, gzip.GzipFile) and stream.read(_PASSED_BYTES):
             pass
     if len(content) < wanted:
         problem = f"the file is truncated: {len(content)} of {wanted} voxel bytes"
