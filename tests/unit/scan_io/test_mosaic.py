@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from tests.frame_makers import a_mosaic, csa_header, tiled
@@ -26,8 +27,8 @@ with warnings.catch_warnings():
     from nibabel.nicom import csareader, dicomwrappers
 
 
-def positions(dataset: Dataset) -> list[tuple[float, ...] | None]:
-    return [frame.position_lps_mm for frame in frames_of(dataset)]
+def positions(dataset: Dataset) -> NDArray[np.float64]:
+    return np.array([frame.position_lps_mm for frame in frames_of(dataset)])
 
 
 @pytest.mark.parametrize("orientation", [CORONAL, OBLIQUE])
@@ -40,7 +41,7 @@ def test_tiles_lie_where_the_slices_of_the_series_lay(
     places = positions(a_mosaic(series, downwards=downwards))
 
     step = 2.0 * np.cross(orientation[:3], orientation[3:])
-    expected = [np.array(series.origin_lps_mm) + k * step for k in range(5)]
+    expected = np.array(series.origin_lps_mm) + np.outer(range(5), step)
     np.testing.assert_allclose(places, expected[::-1] if downwards else expected)
 
 
