@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from tests.makers import Series
-from tests.mask_makers import full_slices, save_dicom, save_mask
+from tests.makers import Series, save_dicom
+from tests.mask_makers import full_slices, save_mask
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import MaskSource, ScanId
 from voxray.scan_io import Drawing, read_drawing, read_volume
@@ -20,7 +20,9 @@ OBLIQUE = tuple(
     float(x)
     for x in np.linalg.qr(np.array([[0.9, -0.3, 0.2], [0.2, 0.9, 0.4], [0, 0, 1.0]]).T)[
         0
-    ].T[:2].ravel()
+    ]
+    .T[:2]
+    .ravel()
 )
 
 
