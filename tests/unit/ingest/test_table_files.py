@@ -41,7 +41,11 @@ def cells(path: Path, sheet: str | None = None) -> list[dict[str, str]]:
 
 
 def test_one_table_reads_the_same_in_every_kind_of_file(tmp_path: Path) -> None:
-    lines: list[list[Any]] = [["scan", "n", "x", "day"], ["a", 7, 2.5, DAY], ["b", None, 1.0, WHEN]]
+    lines: list[list[Any]] = [
+        ["scan", "n", "x", "day"],
+        ["a", 7, 2.5, DAY],
+        ["b", None, 1.0, WHEN],
+    ]
     text = "scan,n,x,day\na,7,2.5,2020-01-31\nb,,1,2020-01-31 10:30:00\n"
     (tmp_path / "t.csv").write_text(text)
     (tmp_path / "t.tsv").write_text(text.replace(",", "\t"))
@@ -113,7 +117,13 @@ def test_zeros_before_a_number_stay_when_the_sheet_shows_them(tmp_path: Path) ->
 
 
 def test_empty_rows_and_broken_cells_of_a_sheet_are_absent(tmp_path: Path) -> None:
-    rows: list[list[Any]] = [[None], ["scan", "x", None], ["a", "#REF!"], [None, None], [None, 1]]
+    rows: list[list[Any]] = [
+        [None],
+        ["scan", "x", None],
+        ["a", "#REF!"],
+        [None, None],
+        [None, 1],
+    ]
     path = an_excel(tmp_path / "t.xlsx", {"s": rows})
 
     columns, found = read_table(path)
