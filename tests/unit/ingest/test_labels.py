@@ -67,7 +67,7 @@ def test_picture_is_named_by_path_or_file(tmp_path: Path, key: str) -> None:
 
     matched = match_rows(read_label_table(spec, ["sick"]), spec, [scan], {}, KEYED)
 
-    assert matched.rows[ScanId("x")].cells == {"sick": "1"}
+    assert matched.rows[ScanId("x")].cells["sick"] == "1"
 
 
 def test_name_that_two_scans_share_labels_neither(tmp_path: Path) -> None:
