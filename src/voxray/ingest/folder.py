@@ -25,7 +25,12 @@ from voxray.ingest.index import Index, opened_index
 from voxray.ingest.intake import Intake, IntakeOptions
 from voxray.ingest.known import KnownPixels
 from voxray.ingest.labels import key_examples, permuted
-from voxray.ingest.listing import Listing, check_any_scan, list_files
+from voxray.ingest.listing import (
+    Listing,
+    check_any_scan,
+    list_files,
+    with_dicom_masks,
+)
 from voxray.ingest.matching import Matched, match_all, rows_naming_exams
 from voxray.ingest.overrides import (
     Overrides,
@@ -71,12 +76,14 @@ def _ingest(
     signed = read_overrides(options.overrides)
     listing = list_files(options)
     listing, facts = read_contents(listing, options.workers, listen, index)
+    listing = with_dicom_masks(listing, facts, options)
     check_any_scan(listing, facts)
-    scans = named(find_scans(listing.root, facts, options.rules), pseudonymizer)
+    to_sort = {path: facts[path] for path in listing.to_read}
+    scans = named(find_scans(listing.root, to_sort, options.rules), pseudonymizer)
     scans = overridden(scans, signed, options.rules.policy)
     rows = rows_naming_exams(scans, options, pseudonymizer)
     scans = assign_exams(scans, options.rules, pseudonymizer, rows)
-    matched = match_all(scans, listing, options, pseudonymizer)
+    matched = match_all(scans, listing, facts, options, pseudonymizer)
     pixels = _read_pixels(matched, listing, options, listen, index)
     scans = _judged_by_pixels(matched.scans, pixels, signed, options)
     scans = refused(
@@ -147,7 +154,8 @@ def _task(
     mask = matched.masks.masks.get(scan.scan_id)
     path = options.masks / mask if options.masks and mask else None
     segment = options.task.segment if options.task else None
-    values = frozenset(c.value for c in segment.classes.values()) if segment else None
+    classes = segment.classes.items() if segment else ()
+    values = {name: spec.value for name, spec in classes}
     return PixelTask(_source(scan, listing), path, values)
 
 

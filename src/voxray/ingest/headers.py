@@ -14,6 +14,7 @@ from voxray.core.progress import Listener
 from voxray.core.records import Finding
 from voxray.executor import map_tasks
 from voxray.ingest.codec import Codec
+from voxray.ingest.images import picture_findings, size_findings
 from voxray.ingest.index import Index
 from voxray.ingest.stack import MAX_SHEAR_DEGREES
 from voxray.ingest.walk import FoundFile
@@ -32,9 +33,6 @@ _WORTH_WORKERS = 2000
 _DIMENSIONS = 3
 _DIRECTORY_NAME = "DICOMDIR"  # PS3.10 8.6: this name and no other
 _DIRECTORY_CLASS = "1.2.840.10008.1.3.10"  # Media Storage Directory
-_PICTURE = Finding(
-    FindingCode.NO_GEOMETRY, "a picture file; pixels of 1 mm are assumed"
-)
 _SCAN_SUFFIXES = (".dcm", ".nii", ".nii.gz")
 
 
@@ -116,7 +114,8 @@ def _facts(path: Path, kind: FileKind, header: DicomHeader | None) -> FileFacts:
         case FileKind.NIFTI:
             facts = _nifti_facts(path)
         case FileKind.PICTURE:
-            facts = FileFacts(kind, findings=(_PICTURE,))
+            problem, findings = picture_findings(path)
+            facts = FileFacts(kind, problem=problem, findings=findings)
         case FileKind.NIFTI_PIXELS:
             facts = _no_image(kind, "the voxels of the NIfTI header beside it")
         case FileKind.ARCHIVE:
@@ -191,7 +190,7 @@ def dimension_problem(dimensions: tuple[int, ...]) -> Finding | None:
     elif max(dimensions[:_DIMENSIONS], default=0) <= 1:
         detail = f"no dimension above 1 ({sizes})"
     else:
-        return None
+        return next(iter(size_findings(dimensions[:_DIMENSIONS])), None)
     return Finding(FindingCode.NOT_A_VOLUME, detail)
 
 

@@ -1,12 +1,13 @@
 """What only the voxels tell: read once per scan, and nothing of them is kept."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voxray.core.errors import GeometryError, ScanError
+from voxray.core.errors import GeometryError, ScanError, TooLargeError
 from voxray.core.findings import FindingCode
 from voxray.core.geometry import VoxelGrid
 from voxray.core.hashing import sha256_pixels
@@ -27,12 +28,12 @@ class PixelTask:
 
     Attributes:
         mask: None without one.
-        mask_values: Values the mask may hold besides 0; None for any.
+        mask_values: By class; empty for any.
     """
 
     source: ScanSource
     mask: Path | None = None
-    mask_values: frozenset[int] | None = None
+    mask_values: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +56,8 @@ def inspect_pixels(task: PixelTask) -> PixelFacts:
         volume = read_volume(task.source)
     except GeometryError as error:
         return unread(Finding(FindingCode.MISSING_GEOMETRY, error.problem))
+    except TooLargeError as error:
+        return unread(Finding(FindingCode.TOO_LARGE, error.problem))
     except ScanError as error:
         return unread(Finding(_unread_code(task.source.format), error.problem))
     problem = _value_problem(volume.voxels)
