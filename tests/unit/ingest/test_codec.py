@@ -100,7 +100,7 @@ def test_equal_records_have_equal_text_and_the_order_of_a_mapping_counts() -> No
         Anything(few=frozenset({70, 9, 1})),
         Anything(few=frozenset({9, 1, 70})),
     )
-    ab, ba = ({key: FINDING for key in keys} for keys in ("ab", "ba"))
+    ab, ba = (dict.fromkeys(keys, FINDING) for keys in ("ab", "ba"))
     codec = Codec(Anything)
 
     assert codec.to_text(some) == codec.to_text(same)
