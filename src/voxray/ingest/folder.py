@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from voxray.core.errors import ScanError, VoxrayError
 from voxray.core.findings import FindingCode
@@ -17,6 +18,7 @@ from voxray.core.records import (
 from voxray.executor import map_tasks
 from voxray.ingest.accounts import account_for
 from voxray.ingest.alignment import check_aligned
+from voxray.ingest.company import look_around, traits_of
 from voxray.ingest.contents import read_contents
 from voxray.ingest.copies import find_copies
 from voxray.ingest.exams import assign_exams, keep_whole
@@ -41,6 +43,7 @@ from voxray.ingest.overrides import (
 from voxray.ingest.pixels import PixelFacts, PixelTask, inspect_pixels, unread
 from voxray.ingest.record import make_record
 from voxray.ingest.scans import FoundScan, judged, named, refused, usable
+from voxray.ingest.thumbnails import MOST_THUMBNAILS, may_hold_text, portrayal
 
 
 def ingest_folder(
@@ -91,6 +94,9 @@ def _ingest(
     )
     copies = find_copies(_records(scans, matched, pixels), options.duplicates)
     scans = keep_whole(refused(scans, copies.refusals), options.rules)
+    traits = {s.scan_id: traits_of(s, pixels[s.scan_id]) for s in usable(scans)}
+    company = look_around(scans, _records(scans, matched, pixels), traits, options)
+    scans = keep_whole(company.scans, options.rules)
     accounts = account_for(listing, facts, scans, matched, pseudonymizer)
     return Intake(
         root=listing.root,
@@ -105,6 +111,9 @@ def _ingest(
         label_row_examples=key_examples(matched.keys_without_scan, pseudonymizer),
         permuted_labels=options.permute_labels,
         unused_overrides=unused_overrides(scans, signed),
+        near_copies=company.near_copies,
+        traits=traits,
+        notes=company.notes,
     )
 
 
@@ -132,7 +141,9 @@ def _read_pixels(
     listen: Listener,
     index: Index,
 ) -> dict[ScanId, PixelFacts]:
-    tasks = [_task(scan, matched, listing, options) for scan in usable(matched.scans)]
+    scans = usable(matched.scans)
+    drawn = options.thumbnails if len(scans) <= MOST_THUMBNAILS else None
+    tasks = [_task(scan, matched, listing, options, drawn) for scan in scans]
     known = KnownPixels(index, listing)
     pixels = known.of(tasks)
     results = map_tasks(
@@ -149,14 +160,25 @@ def _read_pixels(
 
 
 def _task(
-    scan: FoundScan, matched: Matched, listing: Listing, options: IntakeOptions
+    scan: FoundScan,
+    matched: Matched,
+    listing: Listing,
+    options: IntakeOptions,
+    thumbnails: Path | None,
 ) -> PixelTask:
     mask = matched.masks.masks.get(scan.scan_id)
     path = options.masks / mask if options.masks and mask else None
     segment = options.task.segment if options.task else None
     classes = segment.classes.items() if segment else ()
-    values = {name: spec.value for name, spec in classes}
-    return PixelTask(_source(scan, listing), path, values)
+    return PixelTask(
+        source=_source(scan, listing),
+        mask=path,
+        mask_values={name: spec.value for name, spec in classes},
+        may_hold_text=may_hold_text(scan),
+        burned_in=scan.header.burned_in_annotation if scan.header else None,
+        thumbnails=thumbnails,
+        shown=portrayal(scan),
+    )
 
 
 def _facts(result: PixelFacts | VoxrayError) -> PixelFacts:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,10 @@ class KnownPixels:
     def _key(self, task: PixelTask) -> Sha256 | None:
         """Hash over the task and the state of its files; None if one is gone.
 
-        Paths count relative to the scan folder, so that the folder may move.
+        Paths count relative to the scan folder, so that the folder may move. Where
+        pictures go does not count: who needs one that is missing draws it.
         """
+        task = replace(task, thumbnails=None)
         stamps = [self._stamp(path) for path in _paths(task)]
         if None in stamps:
             return None

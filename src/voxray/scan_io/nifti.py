@@ -262,9 +262,7 @@ def _read_layout(stream: _Stream, scan_id: str) -> _Layout:
     )
 
 
-def _read(
-    path: Path, scan_id: str, volume: int | None
-) -> tuple[NDArray[Any], _Layout]:
+def _read(path: Path, scan_id: str, volume: int | None) -> tuple[NDArray[Any], _Layout]:
     """Stored values (i, j, k), and what the header says of them.
 
     Args:
@@ -298,9 +296,7 @@ def _take(stream: _Stream, n_bytes: int) -> bytearray:
     return content
 
 
-def _volume_shape(
-    shape: tuple[int, ...], scan_id: str, volume: int | None
-) -> Shape:
+def _volume_shape(shape: tuple[int, ...], scan_id: str, volume: int | None) -> Shape:
     text = " x ".join(map(str, shape))
     n_volumes, n_values = prod(shape[_SPACE : _SPACE + 1]), prod(shape[_SPACE + 1 :])
     if n_values != 1 or (volume is None and n_volumes != 1):

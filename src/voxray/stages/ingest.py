@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # loading takes longer than to see that nothing has changed
 FOLDER = "ingest"
 MANIFEST = "manifest.csv"
 SUMMARY = "summary.json"
+PAGE = "intake.html"
 _MAY_PASS = {
     FindingCode.UNREADABLE_FILE,
     FindingCode.UNDECODABLE_PIXELS,
@@ -60,8 +61,8 @@ def take_in(
 
     Args:
         options: What to take in.
-        folder: Gets `files.parquet`, `manifest.csv`, `quarantine.csv`, `summary.json`
-            and `linkage.csv`.
+        folder: Gets `files.parquet`, `manifest.csv`, `quarantine.csv`, `summary.json`,
+            `linkage.csv`, and `intake.html` with its pictures.
         pseudonymizer: Makes ids.
         listen: Gets progress events.
         say: Shows a line that a person must know.
@@ -72,11 +73,14 @@ def take_in(
     """
     from voxray.ingest import ingest_folder, summary, write_intake
     from voxray.manifest import write_manifest
+    from voxray.stages.intake_page import THUMBNAILS, write_intake_page
 
+    options = replace(options, thumbnails=folder / THUMBNAILS)
     intake = ingest_folder(options, pseudonymizer, listen)
     private_folder(folder)
     write_intake(intake, folder)
     write_manifest(intake.records, folder / MANIFEST)
+    write_intake_page(intake, folder, options.workers, listen)
     for note in summary(intake)["notes"]:
         say(f"note: {note}")
     return _outcome(intake)
@@ -108,7 +112,7 @@ def ingest_into(data: DataSpec, out: Path, session: Session) -> int:
         planned = planned_record(_input_hashes(data, pseudonymizer), config)
         outcome = _unchanged(out, planned) or run_recorded(STAGE, planned, out, run)
     up_to_date = "up to date: " if outcome.skipped else ""
-    session.say(f"{up_to_date}{outcome.message}; see {out}")
+    session.say(f"{up_to_date}{outcome.message}; see {out / PAGE}")
     return exit_code([outcome], strict=session.strict)
 
 
