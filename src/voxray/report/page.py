@@ -17,6 +17,7 @@ from voxray.report.tables import (
     decision_line,
     score_columns,
     summary_line,
+    unit_of,
     wanted_overlays,
 )
 
@@ -91,6 +92,7 @@ def _score_values(content: ReportContent) -> dict[str, object]:
         "headline": _headline(content),
         "decisions": decision_line(rows),
         "scored": scored,
+        "unit": unit_of(rows),
         "columns": score_columns(scored, positive),
         "failed": by_reason(rows, ScoreStatus.FAILED),
         "refused": by_reason(rows, ScoreStatus.REFUSED),

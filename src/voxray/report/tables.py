@@ -61,7 +61,13 @@ class ScoreColumns:
 def summary_line(rows: Sequence[ScoreRow]) -> str:
     """How many volumes were found and what became of them; always all of them."""
     n = Counter(row.status for row in rows)
-    words = [f"{n[ScoreStatus.SCORED]:,} scored", f"{n[ScoreStatus.REFUSED]:,} refused"]
+    exams = ""
+    if unit_of(rows) == "exam":
+        exams = f" ({counted(len(answers(rows)), 'exam')})"
+    words = [
+        f"{n[ScoreStatus.SCORED]:,} scored{exams}",
+        f"{n[ScoreStatus.REFUSED]:,} refused",
+    ]
     if n[ScoreStatus.NOT_SELECTED]:
         words.append(f"{n[ScoreStatus.NOT_SELECTED]:,} not selected")
     words.append(f"{n[ScoreStatus.FAILED]:,} failed")
@@ -90,6 +96,12 @@ def answers(rows: Sequence[ScoreRow]) -> tuple[ScoreRow, ...]:
     The rows of the other channels say so in `reason`.
     """
     return tuple(r for r in of_status(rows, ScoreStatus.SCORED) if not r.reason)
+
+
+def unit_of(rows: Sequence[ScoreRow]) -> str:
+    """What a score is of: "exam" where an exam has several scans, else "scan"."""
+    n_scored = sum(row.status is ScoreStatus.SCORED for row in rows)
+    return "exam" if n_scored > len(answers(rows)) else "scan"
 
 
 def wanted_overlays(rows: Sequence[ScoreRow]) -> tuple[ScanId, ...]:

@@ -17,6 +17,13 @@ def test_summary_names_volumes_that_were_not_selected():
     )
 
 
+def test_summary_counts_exams_where_they_hold_several_scans():
+    rows = [a_score("a"), a_score("b", reason="channel flair of the exam; see scan a")]
+    assert summary_line(rows) == (
+        "2 volumes found: 2 scored (1 exam), 0 refused, 0 failed"
+    )
+
+
 def test_decisions_are_counted_by_class():
     rows = [a_score("a", 0.9), a_score("b", 0.1, refer=True), a_score("c", 0.2)]
     assert decision_line(rows) == (
