@@ -12,6 +12,7 @@ from voxray.core.geometry import VoxelGrid
 from voxray.core.progress import Listener
 from voxray.core.records import Finding
 from voxray.executor import map_tasks
+from voxray.ingest.images import picture_findings, size_findings
 from voxray.ingest.stack import MAX_SHEAR_DEGREES
 from voxray.scan_io import (
     DicomHeader,
@@ -27,9 +28,6 @@ _WORTH_WORKERS = 2000
 """Files; starting a process takes as long as reading about a thousand headers."""
 _DIMENSIONS = 3
 _DIRECTORY_NAME = "DICOMDIR"  # PS3.10 8.6: this name and no other
-_PICTURE = Finding(
-    FindingCode.NO_GEOMETRY, "a picture file; pixels of 1 mm are assumed"
-)
 _SCAN_SUFFIXES = (".dcm", ".nii", ".nii.gz")
 
 
@@ -88,7 +86,8 @@ def _facts(path: Path, kind: FileKind) -> FileFacts:
         case FileKind.NIFTI:
             return _nifti_facts(path)
         case FileKind.PICTURE:
-            return FileFacts(kind, findings=(_PICTURE,))
+            problem, findings = picture_findings(path)
+            return FileFacts(kind, problem=problem, findings=findings)
         case FileKind.NIFTI_PIXELS:
             return _no_image(kind, "the voxels of the NIfTI header beside it")
         case FileKind.OTHER | FileKind.ARCHIVE:
@@ -158,7 +157,7 @@ def dimension_problem(dimensions: tuple[int, ...]) -> Finding | None:
     elif max(dimensions[:_DIMENSIONS], default=0) <= 1:
         detail = f"no dimension above 1 ({sizes})"
     else:
-        return None
+        return next(iter(size_findings(dimensions[:_DIMENSIONS])), None)
     return Finding(FindingCode.NOT_A_VOLUME, detail)
 
 

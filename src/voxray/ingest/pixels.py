@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from voxray.core.errors import GeometryError, ScanError
+from voxray.core.errors import GeometryError, ScanError, TooLargeError
 from voxray.core.findings import FindingCode
 from voxray.core.geometry import VoxelGrid
 from voxray.core.hashing import sha256_pixels
@@ -55,6 +55,8 @@ def inspect_pixels(task: PixelTask) -> PixelFacts:
         volume = read_volume(task.source)
     except GeometryError as error:
         return unread(Finding(FindingCode.MISSING_GEOMETRY, error.problem))
+    except TooLargeError as error:
+        return unread(Finding(FindingCode.TOO_LARGE, error.problem))
     except ScanError as error:
         return unread(Finding(_unread_code(task.source.format), error.problem))
     problem = _value_problem(volume.voxels)

@@ -1,8 +1,11 @@
 """Scans in and out of files; the only door to DICOM and NIfTI libraries."""
 
+from voxray.scan_io.bounds import size_problem
 from voxray.scan_io.dicom import (
     DicomHeader,
     grey_facts,
+    is_plane,
+    pixel_size_mm,
     read_dicom_header,
     read_series,
 )
@@ -20,6 +23,7 @@ from voxray.scan_io.nifti import (
     read_nifti_volume,
     write_label_map,
 )
+from voxray.scan_io.pictures import read_picture_facts
 from voxray.scan_io.sniff import FileKind, file_kind, inspect
 from voxray.scan_io.volume import read_volume
 
@@ -34,13 +38,17 @@ __all__ = [
     "file_kind",
     "grey_facts",
     "inspect",
+    "is_plane",
     "open_scan",
+    "pixel_size_mm",
     "read_dicom_header",
     "read_label_map",
     "read_nifti_grid",
     "read_nifti_volume",
+    "read_picture_facts",
     "read_series",
     "read_volume",
+    "size_problem",
     "split_nifti",
     "write_label_map",
     "write_mr_series",

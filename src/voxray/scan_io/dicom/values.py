@@ -53,6 +53,13 @@ def real(dataset: Values, keyword: str) -> float | None:
     return _number(found[0]) if len(found) == 1 else None
 
 
+def first_real(dataset: Values, keyword: str) -> float | None:
+    """The first of several numbers, or the only one."""
+    value = _raw(dataset, keyword)
+    found = () if value is None else _several(value)
+    return _number(found[0]) if found else None
+
+
 def reals(dataset: Values, keyword: str, count: int) -> tuple[float, ...] | None:
     """So many finite numbers, or None if there are more, fewer or other values."""
     value = _raw(dataset, keyword)
