@@ -67,6 +67,8 @@ class FindingCode(StrEnum):
     MASK_EMPTY = "mask-empty"
     MASK_OUTSIDE_SCAN = "mask-outside-scan"
     MASK_OVERLAP = "mask-overlap"
+    MASK_FRACTIONAL = "mask-fractional"
+    MASK_OTHER_STRUCTURES = "mask-other-structures"
     MASK_AMBIGUOUS = "mask-ambiguous"
     NO_LABEL = "no-label"
     UNKNOWN_LABEL = "unknown-label"
@@ -301,33 +303,59 @@ POLICY: dict[FindingCode, Policy] = {
         _X, "The scan has no mask, and the task needs one.", "Draw one, or leave it."
     ),
     _C.MASK_WITHOUT_SCAN: Policy(
-        _X, "A mask has no scan of its name.", "Rename it, or find the scan."
+        _X,
+        "A mask refers to no scan that is here, and none has its name.",
+        "Rename it, or find the scan.",
     ),
     _C.MASK_UNREADABLE: Policy(
         _X, "The mask file cannot be read.", "Export the mask again."
     ),
     _C.MASK_GEOMETRY: Policy(
-        _X, "The mask is not on the scan's voxel grid.", "Draw it on this scan."
+        _X,
+        "The mask is not on the voxels of the scan, or in another frame of reference. "
+        "Masks are never resampled.",
+        "Draw it on this scan, or export it on the grid of this scan.",
     ),
     _C.MASK_UNKNOWN_VALUE: Policy(
         _X,
-        "The mask holds a value that `task.segment.classes` does not name.",
-        "Name it there, or correct the mask.",
+        "The mask holds a value or segment that `task.segment.classes` does not name, "
+        "or none of its structures has the name of a class.",
+        "Name it there, correct the mask, or set accept: it is background.",
+        (_A,),
     ),
     _C.MASK_EMPTY: Policy(
         _A, "The mask has no voxel of any class.", "Nothing if that is true.", (_X,)
     ),
     _C.MASK_OUTSIDE_SCAN: Policy(
-        _X, "A part of the mask lies outside the scan.", "Draw it on this scan.", (_A,)
+        _X,
+        "A part of the mask lies outside the scan.",
+        "Draw it on this scan, or set accept: that part is left out.",
+        (_A,),
     ),
     _C.MASK_OVERLAP: Policy(
         _X,
-        "Two structures of the mask share voxels.",
-        "Correct the mask, or set repair: the later class of the experiment counts.",
+        "Two classes of the mask share voxels, or contours of one structure cross.",
+        "Correct the mask, or set repair: the later class of the experiment counts, "
+        "and what an even number of contours of one structure enclose is outside.",
         (_R,),
     ),
+    _C.MASK_FRACTIONAL: Policy(
+        _R,
+        "The segmentation holds fractions; voxels from a half of the highest fraction "
+        "on count.",
+        "Nothing, or store a binary segmentation.",
+        (_X,),
+    ),
+    _C.MASK_OTHER_STRUCTURES: Policy(
+        _A,
+        "A structure set has structures whose names no class has; they are left out.",
+        "Nothing, if all that is wanted has the name of its class.",
+        (_X,),
+    ),
     _C.MASK_AMBIGUOUS: Policy(
-        _X, "Several masks fit the scan.", "Leave one of them in the mask folder."
+        _X,
+        "Several masks fit the scan, or one mask fits several scans.",
+        "Leave one of them in the mask folder, or choose one scan with a rule.",
     ),
     _C.NO_LABEL: Policy(
         _X, "The label table has no row or no value for the scan.", "Add the label."

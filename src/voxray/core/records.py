@@ -110,12 +110,15 @@ class MaskSource:
         grid: Of the scan: DICOM masks are laid on it, NIfTI masks must be on it.
         values: Voxel value by class name; which segments and contours are wanted.
             Empty takes all, by number.
+        accepted: Findings that intake accepted or repaired; any other one that it
+            refuses by default is an error.
     """
 
     scan_id: ScanId
     file: Path
     grid: VoxelGrid
     values: Mapping[str, int] = field(default_factory=dict)
+    accepted: tuple[FindingCode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,7 +23,12 @@ from voxray.ingest.find import find_scans
 from voxray.ingest.headers import read_headers
 from voxray.ingest.intake import Intake, IntakeOptions
 from voxray.ingest.labels import key_examples, permuted
-from voxray.ingest.listing import Listing, check_any_scan, list_files
+from voxray.ingest.listing import (
+    Listing,
+    check_any_scan,
+    list_files,
+    with_dicom_masks,
+)
 from voxray.ingest.matching import Matched, match_all, rows_naming_exams
 from voxray.ingest.overrides import (
     Overrides,
@@ -59,12 +64,14 @@ def ingest_folder(
     signed = read_overrides(options.overrides)
     listing = list_files(options)
     facts = read_headers(listing.root, listing.to_read, options.workers, listen)
+    listing = with_dicom_masks(listing, facts, options)
     check_any_scan(listing, facts)
-    scans = named(find_scans(listing.root, facts, options.rules), pseudonymizer)
+    to_sort = {path: facts[path] for path in listing.to_read}
+    scans = named(find_scans(listing.root, to_sort, options.rules), pseudonymizer)
     scans = overridden(scans, signed, options.rules.policy)
     rows = rows_naming_exams(scans, options, pseudonymizer)
     scans = assign_exams(scans, options.rules, pseudonymizer, rows)
-    matched = match_all(scans, listing, options, pseudonymizer)
+    matched = match_all(scans, listing, facts, options, pseudonymizer)
     pixels = _read_pixels(matched, listing, options, listen)
     scans = _judged_by_pixels(matched.scans, pixels, signed, options)
     scans = refused(
@@ -126,7 +133,8 @@ def _task(
     mask = matched.masks.masks.get(scan.scan_id)
     path = options.masks / mask if options.masks and mask else None
     segment = options.task.segment if options.task else None
-    values = frozenset(c.value for c in segment.classes.values()) if segment else None
+    classes = segment.classes.items() if segment else ()
+    values = {name: spec.value for name, spec in classes}
     return PixelTask(_source(scan, listing), path, values)
 
 

@@ -1,14 +1,15 @@
 """Which files under the scan folder may be scans, and which are masks or tables."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from voxray.core.errors import ConfigError
 from voxray.ingest.find import Facts
+from voxray.ingest.headers import FileFacts
 from voxray.ingest.intake import Disposition, IntakeOptions
 from voxray.ingest.walk import FoundFile, folder_of, walk_folder
-from voxray.scan_io import FileKind
+from voxray.scan_io import FileKind, is_mask_modality
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def list_files(options: IntakeOptions) -> Listing:
     """Walk the scan folder and the mask folder.
 
     Raises:
-        ConfigError: If a folder is missing, or both are one.
+        ConfigError: If a folder is missing.
         MachineError: If a folder inside may not be read.
     """
     root = folder_of(options.scans)
@@ -49,13 +50,41 @@ def list_files(options: IntakeOptions) -> Listing:
     if options.masks is None:
         return Listing(root, files, _aside(files, _inside(root, None), options), ())
     if _real(options.masks) == _real(root):
-        msg = f"data.masks and data.scans are one folder: {str(root)!r}"
-        raise ConfigError(msg)
+        return Listing(root, files, _aside(files, None, options), ())
     masks = walk_folder(options.masks, "data.masks")
     scans_in_masks = _inside(options.masks, root)
     masks = tuple(m for m in masks if not _is_under(m.path, scans_in_masks))
     aside = _aside(files, _inside(root, options.masks), options)
     return Listing(root, files, aside, masks)
+
+
+def with_dicom_masks(listing: Listing, facts: Facts, options: IntakeOptions) -> Listing:
+    """Take DICOM masks beside the scans for masks, if `data.masks` holds the scans.
+
+    Raises:
+        ConfigError: If both are one folder and there is no DICOM mask.
+    """
+    if options.masks is None:
+        return listing
+    inside = _inside(options.masks, listing.root)
+    if inside is None:
+        return listing
+    found = [f for f in listing.files if f.path in facts and _is_mask(facts[f.path])]
+    if inside == PurePosixPath() and not found:
+        msg = (
+            f"data.masks and data.scans are one folder, {str(listing.root)!r}, and no "
+            "file in it is a DICOM mask; NIfTI masks need a folder of their own"
+        )
+        raise ConfigError(msg)
+    return replace(
+        listing,
+        set_aside=listing.set_aside | {f.path: Disposition.MASK for f in found},
+        masks=(*listing.masks, *(replace(f, path=inside / f.path) for f in found)),
+    )
+
+
+def _is_mask(fact: FileFacts) -> bool:
+    return fact.header is not None and is_mask_modality(fact.header.modality)
 
 
 def check_any_scan(listing: Listing, facts: Facts) -> None:
@@ -64,7 +93,7 @@ def check_any_scan(listing: Listing, facts: Facts) -> None:
     Raises:
         ConfigError: If no file is DICOM or NIfTI.
     """
-    if any(fact.kind is not FileKind.OTHER for fact in facts.values()):
+    if any(facts[path].kind is not FileKind.OTHER for path in listing.to_read):
         return
     n_files = len(listing.files)
     found = f"{n_files} files, none of them DICOM or NIfTI" if n_files else "no file"

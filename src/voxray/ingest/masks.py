@@ -1,19 +1,21 @@
-"""Which mask file belongs to which scan: by name alone."""
+"""Which mask file belongs to which scan: by what a DICOM mask refers to, or by name."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from voxray.core.errors import UnreadableScanError
+from voxray.core.errors import ScanError
 from voxray.core.findings import FindingCode
 from voxray.core.ids import Pseudonymizer, readable_scan_name
 from voxray.core.records import Finding, QuarantineRow, ScanId
+from voxray.ingest.mask_references import Headers, drawn_on, other_place
 from voxray.ingest.scans import FoundScan, contenders
 from voxray.ingest.walk import FoundFile
-from voxray.scan_io import FileKind, file_kind
+from voxray.scan_io import FileKind, MaskReferences, file_kind, read_mask_references
 
 _SUFFIXES = (".nii.gz", ".nii")
+_DICOM_SUFFIX = ".dcm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,45 +25,123 @@ class MaskMatch:
     Attributes:
         masks: Path relative to the mask folder.
         left_over: Files that belong to no scan, and why.
+        refusals: Scans whose mask cannot be told, or lies elsewhere.
     """
 
-    masks: dict[ScanId, PurePosixPath]
-    left_over: dict[PurePosixPath, Finding]
+    masks: dict[ScanId, PurePosixPath] = field(default_factory=dict)
+    left_over: dict[PurePosixPath, Finding] = field(default_factory=dict)
+    refusals: dict[ScanId, Finding] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFiles:
+    """The files of a mask folder.
+
+    Attributes:
+        folder: What `files` are relative to.
+        files: All of them.
+        scan_files: Of the scan folder, which a mask may have the name of.
+    """
+
+    folder: Path
+    files: Sequence[FoundFile]
+    scan_files: Iterable[PurePosixPath] = ()
 
 
 def match_masks(
-    folder: Path,
-    files: Sequence[FoundFile],
-    scans: Sequence[FoundScan],
-    scan_files: Iterable[PurePosixPath],
+    files: MaskFiles, scans: Sequence[FoundScan], headers: Headers, channel: str
 ) -> MaskMatch:
     """Match mask files to scans.
 
-    A NIfTI scan's mask has the same relative path, with `.nii` or `.nii.gz`. A DICOM
-    series' mask is `<its folder>.nii.gz`, `<its folder>/<SeriesInstanceUID>.nii.gz` or
-    `<SeriesInstanceUID>.nii.gz`; the folder alone names no series when it holds two.
+    A DICOM mask belongs to the volume whose images its frames or contours name, else
+    whose images it lists, else whose series. A mask that refers to no scan is matched
+    by name: a NIfTI scan's mask has the same relative path, with `.nii`, `.nii.gz` or
+    `.dcm`; a DICOM series' mask is called like its folder, `<its
+    folder>/<SeriesInstanceUID>` or `<SeriesInstanceUID>`. The folder alone names no
+    series when it holds two.
 
     Args:
-        folder: Mask folder.
-        files: All files in it.
+        files: Of the mask folder.
         scans: Good and refused: the mask of a refused scan is not left over.
-        scan_files: All files in the scan folder, for the same reason.
+        headers: Of DICOM files in the scan folder.
+        channel: That masks are for: the first one.
     """
-    by_name = _by_name(files)
+    references, broken = _dicom_masks(files)
+    referring = drawn_on(references, scans, headers, channel)
+    by_name = _by_name(files.files, references, referring)
     shared = _shared_folders(scans)
-    masks = {
-        scan.scan_id: by_name[name][0]
-        for scan in scans
-        if (name := _mask_name(scan, shared, by_name)) is not None
-    }
-    claimed = {bare_name(path) for path in scan_files} & by_name.keys()
-    used = {*masks.values(), *(by_name[name][0] for name in claimed)}
-    left_over = {
-        file.path: file.problem or _why_left_over(folder, file.path, shared, used)
-        for file in files
-        if file.path not in used
-    }
-    return MaskMatch(masks, left_over)
+    fitting: dict[ScanId, list[PurePosixPath]] = defaultdict(list)
+    for path, hits in referring.items():
+        for scan in hits:
+            fitting[scan.scan_id].append(path)
+    for scan in scans:
+        fitting[scan.scan_id] += _named_masks(scan, shared, by_name)
+    claimed = {bare_name(path) for path in files.scan_files} & by_name.keys()
+    used = {path for paths in fitting.values() for path in paths}
+    used |= {path for name in claimed for path in by_name[name]} - references.keys()
+    return MaskMatch(
+        masks={s: paths[0] for s, paths in fitting.items() if len(paths) == 1},
+        left_over={
+            file.path: file.problem
+            or broken.get(file.path)
+            or _why_left_over(file.path, shared, references)
+            for file in files.files
+            if file.path not in used
+        },
+        refusals=_refusals(scans, fitting, referring, references),
+    )
+
+
+def _dicom_masks(
+    files: MaskFiles,
+) -> tuple[dict[PurePosixPath, MaskReferences], dict[PurePosixPath, Finding]]:
+    """References of DICOM masks, and why other files that are not NIfTI are no masks.
+
+    A file that is named like NIfTI is not opened here.
+    """
+    references, broken = {}, {}
+    for file in files.files:
+        if file.problem is None and not _named_nifti(file.path):
+            found = _opened(files.folder / file.path)
+            if isinstance(found, MaskReferences):
+                references[file.path] = found
+            elif found is not None:
+                broken[file.path] = found
+    return references, broken
+
+
+def _opened(path: Path) -> MaskReferences | Finding | None:
+    try:
+        kind = file_kind(path)
+        if kind is FileKind.DICOM:
+            return read_mask_references(path)
+    except ScanError as error:
+        return Finding(FindingCode.MASK_UNREADABLE, error.problem)
+    if kind is FileKind.NIFTI:
+        return None
+    detail = "in the mask folder, neither NIfTI nor DICOM"
+    return Finding(FindingCode.NOT_AN_IMAGE, detail)
+
+
+def _refusals(
+    scans: Sequence[FoundScan],
+    fitting: Mapping[ScanId, Sequence[PurePosixPath]],
+    referring: Mapping[PurePosixPath, Sequence[FoundScan]],
+    references: Mapping[PurePosixPath, MaskReferences],
+) -> dict[ScanId, Finding]:
+    refusals = {}
+    for scan in scans:
+        paths = fitting[scan.scan_id]
+        n_volumes = max((len(referring.get(path, ())) for path in paths), default=0)
+        if len(paths) > 1:
+            detail = f"{len(paths)} masks fit it"
+            refusals[scan.scan_id] = Finding(FindingCode.MASK_AMBIGUOUS, detail)
+        elif n_volumes > 1:
+            detail = f"its mask refers to {n_volumes} volumes"
+            refusals[scan.scan_id] = Finding(FindingCode.MASK_AMBIGUOUS, detail)
+        elif paths and (finding := other_place(scan, references.get(paths[0]))):
+            refusals[scan.scan_id] = finding
+    return refusals
 
 
 def left_over_rows(
@@ -89,11 +169,23 @@ def bare_name(path: PurePosixPath) -> str:
     return text
 
 
-def _by_name(files: Sequence[FoundFile]) -> dict[str, list[PurePosixPath]]:
+def _named_nifti(path: PurePosixPath) -> bool:
+    return bare_name(path) != path.as_posix()
+
+
+def _by_name(
+    files: Sequence[FoundFile],
+    references: Mapping[PurePosixPath, MaskReferences],
+    referring: Mapping[PurePosixPath, Sequence[FoundScan]],
+) -> dict[str, list[PurePosixPath]]:
+    """Masks by name without suffix; one that refers to a scan here has no name."""
     names: dict[str, list[PurePosixPath]] = defaultdict(list)
     for file in files:
-        if file.problem is None:
-            names[bare_name(file.path)].append(file.path)
+        if file.problem is None and file.path not in referring:
+            name = bare_name(file.path)
+            if file.path in references and name.lower().endswith(_DICOM_SUFFIX):
+                name = name[: -len(_DICOM_SUFFIX)]
+            names[name].append(file.path)
     return dict(names)
 
 
@@ -102,13 +194,13 @@ def _shared_folders(scans: Sequence[FoundScan]) -> set[PurePosixPath]:
     return {path for path, n in counts.items() if n > 1}
 
 
-def _mask_name(
+def _named_masks(
     scan: FoundScan,
     shared: set[PurePosixPath],
-    by_name: dict[str, list[PurePosixPath]],
-) -> str | None:
-    names = _possible_names(scan, alone=scan.path not in shared)
-    return next((name for name in names if name in by_name), None)
+    by_name: Mapping[str, list[PurePosixPath]],
+) -> Iterator[PurePosixPath]:
+    for name in _possible_names(scan, alone=scan.path not in shared):
+        yield from by_name.get(name, ())
 
 
 def _possible_names(scan: FoundScan, *, alone: bool) -> list[str]:
@@ -120,32 +212,14 @@ def _possible_names(scan: FoundScan, *, alone: bool) -> list[str]:
 
 
 def _why_left_over(
-    folder: Path,
     path: PurePosixPath,
     shared: set[PurePosixPath],
-    used: set[PurePosixPath],
+    references: Iterable[PurePosixPath],
 ) -> Finding:
-    name = bare_name(path)
-    if name == path.as_posix():
-        return _not_nifti(folder / path)
-    if PurePosixPath(name) in shared:
+    if PurePosixPath(bare_name(path)) in shared:
         detail = "its folder holds several series; name it by SeriesInstanceUID"
-    elif any(PurePosixPath(name + end) in used for end in _SUFFIXES):
-        detail = "another mask file has the same name and is used"
+    elif path in references:
+        detail = "it refers to no scan that is here, and none has its name"
     else:
         detail = "no scan of this name"
     return Finding(FindingCode.MASK_WITHOUT_SCAN, detail)
-
-
-def _not_nifti(path: Path) -> Finding:
-    try:
-        kind = file_kind(path)
-    except UnreadableScanError as error:
-        return Finding(FindingCode.MASK_UNREADABLE, error.problem)
-    if kind is FileKind.OTHER:
-        detail = "in the mask folder, neither NIfTI nor DICOM"
-        return Finding(FindingCode.NOT_AN_IMAGE, detail)
-    if kind is FileKind.NIFTI:
-        return Finding(FindingCode.MASK_WITHOUT_SCAN, "no scan of this name")
-    detail = "DICOM masks (SEG, RTSTRUCT) are not read yet; convert it to NIfTI"
-    return Finding(FindingCode.MASK_UNREADABLE, detail)

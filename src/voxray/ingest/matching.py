@@ -9,6 +9,7 @@ from voxray.core.records import Finding, LabelValue, PatientId, ScanId
 from voxray.core.specs import ClassifySpec, ExamColumn
 from voxray.core.specs.experiment import PatientColumn
 from voxray.ingest.exams import keep_whole
+from voxray.ingest.find import Facts
 from voxray.ingest.intake import IntakeOptions
 from voxray.ingest.label_table import LabelRow, LabelTable, read_label_table
 from voxray.ingest.labels import (
@@ -19,7 +20,7 @@ from voxray.ingest.labels import (
     shared_in_exams,
 )
 from voxray.ingest.listing import Listing
-from voxray.ingest.masks import MaskMatch, match_masks
+from voxray.ingest.masks import MaskFiles, MaskMatch, match_masks
 from voxray.ingest.patients import (
     Person,
     check_people,
@@ -47,7 +48,7 @@ class Matched:
     """
 
     scans: tuple[FoundScan, ...]
-    masks: MaskMatch = field(default_factory=lambda: MaskMatch({}, {}))
+    masks: MaskMatch = field(default_factory=MaskMatch)
     labels: Mapping[ScanId, Mapping[str, LabelValue]] = field(default_factory=dict)
     meta: Mapping[ScanId, Mapping[str, str]] = field(default_factory=dict)
     patients: Mapping[ScanId, PatientId] = field(default_factory=dict)
@@ -75,6 +76,7 @@ def rows_naming_exams(
 def match_all(
     scans: tuple[FoundScan, ...],
     listing: Listing,
+    facts: Facts,
     options: IntakeOptions,
     pseudonymizer: Pseudonymizer,
 ) -> Matched:
@@ -85,7 +87,7 @@ def match_all(
         DatasetError: If labels contradict each other, no label fits any scan, or the
             patients cannot be told apart.
     """
-    masks = _of_exams(_masks(scans, listing, options), scans, options)
+    masks = _of_exams(_masks(scans, listing, facts, options), scans, options)
     table = _table(options)
     rows = _rows(table, scans, options, pseudonymizer)
     people = find_people(scans, options.patient, rows.rows)
@@ -113,11 +115,13 @@ def match_all(
 
 
 def _masks(
-    scans: Sequence[FoundScan], listing: Listing, options: IntakeOptions
+    scans: Sequence[FoundScan], listing: Listing, facts: Facts, options: IntakeOptions
 ) -> MaskMatch:
     if options.masks is None:
-        return MaskMatch({}, {})
-    return match_masks(options.masks, listing.masks, scans, listing.to_read)
+        return MaskMatch()
+    files = MaskFiles(options.masks, listing.masks, listing.to_read)
+    headers = {path: fact.header for path, fact in facts.items() if fact.header}
+    return match_masks(files, scans, headers, next(iter(options.rules.channels)))
 
 
 def _of_exams(
@@ -141,12 +145,13 @@ def _mask_refusals(
     wanted = options.task is not None and options.task.segment is not None
     if options.masks is None and not wanted:
         return {}
-    finding = Finding(FindingCode.NO_MASK, "no mask file of its name")
+    finding = Finding(FindingCode.NO_MASK, "no mask refers to it or has its name")
     others = set(options.rules.channels) - {next(iter(options.rules.channels))}
     return {
-        s.scan_id: finding
+        s.scan_id: masks.refusals.get(s.scan_id, finding)
         for s in scans
-        if s.scan_id not in masks.masks and s.channel not in others
+        if s.scan_id in masks.refusals
+        or (s.scan_id not in masks.masks and s.channel not in others)
     }
 
 

@@ -1,6 +1,7 @@
 """What only the voxels tell: read once per scan, and nothing of them is kept."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +28,12 @@ class PixelTask:
 
     Attributes:
         mask: None without one.
-        mask_values: Values the mask may hold besides 0; None for any.
+        mask_values: By class; empty for any.
     """
 
     source: ScanSource
     mask: Path | None = None
-    mask_values: frozenset[int] | None = None
+    mask_values: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from monai.transforms.transform import MapTransform
 
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import MaskSource, ScanSource, Volume
-from voxray.scan_io import read_label_map, read_volume
+from voxray.scan_io import read_mask, read_volume
 
 
 class ScanReader(ImageReader):
@@ -43,9 +43,9 @@ class MaskReader(ScanReader):
         return isinstance(filename, MaskSource)
 
     def read(self, data: Any, **_kwargs: Any) -> Volume:  # noqa: ANN401
-        """Read the integer voxels of a mask file."""
+        """Read the integer voxels of a mask, on the grid of its scan."""
         source: MaskSource = data
-        return read_label_map(source.file, source.scan_id)
+        return read_mask(source)
 
 
 class ReadScand(MapTransform):

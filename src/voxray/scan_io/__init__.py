@@ -11,6 +11,14 @@ from voxray.scan_io.dicom import (
 )
 from voxray.scan_io.encode import encode_png, encode_unplaced_nifti, split_nifti
 from voxray.scan_io.files import open_scan
+from voxray.scan_io.masks import (
+    Drawing,
+    MaskReferences,
+    is_mask_modality,
+    read_drawing,
+    read_mask,
+    read_mask_references,
+)
 from voxray.scan_io.mr_series import (
     MrPatient,
     MrScanner,
@@ -29,7 +37,9 @@ from voxray.scan_io.volume import read_volume
 
 __all__ = [
     "DicomHeader",
+    "Drawing",
     "FileKind",
+    "MaskReferences",
     "MrPatient",
     "MrScanner",
     "MrSeriesHeader",
@@ -38,11 +48,15 @@ __all__ = [
     "file_kind",
     "grey_facts",
     "inspect",
+    "is_mask_modality",
     "is_plane",
     "open_scan",
     "pixel_size_mm",
     "read_dicom_header",
+    "read_drawing",
     "read_label_map",
+    "read_mask",
+    "read_mask_references",
     "read_nifti_grid",
     "read_nifti_volume",
     "read_picture_facts",

@@ -43,7 +43,7 @@ from voxray.model import (
 )
 from voxray.preprocess import label_map, to_source_grid, volumes_ml
 from voxray.report import FoldHistory, RocCurve, draw_dice, draw_roc, draw_training
-from voxray.scan_io import read_label_map, write_label_map
+from voxray.scan_io import read_mask, write_label_map
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.study import FoldName, Study, class_name, mask_source, read_study
 from voxray.stages.train import VALUES_FILE, open_tracking, read_parent
@@ -143,7 +143,7 @@ class _Judge:
         cached = self.study.cached[exam_id]
         labels = label_map(to_source_grid(said.masks, cached.grid, record.grid), plan)
         write_label_map(self._mask_file(exam_id), labels, record.grid)
-        drawn = read_label_map(mask.file, mask.scan_id)
+        drawn = read_mask(mask)
         values = dict(zip(plan.structures, plan.mask_values, strict=True))
         return (
             dict(dice_per_class(labels, drawn.voxels, values)),

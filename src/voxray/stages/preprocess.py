@@ -22,7 +22,7 @@ from voxray.preprocess import (
     write_index,
     write_statistics,
 )
-from voxray.scan_io import read_label_map, read_volume
+from voxray.scan_io import read_mask, read_volume
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.ingest import read_links
 from voxray.stages.study import (
@@ -111,7 +111,7 @@ class _PrepareExam:
         record, source = exam.scans[channel]
         mask = None
         if exam.mask is not None and channel == self.plan.channels[0]:
-            mask = read_label_map(exam.mask.file, record.scan_id)
+            mask = read_mask(exam.mask)
         return scan_statistics(
             record.scan_id,
             record.modality,

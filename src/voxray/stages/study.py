@@ -145,7 +145,13 @@ def mask_source(record: ScanRecord, experiment: Experiment) -> MaskSource | None
         return None
     classes = segment.classes.items() if segment else ()
     values = {name: spec.value for name, spec in classes}
-    return MaskSource(record.scan_id, masks / record.mask_path, record.grid, values)
+    return MaskSource(
+        record.scan_id,
+        masks / record.mask_path,
+        record.grid,
+        values,
+        tuple(finding.code for finding in record.findings),
+    )
 
 
 def class_name(record: ScanRecord, context: StageContext) -> str | None:

@@ -98,12 +98,15 @@ def test_mask_of_a_refused_scan_is_not_left_over(tmp_path: Path) -> None:
     assert codes(take_in_pairs(tmp_path)) == {"missing-slice": 1, "not-an-image": 1}
 
 
-def test_second_mask_of_one_name_is_left_over(tmp_path: Path) -> None:
+def test_two_masks_of_one_name_are_ambiguous(tmp_path: Path) -> None:
     write_nifti(tmp_path / "scans" / "a.nii.gz")
     for name in ("a.nii", "a.nii.gz"):
         write_mask(tmp_path / "masks" / name)
 
-    assert "same name" in row_of(take_in_pairs(tmp_path), "mask-without-scan").detail
+    intake = take_in_pairs(tmp_path)
+
+    assert codes(intake) == {"mask-ambiguous": 1}
+    assert row_of(intake, "mask-ambiguous").detail == "2 masks fit it"
 
 
 def test_other_files_in_the_mask_folder_are_listed(tmp_path: Path) -> None:

@@ -28,6 +28,11 @@ _UNEVEN_MM = 0.1
 Vector = NDArray[np.float64]
 
 
+def ras_from_lps(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn points (n, 3) of DICOM into RAS+."""
+    return np.asarray(points * _LPS_TO_RAS)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SlicePlace:
     """One slice in patient space.
