@@ -1,5 +1,7 @@
 """Whether a NIfTI header says where its voxels lie, and says it once."""
 
+from typing import Any
+
 import numpy as np
 from nibabel import Nifti1Header
 from nibabel.spatialimages import HeaderDataError
@@ -30,8 +32,9 @@ def place_doubt(header: Nifti1Header, shape: tuple[int, ...]) -> str | None:
 
 def _largest_gap(header: Nifti1Header, shape: tuple[int, ...]) -> float:
     """Between a corner by sform and by qform; 0 if the qform cannot be read."""
+    stored: Any = header  # nibabel is untyped
     try:
-        gap = np.asarray(header.get_sform()) - np.asarray(header.get_qform())
+        gap = np.asarray(stored.get_sform()) - np.asarray(stored.get_qform())
     except (HeaderDataError, ValueError, FloatingPointError):
         return 0.0
     ends = [(0, n - 1) for n in (*shape, 1, 1, 1)[:3]]
