@@ -48,7 +48,9 @@ def test_the_folder_is_private_and_complete(tmp_path: Path) -> None:
     context = a_study(tmp_path, [])
     run_stage(STAGE, context)
     ingest = context.folder / "ingest"
-    assert {p.name for p in ingest.iterdir()} == WRITTEN | {"stage.json"}
+    names = {p.name for p in ingest.iterdir()}
+    assert names == WRITTEN | {"stage.json", ".index.sqlite"}
+    assert (ingest / ".index.sqlite").stat().st_mode & 0o777 == 0o600
     assert ingest.stat().st_mode & 0o777 == 0o700
 
 
@@ -122,7 +124,8 @@ def test_the_command_writes_the_same_files_flat(tmp_path: Path) -> None:
     strict = ingest_into(data, out, a_session(tmp_path, said, strict=True))
 
     assert (code, strict) == (0, 4)
-    assert {p.name for p in out.iterdir() if p.name[0] != "."} == WRITTEN
+    names = {p.name for p in out.iterdir() if p.name[0] != "."}
+    assert names == WRITTEN | {"stage.json"}
     assert "1 scans of 1 patients accepted, 1 not used (not-an-image 1)" in said[-1]
 
 

@@ -1,5 +1,6 @@
 """Scans in and out of files; the only door to DICOM and NIfTI libraries."""
 
+from voxray.scan_io.archives import list_archive
 from voxray.scan_io.bounds import size_problem
 from voxray.scan_io.dicom import (
     DicomHeader,
@@ -7,6 +8,7 @@ from voxray.scan_io.dicom import (
     is_plane,
     pixel_size_mm,
     read_dicom_header,
+    read_dicomdir,
     read_series,
 )
 from voxray.scan_io.encode import encode_png, encode_unplaced_nifti, split_nifti
@@ -51,9 +53,11 @@ __all__ = [
     "inspect",
     "is_mask_modality",
     "is_plane",
+    "list_archive",
     "open_scan",
     "pixel_size_mm",
     "read_dicom_header",
+    "read_dicomdir",
     "read_drawing",
     "read_label_map",
     "read_mask",

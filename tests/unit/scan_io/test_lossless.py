@@ -180,5 +180,3 @@ def test_picture_has_the_hash_of_the_radiograph_it_was_made_from(tmp_path):
     picture = ScanSource(ScanId("s"), FileFormat.PICTURE, (png,))
     files = write_series(tmp_path, radiograph)
     assert pixel_hash(picture) == pixel_hash(radiograph.source(files))
-
-

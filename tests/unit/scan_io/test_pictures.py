@@ -36,7 +36,9 @@ def a_picture(tmp_path, pixels=PIXELS, name="a.png", mode=None, **options):
 
 def a_chunk(name, content):
     checksum = zlib.crc32(name + content)
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
+    return (
+        struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
+    )
 
 
 def test_columns_come_first_and_pixels_are_1_mm(tmp_path):

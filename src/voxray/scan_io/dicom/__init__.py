@@ -1,5 +1,6 @@
 """DICOM series in. LPS becomes RAS+ here and nowhere else."""
 
+from voxray.scan_io.dicom.directory import read_dicomdir
 from voxray.scan_io.dicom.grey import grey_facts
 from voxray.scan_io.dicom.header import DicomHeader
 from voxray.scan_io.dicom.plane import is_plane, pixel_size_mm
@@ -12,5 +13,6 @@ __all__ = [
     "is_plane",
     "pixel_size_mm",
     "read_dicom_header",
+    "read_dicomdir",
     "read_series",
 ]

@@ -161,9 +161,7 @@ class PixelFile:
 
 
 def _parsed(stream: BinaryIO, *, stop_before_pixels: bool) -> tuple[FileDataset, int]:
-    dataset = pydicom.dcmread(
-        stream, force=True, stop_before_pixels=stop_before_pixels
-    )
+    dataset = pydicom.dcmread(stream, force=True, stop_before_pixels=stop_before_pixels)
     _name_transfer_syntax(dataset)
     return dataset, stream.tell()
 

@@ -118,9 +118,7 @@ def needs_dataset(header: DicomHeader) -> bool:
     """Whether the header alone does not say how a slice becomes grey."""
     shown_by_table = header.has_voi_table and is_radiograph(header)
     is_enhanced = header.frame is not None and header.mosaic_tiles is None
-    return (
-        header.rescale is None or shown_by_table or is_enhanced or is_colour(header)
-    )
+    return header.rescale is None or shown_by_table or is_enhanced or is_colour(header)
 
 
 def _table(dataset: Dataset, keyword: str, header: DicomHeader) -> Table | None:

@@ -54,5 +54,7 @@ class Window:
         if not self.is_sigmoid:
             return np.clip(grey, np.float32(self.low), np.float32(self.high))
         centre, width = (self.low + self.high) / 2, self.high - self.low
-        steep = np.clip(-4 * (grey.astype(np.float64) - centre) / width, -_STEEPEST, _STEEPEST)
+        steep = np.clip(
+            -4 * (grey.astype(np.float64) - centre) / width, -_STEEPEST, _STEEPEST
+        )
         return np.asarray(1 / (1 + np.exp(steep)), dtype=np.float32)

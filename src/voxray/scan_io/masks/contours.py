@@ -53,9 +53,7 @@ def plane_problem(contours: Sequence[Points], grid: VoxelGrid) -> str | None:
     return None
 
 
-def by_slice(
-    contours: Sequence[Points], grid: VoxelGrid
-) -> dict[int, list[Points]]:
+def by_slice(contours: Sequence[Points], grid: VoxelGrid) -> dict[int, list[Points]]:
     """Contours by the index of their slice; those beyond the scan are left out."""
     slices: dict[int, list[Points]] = defaultdict(list)
     for points in contours:

@@ -20,7 +20,9 @@ OBLIQUE = tuple(
     float(x)
     for x in np.linalg.qr(np.array([[0.9, -0.3, 0.2], [0.2, 0.9, 0.4], [0, 0, 1.0]]).T)[
         0
-    ].T[:2].ravel()
+    ]
+    .T[:2]
+    .ravel()
 )
 
 

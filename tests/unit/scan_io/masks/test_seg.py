@@ -120,9 +120,7 @@ def test_segment_that_no_class_has_is_named_by_number(tmp_path):
 
     drawing = scan.drawing(mask)
 
-    assert said(drawing) == {
-        "mask-unknown-value": "1 segments that no class has: 2"
-    }
+    assert said(drawing) == {"mask-unknown-value": "1 segments that no class has: 2"}
     assert set(np.unique(drawing.volume.voxels)) == {0, 1}
 
 
