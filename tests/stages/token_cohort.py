@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from tests.makers import Series, a_slice, save_dicom, truncate
 from tests.stages.cohort import CLASSIFY, SEGMENT
-from tests.stages.dicom_masks import a_segmentation, a_structure_set
+from tests.stages.dicom_masks import a_telling_seg, a_telling_structure_set
 
 SHAPE = (16, 20, 12)
 AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -209,10 +209,10 @@ class TokenCohort:
     def _mask(self, n: int, name: str, slices: list[Dataset]) -> None:
         masks = self.root / self["mask folder"]
         if n == 3:
-            drawn = a_segmentation(slices, block_of(n), self.tokens)
+            drawn = a_telling_seg(slices, block_of(n), self.tokens)
             save_dicom(drawn, masks / f"{self['segmentation file']}.dcm")
         elif n == 4:
-            drawn = a_structure_set(slices, self.tokens)
+            drawn = a_telling_structure_set(slices, AFFINE, self.tokens)
             save_dicom(drawn, masks / f"{self['structure set file']}.dcm")
         else:
             self._nifti(masks / f"{name}.nii.gz", block_of(n).astype(np.uint8) * 3)
