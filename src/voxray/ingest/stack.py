@@ -8,6 +8,7 @@ show, such as slices missing at an end, is a finding, not an assumption.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from statistics import median_low
 
@@ -178,18 +179,22 @@ def _geometry_problem(header: DicomHeader) -> str | None:
     missing = [name for name, value in values.items() if not value]
     if missing:
         return f"no {' and no '.join(missing)}"
-    return _plane_problem(header)
+    return _plane_problem(header.orientation_lps, header.pixel_spacing_mm)
 
 
-def _plane_problem(header: DicomHeader) -> str | None:
-    directions = np.array(header.orientation_lps, dtype=float)
+@lru_cache(maxsize=256)
+def _plane_problem(
+    orientation: tuple[float, ...] | None, spacing_mm: tuple[float, float] | None
+) -> str | None:
+    """Remembered, since the slices of a series say the same."""
+    directions = np.array(orientation, dtype=float)
     if directions.shape != (6,):
         return f"the orientation has {directions.size} numbers instead of 6"
     row, column = directions.reshape(2, 3)
     lengths = np.linalg.norm([row, column], axis=1)
     if np.abs(lengths - 1).max() > UNIT_TOLERANCE or abs(row @ column) > UNIT_TOLERANCE:
         return "row and column directions are not two unit vectors at right angles"
-    if min(header.pixel_spacing_mm or (0.0,)) <= 0:
+    if min(spacing_mm or (0.0,)) <= 0:
         return "pixel spacing is not above 0 mm"
     return None
 
