@@ -370,6 +370,15 @@ def test_padding_stated_as_the_other_kind_of_16_bits_is_understood(tmp_path, syn
     assert facts(tmp_path, dataset) == {"padding-value": "stored value -2000"}
 
 
+def test_padding_of_an_absurd_bit_depth_does_no_harm(tmp_path):
+    dataset = an_image(words([1, 5]), PixelPaddingValue=3, RescaleSlope=2)
+    dataset.BitsAllocated, dataset.PixelRepresentation = 65535, 1
+
+    assert facts(tmp_path, dataset) == {
+        "padding-value": "stored value 3, after rescale 6"
+    }
+
+
 def test_image_of_padding_alone_stays_as_it_is(tmp_path):
     dataset = an_image(words([7, 7]), PixelPaddingValue=7)
 
