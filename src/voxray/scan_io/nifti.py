@@ -25,6 +25,7 @@ from voxray.core.geometry import Affine, Shape, VoxelGrid
 from voxray.core.records import ScanSource, Volume
 from voxray.scan_io.bounds import check_size
 from voxray.scan_io.files import open_scan
+from voxray.scan_io.nifti_place import place_doubt
 from voxray.scan_io.sniff import is_nifti_head, is_nifti_pair_head
 
 _HEAD_BYTES = 348
@@ -64,6 +65,16 @@ def read_nifti_grid(path: Path, scan_id: str) -> tuple[VoxelGrid, tuple[int, ...
     """
     with _opened(path, scan_id) as (_, layout):
         return layout.grid(scan_id), layout.shape
+
+
+def read_nifti_doubt(path: Path, scan_id: str) -> str | None:
+    """Say why the place of the voxels is doubtful; None when it is not.
+
+    Raises:
+        UnreadableScanError: If the file cannot be opened or is not NIfTI.
+    """
+    with _opened(path, scan_id) as (_, layout):
+        return place_doubt(layout.header, layout.shape)
 
 
 def read_nifti_volume(source: ScanSource) -> Volume:
