@@ -17,10 +17,19 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(data, name="data")
 
 
-def list_(shell: Shell) -> int:
-    """List the public data sets that voxray knows."""
+def list_(
+    shell: Shell,
+    name: Annotated[
+        str | None, typer.Argument(help="One of them, with all that is known of it.")
+    ] = None,
+) -> int:
+    """List the public data sets that voxray knows, or describe one."""
     from voxray.stages import data_sets
 
+    if name is not None:
+        for line in wording.facts(data_sets.describe(name)):
+            shell.screen.say(line)
+        return 0
     rows = data_sets.list_all()
     for line in wording.table(data_sets.LIST_HEADER, rows):
         shell.screen.say(line)
@@ -30,19 +39,29 @@ def list_(shell: Shell) -> int:
 
 def fetch(
     shell: Shell,
-    name: Annotated[str, typer.Argument(help="Name as in `voxray data list`.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Name as in `voxray data list`, with a size as in breastmnist_64, or "
+            "your own card's YAML file."
+        ),
+    ],
     *,
     source: Annotated[
-        Path | None, typer.Option(help="Folder that holds the data set already.")
+        Path | None,
+        typer.Option(
+            help="Folder or file that holds the data set; else it is downloaded."
+        ),
     ] = None,
     to: Annotated[Path, typer.Option(help="It goes into a folder here.")] = Path(
         "data"
     ),
 ) -> int:
-    """Prepare a public data set from a folder, or from its source."""
+    """Bring a public data set into the usual layout. Run again, it goes on."""
     from voxray.stages import data_sets
     from voxray.stages.run import exit_code
 
-    outcome = data_sets.fetch(name, to, source, shell.screen.listen)
-    shell.screen.say(outcome.message)
-    return exit_code([outcome], strict=shell.strict)
+    fetched = data_sets.fetch(name, to, source, shell.screen.listen)
+    for line in (*fetched.notes, fetched.outcome.message):
+        shell.screen.say(line)
+    return exit_code([fetched.outcome], strict=shell.strict)

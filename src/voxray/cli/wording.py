@@ -1,9 +1,11 @@
 """Numbers, durations and tables as a person reads them in a terminal."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 
 _MINUTE_S, _HOUR_S = 60, 3600
+_WIDTH = 88
 
 
 def duration(seconds: float) -> str:
@@ -46,3 +48,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         for row in everything
     )
     return [line.rstrip() for line in padded]
+
+
+def facts(named: Sequence[tuple[str, str]]) -> list[str]:
+    """Lines of named facts, the texts folded beside their names.
+
+    Example:
+        >>> facts([("n", "1"), ("title", "a set")])
+        ['n      1', 'title  a set']
+    """
+    width = max(len(name) for name, _ in named) + 2
+    return [
+        (name if number == 0 else "").ljust(width) + line
+        for name, text in named
+        for number, line in enumerate(textwrap.wrap(text, _WIDTH - width))
+    ]

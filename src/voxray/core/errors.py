@@ -7,6 +7,7 @@ VoxrayError                      1
 │   └── LeakageError
 ├── ScanError                    4   one scan is unusable; recorded, the stage goes on
 │   ├── UnreadableScanError
+│   │   └── TooLargeError
 │   └── GeometryError
 ├── GateError                    5   the promotion policy said no
 └── MachineError                75   disk, lock, permission or server; run again
@@ -58,6 +59,10 @@ class ScanError(VoxrayError):
 
 class UnreadableScanError(ScanError):
     """The file is missing, truncated or not an image."""
+
+
+class TooLargeError(UnreadableScanError):
+    """The header declares more voxels than the bound for one scan; none was read."""
 
 
 class GeometryError(ScanError):

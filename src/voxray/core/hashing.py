@@ -49,7 +49,10 @@ def sha256_pixels(voxels: NDArray[Any], grid: VoxelGrid) -> Sha256:
     """
     turned, _ = to_nearest_ras(voxels, grid)
     digest = hashlib.sha256(np.array(turned.shape, dtype="<u4").tobytes())
-    for k in range(turned.shape[2]):
-        plane = turned[:, :, k].astype("<f4") + np.float32(0)
-        digest.update(plane.tobytes(order="F"))
+    i, j, n_planes = turned.shape
+    plane = np.empty((j, i), "<f4")  # one for all: copied once, hashed where it lies
+    for k in range(n_planes):
+        values = turned[:, :, k].T.astype("<f4", copy=False)
+        np.add(values, np.float32(0), out=plane)
+        digest.update(plane.data)
     return Sha256(digest.hexdigest())

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -68,8 +68,10 @@ class _Card(Spec):
         origin: What it was made from, where its makers ask to cite that too.
         modality: What the images are.
         tasks: What can be learned from it.
-        n: Published scans with a label or a mask.
-        classes: Value of the label to its meaning.
+        n: Published scans with a label or a mask; None for a user's own folder.
+        classes: Value of the label to its meaning; of several labels, the number of
+            the column.
+        positive: The class that sensitivity is about; the last one by default.
         mask_values: Value in the masks to its meaning.
         patients: How patients are named.
         caveats: What surprises in it.
@@ -77,22 +79,25 @@ class _Card(Spec):
 
     name: Name
     title: str
-    source: Annotated[str, Field(pattern=r"^https?://")]
+    source: Annotated[str, Field(pattern=r"^(https?://.+)?$")] = ""
     licence: str
     citation: str
     origin: str = ""
     modality: str
     tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
-    n: Count
-    classes: dict[int, str] = {}
-    mask_values: dict[int, str] = {}
+    n: Count | None = None
+    classes: dict[int, str] = Field(default={})
+    positive: str = ""
+    mask_values: dict[int, str] = Field(default={})
     patients: str
     caveats: str = ""
 
-    @property
-    def remote_files(self) -> tuple[RemoteFile, ...]:
-        """Files that a fetch without a source may download."""
-        return ()
+    @model_validator(mode="after")
+    def _positive_is_a_class(self) -> Self:
+        if self.positive and self.positive not in self.classes.values():
+            msg = f"positive: {self.positive!r} is none of the classes"
+            raise ValueError(msg)
+        return self
 
 
 class NpzCard(_Card):
@@ -124,11 +129,6 @@ class NpzCard(_Card):
             raise ValueError(msg)
         return self
 
-    @property
-    def remote_files(self) -> tuple[RemoteFile, ...]:
-        """One file for each size."""
-        return tuple(self.files.values())
-
     def image_shape(self, pixels: int) -> tuple[int, ...]:
         """Shape of one image of this width."""
         last = (pixels,) if self.volumes else (3,) if self.colour else ()
@@ -145,11 +145,6 @@ class _FilesCard(_Card):
 
     archive: RemoteFile | None = None
     layout: str
-
-    @property
-    def remote_files(self) -> tuple[RemoteFile, ...]:
-        """The archive, if there is one."""
-        return () if self.archive is None else (self.archive,)
 
 
 class DecathlonCard(_FilesCard):
@@ -170,12 +165,16 @@ class FolderCard(_FilesCard):
     Attributes:
         images, masks: Folders in the source, and in what is made of it.
         table: Label table.
+        optional: Which of the two may be missing.
+        experiment: What an experiment on it must say, besides where its files lie.
     """
 
     kind: Literal["folder"]
     images: InnerPath = "images"
     masks: InnerPath | None = None
     table: InnerPath | None = None
+    optional: tuple[Literal["masks", "table"], ...] = ()
+    experiment: dict[str, dict[str, Any]] = Field(default={})
 
 
 DataCard = Annotated[NpzCard | DecathlonCard | FolderCard, Field(discriminator="kind")]

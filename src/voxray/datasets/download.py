@@ -1,7 +1,7 @@
 """Downloading one large file over connections that break.
 
-What has come lies in `<name>.part`, and beside it which version of the file it is of, so
-that a killed download goes on. A file takes its name only when it is whole and its
+What has come lies in `<name>.part`, and beside it which version of the file it is of,
+so that a killed download goes on. A file takes its name only when it is whole and its
 checksum is right.
 """
 
@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from io import FileIO
+from pathlib import Path
 
 from voxray.core.errors import DatasetError, MachineError, ManifestError
 from voxray.core.files import machine_errors, read_json, write_json
@@ -46,7 +46,7 @@ class Patience:
 
     def wait(self, n_failed: int, asked_s: float | None) -> float:
         """Seconds to wait after a number of failures in a row."""
-        own = self.wait_s * 2 ** (n_failed - 1)
+        own = self.wait_s * 2.0 ** (n_failed - 1)
         return min(max(own, asked_s or 0.0), self.longest_s)
 
 
@@ -77,10 +77,9 @@ def download(
         return target
     patience = patience or Patience()
     with _open_part(target, remote.url) as part:
-        was_there = part.n_bytes > 0
-        _finish(part, listen, patience)
-        if was_there and not has_checksum(part.path, remote):
-            part.restart(None)  # its beginning may be of another version
+        in_one_go = _finish(part, listen, patience)
+        if not in_one_go and not has_checksum(part.path, remote):
+            part.restart(None)  # its pieces may be of two versions
             _finish(part, listen, patience)
         if not has_checksum(part.path, remote):
             part.restart(None)
@@ -104,20 +103,24 @@ def has_checksum(file: Path, remote: RemoteFile) -> bool:
         return hashlib.file_digest(stream, algorithm).hexdigest() == wanted
 
 
-def _finish(part: "_Part", listen: Listener, patience: Patience) -> None:
-    """Ask until the part is the whole file."""
+def _finish(part: "_Part", listen: Listener, patience: Patience) -> bool:
+    """Ask until the part is the whole file; true if one answer brought all of it."""
     n_failed = 0
     furthest = part.n_bytes
+    in_one_go = furthest == 0
     while True:
         try:
-            return _continue(part, listen, patience.timeout_s)
+            _continue(part, listen, patience.timeout_s)
         except PassingError as error:
             n_failed = 1 if part.n_bytes > furthest else n_failed + 1
             furthest = max(furthest, part.n_bytes)
+            in_one_go = False
             if n_failed >= patience.tries:
                 msg = f"{error}; what came of {part.name} is kept, run again later"
                 raise MachineError(msg) from error
             time.sleep(patience.wait(n_failed, error.wait_s))
+        else:
+            return in_one_go
 
 
 def _continue(part: "_Part", listen: Listener, timeout_s: float) -> None:
@@ -185,7 +188,9 @@ class _Part:
             noted = read_json(self.note)
         except ManifestError:
             return None
-        return Version(noted["tag"], noted["n_bytes"]) if noted["url"] == self.url else None
+        if noted.get("url") != self.url:
+            return None
+        return Version(noted.get("tag", ""), noted.get("n_bytes"))
 
     def restart(self, version: Version | None) -> None:
         """Throw away what is there; what comes is of this version."""

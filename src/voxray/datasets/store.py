@@ -33,9 +33,12 @@ def put_stream(target: Path, n_bytes: int, opener: Opener) -> bool:
     """
     if _has_size(target, n_bytes) and _is_same(target, opener):
         return False
-    with opener() as stream, atomic_path(target) as temporary:
-        with temporary.open("wb") as out:
-            shutil.copyfileobj(stream, out, _BLOCK_BYTES)
+    with (
+        opener() as stream,
+        atomic_path(target) as temporary,
+        temporary.open("wb") as out,
+    ):
+        shutil.copyfileobj(stream, out, _BLOCK_BYTES)
     return True
 
 

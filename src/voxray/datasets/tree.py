@@ -1,7 +1,7 @@
 """A folder or a tar as one thing: files by name, opened where they lie.
 
-A tar is never unpacked as it is: files are read out of it one by one under names that
-voxray chooses, so no member can reach a place outside the data set's folder.
+A tar is never unpacked as it is: a hostile one is refused, and of the others files are
+read one by one under names that voxray chooses.
 """
 
 import gzip
@@ -20,7 +20,6 @@ from voxray.datasets.store import Opener
 _MAX_MEMBERS = 2_000_000
 _MAX_NAME = 200
 _BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
-_TOP = PurePosixPath()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,8 @@ class Entry:
 class Tree(Protocol):
     """Files of a source."""
 
-    def roots(self) -> list[PurePosixPath]:
-        """The top, and the folders one level down: archives are packed either way."""
+    def folders(self) -> list[PurePosixPath]:
+        """The folders one level down."""
 
     def files(self, below: PurePosixPath) -> list[Entry]:
         """Regular files in a folder and below it, without hidden ones.
@@ -84,36 +83,47 @@ def _opened_tar(source: Path) -> Iterator[tarfile.TarFile]:
 def _members(
     archive: tarfile.TarFile, name: str
 ) -> dict[PurePosixPath, tarfile.TarInfo]:
-    """Regular files by name; links, devices, sparse files and odd names are not read.
+    """Regular files by name, in stored order.
 
     Raises:
-        ConfigError: If there are too many for a data set.
+        ConfigError: If there is a member that no data set has: a link, a device, a
+            sparse file, a path that leads out; or if there are too many.
     """
     members: dict[PurePosixPath, tarfile.TarInfo] = {}
     for number, member in enumerate(archive, start=1):
-        if number > _MAX_MEMBERS:
-            msg = f"{name!r} holds more than {_MAX_MEMBERS} files"
+        problem = _problem(member) if number <= _MAX_MEMBERS else "one too many"
+        if problem is not None:
+            msg = f"{name!r} is refused: its member {number} is {problem}"
             raise ConfigError(msg)
-        path = PurePosixPath(member.name)
-        if member.isfile() and not member.issparse() and _is_plain(path):
-            members[path] = member
+        if member.isfile():
+            members[PurePosixPath(member.name)] = member
     return members
 
 
-def _is_plain(path: PurePosixPath) -> bool:
-    """Whether a file system takes the path, and it stays below where it is put."""
-    fits = all(len(part.encode(errors="replace")) <= _MAX_NAME for part in path.parts)
-    leads_out = path.is_absolute() or ".." in path.parts
-    return fits and not leads_out and "\0" not in path.as_posix()
+def _problem(member: tarfile.TarInfo) -> str | None:
+    """What makes it a member that is not read; None for a plain file or folder."""
+    path = PurePosixPath(member.name)
+    reasons = {
+        "a link": member.issym() or member.islnk(),
+        "a device or a pipe": member.isdev(),
+        "a sparse file": member.issparse(),
+        "a path that leads out of its folder": path.is_absolute() or ".." in path.parts,
+        "a name that no file system takes": not all(map(_is_name, path.parts)),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), None)
+
+
+def _is_name(part: str) -> bool:
+    return len(part.encode(errors="replace")) <= _MAX_NAME and part.isprintable()
 
 
 @dataclass(frozen=True, slots=True)
 class _FolderTree:
     folder: Path
 
-    def roots(self) -> list[PurePosixPath]:
+    def folders(self) -> list[PurePosixPath]:
         inner = sorted(path.name for path in self.folder.iterdir() if path.is_dir())
-        return [_TOP, *map(PurePosixPath, inner)]
+        return [PurePosixPath(name) for name in inner]
 
     def files(self, below: PurePosixPath) -> list[Entry]:
         folder = self.folder / below
@@ -131,9 +141,9 @@ class _TarTree:
     archive: tarfile.TarFile
     members: dict[PurePosixPath, tarfile.TarInfo]
 
-    def roots(self) -> list[PurePosixPath]:
+    def folders(self) -> list[PurePosixPath]:
         inner = {path.parts[0] for path in self.members if len(path.parts) > 1}
-        return [_TOP, *map(PurePosixPath, sorted(inner))]
+        return [PurePosixPath(name) for name in sorted(inner)]
 
     def files(self, below: PurePosixPath) -> list[Entry]:
         inside = [path for path in self.members if path.is_relative_to(below)]

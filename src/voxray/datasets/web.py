@@ -1,4 +1,4 @@
-"""The door to web servers: one answer to one request, and what is wrong with it named."""
+"""The door to web servers: one answer to one request, or what is wrong, named."""
 
 import http.client
 import re

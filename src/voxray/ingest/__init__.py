@@ -1,6 +1,8 @@
 """From a folder of files to usable scans, and a reason for every other one."""
 
+from voxray.ingest.drawing import draw_missing
 from voxray.ingest.folder import ingest_folder
+from voxray.ingest.index import INDEX_FILE
 from voxray.ingest.intake import (
     Disposition,
     FileRow,
@@ -9,13 +11,17 @@ from voxray.ingest.intake import (
     LinkageRow,
 )
 from voxray.ingest.output import summary, write_intake
+from voxray.ingest.siblings import Traits
 
 __all__ = [
+    "INDEX_FILE",
     "Disposition",
     "FileRow",
     "Intake",
     "IntakeOptions",
     "LinkageRow",
+    "Traits",
+    "draw_missing",
     "ingest_folder",
     "summary",
     "write_intake",

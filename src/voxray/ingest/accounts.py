@@ -136,6 +136,8 @@ def _disposed(
         disposition, code = _part_disposition(part, problem)
     elif problem is not None:
         disposition, code = Disposition.QUARANTINED, problem.code
+    elif fact is not None and fact.kind is FileKind.ARCHIVE:
+        disposition, code = Disposition.ARCHIVE, None
     else:
         disposition, code = Disposition.DUPLICATE, None
     return FileRow(

@@ -15,9 +15,9 @@ from voxray.ingest.headers import FileFacts
 from voxray.ingest.images import image_findings, kind_findings
 from voxray.ingest.pixels import equal_pixels
 from voxray.ingest.scans import FoundScan, judged
-from voxray.ingest.split import Part, Split, split_series
-from voxray.ingest.stack import Stack, check_series, check_stack, is_plane
-from voxray.scan_io import DicomHeader, FileKind
+from voxray.ingest.split import Part, split_series
+from voxray.ingest.stack import Stack, check_series, check_stack
+from voxray.scan_io import DicomHeader, FileKind, is_plane
 
 Facts = Mapping[PurePosixPath, FileFacts]
 
@@ -112,25 +112,29 @@ def _series_scans(
 
 
 def _volumes(
-    root: Path, slices: Sequence[_Slice], split: Split, rules: IntakeRules
+    root: Path, slices: Sequence[_Slice], parts: Sequence[Part], rules: IntakeRules
 ) -> Iterator[FoundScan]:
-    n_parts = len(split.parts)
-    for index, part in enumerate(split.parts):
+    for index, part in enumerate(parts):
         own = [slices[i] for i in part.slices]
-        scan = _volume_scan(own, part, index, n_parts)
-        if split.problem:
-            yield _wanted_or(scan, rules, [split.problem])
+        scan = _volume_scan(own, part, index, len(parts))
+        if part.problem:
+            kinds = kind_findings([piece.header for piece in own])
+            yield _wanted_or(scan, rules, [*kinds, part.problem])
         elif reason := unwanted(scan, rules):
             yield _left_out(scan, reason)
         else:
-            yield _stacked(root, scan, own, rules)
+            yield _stacked(root, scan, own, rules, n_in_series=len(slices))
 
 
 def _stacked(
-    root: Path, scan: FoundScan, slices: Sequence[_Slice], rules: IntakeRules
+    root: Path,
+    scan: FoundScan,
+    slices: Sequence[_Slice],
+    rules: IntakeRules,
+    n_in_series: int,
 ) -> FoundScan:
     headers = [piece.header for piece in slices]
-    stack = _checked(root, slices)
+    stack = _checked(root, slices, n_in_series)
     findings = [*kind_findings(headers), *stack.findings]
     if scan.n_volumes > 1:
         findings.insert(0, _split_finding(scan.volume, scan.n_volumes, scan.told_by))
@@ -213,13 +217,14 @@ def _in_order(scan: FoundScan, stack: Stack) -> FoundScan:
     )
 
 
-def _checked(root: Path, slices: Sequence[_Slice]) -> Stack:
+def _checked(root: Path, slices: Sequence[_Slice], n_in_series: int) -> Stack:
     def same_pixels(one: int, other: int) -> bool:
         pair = [(root / slices[i].path, slices[i].header.frame) for i in (one, other)]
         return equal_pixels(*pair)
 
     try:
-        return check_stack([piece.header for piece in slices], same_pixels)
+        headers = [piece.header for piece in slices]
+        return check_stack(headers, same_pixels, n_in_series)
     except ScanError as error:
         problem = Finding(FindingCode.UNDECODABLE_PIXELS, error.problem)
         return Stack((), (), (problem,))

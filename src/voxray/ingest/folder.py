@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from voxray.core.errors import ScanError, VoxrayError
 from voxray.core.findings import FindingCode
@@ -17,11 +18,14 @@ from voxray.core.records import (
 from voxray.executor import map_tasks
 from voxray.ingest.accounts import account_for
 from voxray.ingest.alignment import check_aligned
+from voxray.ingest.company import look_around, traits_of
+from voxray.ingest.contents import read_contents
 from voxray.ingest.copies import find_copies
 from voxray.ingest.exams import assign_exams, keep_whole
 from voxray.ingest.find import find_scans
-from voxray.ingest.headers import read_headers
+from voxray.ingest.index import Index, opened_index
 from voxray.ingest.intake import Intake, IntakeOptions
+from voxray.ingest.known import KnownPixels
 from voxray.ingest.labels import key_examples, permuted
 from voxray.ingest.listing import (
     Listing,
@@ -39,6 +43,7 @@ from voxray.ingest.overrides import (
 from voxray.ingest.pixels import PixelFacts, PixelTask, inspect_pixels, unread
 from voxray.ingest.record import make_record
 from voxray.ingest.scans import FoundScan, judged, named, refused, usable
+from voxray.ingest.thumbnails import MOST_THUMBNAILS, may_hold_text, portrayal
 
 
 def ingest_folder(
@@ -61,9 +66,19 @@ def ingest_folder(
         DatasetError: If a rule of the data set as a whole is broken.
         MachineError: If a folder may not be read.
     """
+    with opened_index(options.index) as index:
+        return _ingest(options, pseudonymizer, listen, index)
+
+
+def _ingest(
+    options: IntakeOptions,
+    pseudonymizer: Pseudonymizer,
+    listen: Listener,
+    index: Index,
+) -> Intake:
     signed = read_overrides(options.overrides)
     listing = list_files(options)
-    facts = read_headers(listing.root, listing.to_read, options.workers, listen)
+    listing, facts = read_contents(listing, options.workers, listen, index)
     listing = with_dicom_masks(listing, facts, options)
     check_any_scan(listing, facts)
     to_sort = {path: facts[path] for path in listing.to_read}
@@ -72,13 +87,16 @@ def ingest_folder(
     rows = rows_naming_exams(scans, options, pseudonymizer)
     scans = assign_exams(scans, options.rules, pseudonymizer, rows)
     matched = match_all(scans, listing, facts, options, pseudonymizer)
-    pixels = _read_pixels(matched, listing, options, listen)
+    pixels = _read_pixels(matched, listing, options, listen, index)
     scans = _judged_by_pixels(matched.scans, pixels, signed, options)
     scans = refused(
         scans, check_aligned(_records(scans, matched, pixels), options.rules)
     )
     copies = find_copies(_records(scans, matched, pixels), options.duplicates)
     scans = keep_whole(refused(scans, copies.refusals), options.rules)
+    traits = {s.scan_id: traits_of(s, pixels[s.scan_id]) for s in usable(scans)}
+    company = look_around(scans, _records(scans, matched, pixels), traits, options)
+    scans = keep_whole(company.scans, options.rules)
     accounts = account_for(listing, facts, scans, matched, pseudonymizer)
     return Intake(
         root=listing.root,
@@ -93,6 +111,9 @@ def ingest_folder(
         label_row_examples=key_examples(matched.keys_without_scan, pseudonymizer),
         permuted_labels=options.permute_labels,
         unused_overrides=unused_overrides(scans, signed),
+        near_copies=company.near_copies,
+        traits=traits,
+        notes=company.notes,
     )
 
 
@@ -114,28 +135,50 @@ def _records(
 
 
 def _read_pixels(
-    matched: Matched, listing: Listing, options: IntakeOptions, listen: Listener
+    matched: Matched,
+    listing: Listing,
+    options: IntakeOptions,
+    listen: Listener,
+    index: Index,
 ) -> dict[ScanId, PixelFacts]:
-    tasks = [_task(scan, matched, listing, options) for scan in usable(matched.scans)]
+    scans = usable(matched.scans)
+    drawn = options.thumbnails if len(scans) <= MOST_THUMBNAILS else None
+    tasks = [_task(scan, matched, listing, options, drawn) for scan in scans]
+    known = KnownPixels(index, listing)
+    pixels = known.of(tasks)
     results = map_tasks(
         inspect_pixels,
-        tasks,
+        [task for task in tasks if task.source.scan_id not in pixels],
         workers=options.workers,
         task="reading pixels",
         listen=listen,
     )
-    return {task.source.scan_id: _facts(result) for task, result in results}
+    for task, result in results:
+        pixels[task.source.scan_id] = _facts(result)
+        known.keep(task, pixels[task.source.scan_id])
+    return pixels
 
 
 def _task(
-    scan: FoundScan, matched: Matched, listing: Listing, options: IntakeOptions
+    scan: FoundScan,
+    matched: Matched,
+    listing: Listing,
+    options: IntakeOptions,
+    thumbnails: Path | None,
 ) -> PixelTask:
     mask = matched.masks.masks.get(scan.scan_id)
     path = options.masks / mask if options.masks and mask else None
     segment = options.task.segment if options.task else None
     classes = segment.classes.items() if segment else ()
-    values = {name: spec.value for name, spec in classes}
-    return PixelTask(_source(scan, listing), path, values)
+    return PixelTask(
+        source=_source(scan, listing),
+        mask=path,
+        mask_values={name: spec.value for name, spec in classes},
+        may_hold_text=may_hold_text(scan),
+        burned_in=scan.header.burned_in_annotation if scan.header else None,
+        thumbnails=thumbnails,
+        shown=portrayal(scan),
+    )
 
 
 def _facts(result: PixelFacts | VoxrayError) -> PixelFacts:

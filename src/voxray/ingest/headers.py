@@ -1,7 +1,8 @@
 """What every file says of itself; pixels are not read."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -12,12 +13,17 @@ from voxray.core.geometry import VoxelGrid
 from voxray.core.progress import Listener
 from voxray.core.records import Finding
 from voxray.executor import map_tasks
+from voxray.ingest.codec import Codec
+from voxray.ingest.images import picture_findings, size_findings
+from voxray.ingest.index import Index
 from voxray.ingest.stack import MAX_SHEAR_DEGREES
+from voxray.ingest.walk import FoundFile
 from voxray.scan_io import (
     DicomHeader,
     FileKind,
-    file_kind,
-    read_dicom_header,
+    inspect,
+    read_dicomdir,
+    read_nifti_doubt,
     read_nifti_grid,
 )
 
@@ -27,9 +33,7 @@ _WORTH_WORKERS = 2000
 """Files; starting a process takes as long as reading about a thousand headers."""
 _DIMENSIONS = 3
 _DIRECTORY_NAME = "DICOMDIR"  # PS3.10 8.6: this name and no other
-_PICTURE = Finding(
-    FindingCode.NO_GEOMETRY, "a picture file; pixels of 1 mm are assumed"
-)
+_DIRECTORY_CLASS = "1.2.840.10008.1.3.10"  # Media Storage Directory
 _SCAN_SUFFIXES = (".dcm", ".nii", ".nii.gz")
 
 
@@ -44,6 +48,7 @@ class FileFacts:
         findings: What else is to be known of it.
         grid: Of a NIfTI file that can be placed.
         n_volumes: Along the fourth axis of a NIfTI file.
+        listed: Of a DICOMDIR, the files it names, relative to its folder.
     """
 
     kind: FileKind
@@ -52,53 +57,81 @@ class FileFacts:
     findings: tuple[Finding, ...] = ()
     grid: VoxelGrid | None = None
     n_volumes: int = 1
+    listed: tuple[str, ...] = field(default=(), repr=False)
+
+
+_CODEC = Codec(FileFacts)
 
 
 def read_headers(
-    root: Path, paths: Iterable[PurePosixPath], workers: int, listen: Listener
+    root: Path,
+    files: Sequence[FoundFile],
+    workers: int,
+    listen: Listener,
+    index: Index,
 ) -> dict[PurePosixPath, FileFacts]:
-    """Read the header of every file, in parallel."""
-    places = {root / path: path for path in paths}
+    """Read the header of every file that the index does not know, in parallel."""
+    known = index.known_files(files, _CODEC)
+    unknown = [file for file in files if file.path not in known]
     results = map_tasks(
-        read_facts,
-        list(places),
-        workers=workers if len(places) >= _WORTH_WORKERS else 1,
+        partial(_read_below, root),
+        [file.path.as_posix() for file in unknown],
+        workers=workers if len(unknown) >= _WORTH_WORKERS else 1,
         task="reading headers",
         listen=listen,
         chunk=_CHUNK,
     )
-    return {
-        places[path]: _unread(result) if isinstance(result, VoxrayError) else result
-        for path, result in results
-    }
+    for file, (_, result) in zip(unknown, results, strict=True):
+        facts = _unread(result) if isinstance(result, VoxrayError) else result
+        known[file.path] = facts
+        if not _may_pass(facts):
+            index.remember_file(file, _CODEC.to_text(facts))
+    return {file.path: known[file.path] for file in files}
+
+
+def _may_pass(facts: FileFacts) -> bool:
+    """Whether a file may be readable the next time, though it has not changed."""
+    problem = facts.problem
+    return problem is not None and problem.code is FindingCode.UNREADABLE_FILE
+
+
+def _read_below(root: Path, name: str) -> FileFacts:
+    return read_facts(root / name)
 
 
 def read_facts(path: Path) -> FileFacts:
     """Read one file's header. Whatever is wrong with it is a fact, not an error."""
     try:
-        return _facts(path, file_kind(path))
+        kind, header = inspect(path)
+        return _facts(path, kind, header)
     except ScanError as error:
         return _unread(error)
 
 
-def _facts(path: Path, kind: FileKind) -> FileFacts:
+def _facts(path: Path, kind: FileKind, header: DicomHeader | None) -> FileFacts:
+    if header is not None:
+        return _dicom_facts(path, header)
     match kind:
-        case FileKind.DICOM:
-            return _dicom_facts(path)
         case FileKind.NIFTI:
-            return _nifti_facts(path)
+            facts = _nifti_facts(path)
         case FileKind.PICTURE:
-            return FileFacts(kind, findings=(_PICTURE,))
+            problem, findings = picture_findings(path)
+            facts = FileFacts(kind, problem=problem, findings=findings)
         case FileKind.NIFTI_PIXELS:
-            return _no_image(kind, "the voxels of the NIfTI header beside it")
-        case FileKind.OTHER | FileKind.ARCHIVE:
-            return _no_image(kind, _other_detail(path))
+            facts = _no_image(kind, "the voxels of the NIfTI header beside it")
+        case FileKind.ARCHIVE:
+            facts = FileFacts(kind)
+        case _:  # DICOM has a header
+            facts = _no_image(kind, _other_detail(path))
+    return facts
 
 
-def _dicom_facts(path: Path) -> FileFacts:
-    if path.name.upper() == _DIRECTORY_NAME:
-        return _no_image(FileKind.DICOM, "a DICOMDIR: a list of files")
-    return dicom_facts(read_dicom_header(path))
+def _dicom_facts(path: Path, header: DicomHeader) -> FileFacts:
+    named = path.name.upper() == _DIRECTORY_NAME
+    if not named and header.sop_class_uid != _DIRECTORY_CLASS:
+        return dicom_facts(header)
+    problem = Finding(FindingCode.NOT_AN_IMAGE, "a DICOMDIR: a list of files")
+    return FileFacts(FileKind.DICOM, problem=problem, listed=read_dicomdir(path))
 
 
 def _no_image(kind: FileKind, detail: str) -> FileFacts:
@@ -137,6 +170,7 @@ def _nifti_facts(path: Path) -> FileFacts:
     kind = FileKind.NIFTI
     try:
         grid, dimensions = read_nifti_grid(path, "-")
+        doubt = read_nifti_doubt(path, "-")
     except GeometryError as error:
         problem = Finding(FindingCode.MISSING_GEOMETRY, error.problem)
         return FileFacts(kind, problem=problem)
@@ -146,7 +180,13 @@ def _nifti_facts(path: Path) -> FileFacts:
     if wrong := dimension_problem(dimensions):
         return FileFacts(kind, problem=wrong, grid=grid)
     n_volumes = int((*dimensions, 1, 1, 1, 1)[_DIMENSIONS])
-    return FileFacts(kind, problem=shear_problem(grid), grid=grid, n_volumes=n_volumes)
+    return FileFacts(
+        kind,
+        problem=shear_problem(grid),
+        grid=grid,
+        n_volumes=n_volumes,
+        findings=(Finding(FindingCode.NO_GEOMETRY, doubt),) if doubt else (),
+    )
 
 
 def dimension_problem(dimensions: tuple[int, ...]) -> Finding | None:
@@ -158,7 +198,7 @@ def dimension_problem(dimensions: tuple[int, ...]) -> Finding | None:
     elif max(dimensions[:_DIMENSIONS], default=0) <= 1:
         detail = f"no dimension above 1 ({sizes})"
     else:
-        return None
+        return next(iter(size_findings(dimensions[:_DIMENSIONS])), None)
     return Finding(FindingCode.NOT_A_VOLUME, detail)
 
 

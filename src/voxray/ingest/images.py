@@ -2,11 +2,19 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
+from voxray.core.errors import TooLargeError, UnreadableScanError
 from voxray.core.findings import FindingCode
 from voxray.core.records import Finding
 from voxray.ingest.stack import unsupported_reason
-from voxray.scan_io import DicomHeader, grey_facts
+from voxray.scan_io import (
+    DicomHeader,
+    grey_facts,
+    pixel_size_mm,
+    read_picture_facts,
+    size_problem,
+)
 
 _SCOUT = re.compile(
     r"(?<![a-z])(localizer|localiser|scout|topogram|survey|3[- ]?plane)(?![a-z])",
@@ -16,13 +24,13 @@ _MOST_SCOUT_SLICES = 60
 
 
 def kind_findings(headers: Sequence[DicomHeader]) -> list[Finding]:
-    """Say whether slices are a scout view or computed, and how their grey is stored.
+    """Say whether slices are too many, a scout view or computed, and of which grey.
 
     Args:
         headers: Of one volume.
     """
     first = headers[0]
-    findings = []
+    findings = size_findings((first.columns or 0, first.rows or 0, len(headers)))
     if reason := _scout_reason(first, len(headers)):
         findings.append(Finding(FindingCode.LOCALIZER, reason))
     if first.image_type[:1] == ("DERIVED",):
@@ -48,8 +56,8 @@ def image_findings(header: DicomHeader) -> list[Finding]:
         return [Finding(FindingCode.TRUNCATED_FILE, detail)]
     if reason := unsupported_reason(header):
         return [Finding(FindingCode.UNSUPPORTED_IMAGE, reason)]
-    findings = []
-    if not (header.pixel_spacing_mm or header.imager_pixel_spacing_mm):
+    findings = size_findings((header.columns or 0, header.rows or 0, 1))
+    if pixel_size_mm(header) is None:
         detail = "the header states no pixel spacing"
         findings.append(Finding(FindingCode.NO_GEOMETRY, detail))
     return [*findings, *grey_findings([header])]
@@ -62,3 +70,31 @@ def grey_findings(headers: Sequence[DicomHeader]) -> list[Finding]:
         for code, detail in grey_facts(header).items():
             seen.setdefault(code, detail)
     return [Finding(code, detail) for code, detail in seen.items()]
+
+
+def size_findings(shape: Sequence[int]) -> list[Finding]:
+    """Say if the header declares more voxels than the bound for one scan."""
+    problem = size_problem(shape)
+    return [] if problem is None else [Finding(FindingCode.TOO_LARGE, problem)]
+
+
+def picture_findings(path: Path) -> tuple[Finding | None, tuple[Finding, ...]]:
+    """Check the header of a PNG or JPEG file.
+
+    Returns:
+        Why it cannot be used, or None; what else is to be known of it.
+    """
+    try:
+        facts = read_picture_facts(path)
+    except TooLargeError as error:
+        return Finding(FindingCode.TOO_LARGE, error.problem), ()
+    except UnreadableScanError as error:
+        return Finding(FindingCode.UNREADABLE_FILE, error.problem), ()
+    detail = "a picture file; pixels of 1 mm are assumed"
+    if facts.is_turned:
+        detail += "; turned upright as its EXIF orientation says"
+    findings = [Finding(FindingCode.NO_GEOMETRY, detail)]
+    if facts.colours is not None:
+        detail = f"{facts.colours}; luminance is 0.299 red + 0.587 green + 0.114 blue"
+        findings.append(Finding(FindingCode.COLOUR_TO_GREY, detail))
+    return None, tuple(findings)

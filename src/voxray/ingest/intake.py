@@ -16,6 +16,8 @@ from voxray.core.records import (
 )
 from voxray.core.specs import IntakeRules, LabelsSpec, TaskSpec
 from voxray.core.specs.experiment import PatientColumn, PatientPattern
+from voxray.ingest.near_copies import NearCopy
+from voxray.ingest.siblings import Traits
 
 Treatment = Literal["link", "quarantine", "fail", "keep"]
 """Of one image found twice; "keep" is for scoring: every volume gets its row."""
@@ -37,6 +39,8 @@ class IntakeOptions:
         workers: Processes that read files.
         overrides: Scans that a person signed for; none when scoring.
         patient_required: False when scoring: a scan without a patient is then its own.
+        index: File that remembers what was read, in a private folder; None for none.
+        thumbnails: Folder that gets a small picture per scan; None for none.
     """
 
     scans: Path
@@ -51,6 +55,8 @@ class IntakeOptions:
     seed: int = 0
     overrides: Path | None = None
     patient_required: bool = True
+    index: Path | None = None
+    thumbnails: Path | None = None
 
 
 class Disposition(StrEnum):
@@ -62,6 +68,7 @@ class Disposition(StrEnum):
     NOT_SELECTED = "not-selected"
     MASK = "mask"
     TABLE = "table"
+    ARCHIVE = "archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,9 @@ class Intake:
         label_row_examples: Up to five of their keys, as ids.
         permuted_labels: Seed of the label permutation; None for true labels.
         unused_overrides: Lines of the list of exceptions that changed nothing.
+        near_copies: Pairs of scans that may be one image; none of them is merged.
+        traits: What was seen of every record.
+        notes: What the scans as a set show, a sentence each.
     """
 
     root: Path
@@ -133,3 +143,6 @@ class Intake:
     label_row_examples: tuple[str, ...] = field(default=())
     permuted_labels: int | None = None
     unused_overrides: int = 0
+    near_copies: tuple[NearCopy, ...] = ()
+    traits: Mapping[ScanId, Traits] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

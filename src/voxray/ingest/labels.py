@@ -82,6 +82,8 @@ def match_rows(
     return LabelMatch(rows, frozenset(ambiguous), missing)
 
 
+_PICTURES = {".png", ".jpg", ".jpeg"}
+
 _Names = tuple[tuple[str, ...], tuple[str, ...]]
 """Names that mean one scan wherever they stand; names that may be shared."""
 
@@ -94,11 +96,17 @@ def _names(scan: FoundScan, spec: LabelsSpec, patient_names: tuple[str, ...]) ->
     if spec.by == "exam" and scan.exam:
         folder = scan.path.parent
         return (scan.exam,), (folder.as_posix(), folder.name)
-    path, bare = scan.path.as_posix(), bare_name(scan.path)
+    path, bare = scan.path.as_posix(), _without_suffix(scan.path)
     short = (scan.path.name, PurePosixPath(bare).name)
     if scan.header is None:
         return (bare, path), short
     return (scan.series_uid,), (path, *short)
+
+
+def _without_suffix(path: PurePosixPath) -> str:
+    if path.suffix.lower() in _PICTURES:
+        return path.with_suffix("").as_posix()
+    return bare_name(path)
 
 
 def _unclear_names(

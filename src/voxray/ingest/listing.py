@@ -1,6 +1,7 @@
 """Which files under the scan folder may be scans, and which are masks or tables."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -31,11 +32,21 @@ class Listing:
     @property
     def to_read(self) -> tuple[PurePosixPath, ...]:
         """Files that may be scans and may be opened."""
+        return tuple(file.path for file in self.may_be_scans)
+
+    @property
+    def may_be_scans(self) -> tuple[FoundFile, ...]:
+        """Files that are neither links nor set aside, and may be opened."""
         return tuple(
-            file.path
+            file
             for file in self.files
             if not file.link and not file.problem and file.path not in self.set_aside
         )
+
+    def with_members(self, members: Iterable[FoundFile]) -> "Listing":
+        """The same with files in archives, in order of path."""
+        files = sorted([*self.files, *members], key=lambda file: file.path.as_posix())
+        return replace(self, files=tuple(files))
 
 
 def list_files(options: IntakeOptions) -> Listing:
@@ -90,10 +101,12 @@ def _is_mask(fact: FileFacts) -> bool:
 def check_any_scan(listing: Listing, facts: Facts) -> None:
     """Refuse a folder in which there is nothing to take in.
 
+    An archive that cannot be read is something: its finding says why.
+
     Raises:
         ConfigError: If no file is DICOM or NIfTI.
     """
-    if any(facts[path].kind is not FileKind.OTHER for path in listing.to_read):
+    if any(_may_hold_scan(facts[path]) for path in listing.to_read):
         return
     n_files = len(listing.files)
     found = f"{n_files} files, none of them DICOM or NIfTI" if n_files else "no file"
@@ -101,6 +114,12 @@ def check_any_scan(listing: Listing, facts: Facts) -> None:
         found += f" besides {len(listing.set_aside)} masks and tables"
     msg = f"data.scans: {str(listing.root)!r} holds {found}"
     raise ConfigError(msg)
+
+
+def _may_hold_scan(fact: FileFacts) -> bool:
+    if fact.kind is FileKind.ARCHIVE:
+        return fact.problem is not None
+    return fact.kind is not FileKind.OTHER
 
 
 def _aside(

@@ -4,6 +4,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from voxray.core.files import atomic_path, private_folder, write_json, write_text
+from voxray.core.findings import FindingCode
 from voxray.ingest.intake import FileRow, Intake, LinkageRow
 
 FILES_SCHEMA = pa.schema(
@@ -48,12 +50,22 @@ LINKAGE_COLUMNS = (
     "source_patient",
     "source_issuer",
 )
+NEAR_COPY_COLUMNS = (
+    "scan_id",
+    "other_scan_id",
+    "patient_id",
+    "other_patient_id",
+    "distance",
+    "correlation",
+)
+_SHOWN_PAIRS = 20
 
 
 def write_intake(intake: Intake, folder: Path) -> None:
     """Write what was found, but for the manifest.
 
-    `files.parquet`, `slices.parquet`, `quarantine.csv`, `linkage.csv`, `summary.json`.
+    `files.parquet`, `slices.parquet`, `quarantine.csv`, `linkage.csv`,
+    `near_copies.csv`, `summary.json`.
 
     The folder is private (0700): the tables hold paths, UIDs and PatientIDs. The
     summary holds counts and pseudonyms. Equal intakes give equal bytes.
@@ -66,6 +78,7 @@ def write_intake(intake: Intake, folder: Path) -> None:
     _write_slices(intake, folder / "slices.parquet")
     _write_csv(folder / "quarantine.csv", QUARANTINE_COLUMNS, intake.quarantine)
     write_linkage(intake.linkage, folder / "linkage.csv")
+    _write_csv(folder / "near_copies.csv", NEAR_COPY_COLUMNS, intake.near_copies)
     write_json(folder / "summary.json", summary(intake))
 
 
@@ -97,8 +110,20 @@ def summary(intake: Intake) -> dict[str, Any]:
             "examples": list(intake.label_row_examples),
         },
         "linked_patients": [list(pair) for pair in intake.linked_patients],
+        "near_copies": _near_copy_summary(intake),
         "permuted_labels": intake.permuted_labels,
         "notes": _notes(intake),
+    }
+
+
+def _near_copy_summary(intake: Intake) -> dict[str, Any]:
+    nearest = intake.near_copies[:_SHOWN_PAIRS]
+    return {
+        "n_pairs": len(intake.near_copies),
+        "n_pairs_of_two_patients": sum(
+            pair.patient_id != pair.other_patient_id for pair in intake.near_copies
+        ),
+        "nearest": [asdict(pair) for pair in nearest],
     }
 
 
@@ -115,7 +140,18 @@ def _label_counts(intake: Intake) -> dict[str, dict[str, int]]:
 
 
 def _notes(intake: Intake) -> list[str]:
-    notes = []
+    notes = list(intake.notes)
+    if n_copies := sum(row.code is FindingCode.COPY_OF for row in intake.quarantine):
+        n_links = len(intake.linked_patients)
+        notes.append(
+            f"{n_copies} scans are exact copies of others and left out; "
+            f"{n_links} pairs of patients are linked by them and never split"
+        )
+    if intake.near_copies:
+        notes.append(
+            f"{len(intake.near_copies)} pairs of scans are nearly the same image; "
+            "nothing is merged, see near_copies.csv"
+        )
     if intake.label_rows_without_scan:
         n_rows = intake.label_rows_without_scan
         notes.append(f"{n_rows} rows of the label table name no scan that was found")
@@ -170,4 +206,4 @@ def _write_csv(target: Path, columns: Sequence[str], rows: Iterable[object]) -> 
 
 
 def _plain(value: object) -> object:
-    return value if value is None or isinstance(value, int) else str(value)
+    return value if value is None or isinstance(value, int | float) else str(value)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from voxray.core.errors import GeometryError, ScanError
+from voxray.core.errors import GeometryError, ScanError, TooLargeError
 from voxray.core.findings import FindingCode
 from voxray.core.geometry import VoxelGrid
 from voxray.core.hashing import sha256_pixels
@@ -18,7 +18,11 @@ from voxray.core.records import (
     ScanSource,
     Sha256,
 )
+from voxray.ingest.burned_in import text_finding
+from voxray.ingest.looks import Look, look_at
 from voxray.ingest.mask_checks import mask_findings
+from voxray.ingest.quality import quality_findings
+from voxray.ingest.thumbnails import Portrayal, thumbnail_name, write_thumbnail
 from voxray.scan_io import read_volume
 
 
@@ -29,11 +33,19 @@ class PixelTask:
     Attributes:
         mask: None without one.
         mask_values: By class; empty for any.
+        may_hold_text: Whether letters in the pixels are looked for.
+        burned_in: What the header says of letters in the pixels.
+        thumbnails: Folder that gets a small picture; None for none.
+        shown: What of the scan it may show.
     """
 
     source: ScanSource
     mask: Path | None = None
     mask_values: Mapping[str, int] = field(default_factory=dict)
+    may_hold_text: bool = False
+    burned_in: bool | None = None
+    thumbnails: Path | None = None
+    shown: Portrayal = Portrayal.NOTHING
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,26 +55,51 @@ class PixelFacts:
     Attributes:
         grid: None when the scan could not be read.
         findings: In the order they were seen.
+        look: Of voxels that are finite and not all equal; None else.
     """
 
     grid: VoxelGrid | None
     sha256: Sha256 | None
     findings: tuple[Finding, ...]
+    look: Look | None = None
 
 
 def inspect_pixels(task: PixelTask) -> PixelFacts:
     """Read a scan and its mask; whatever is wrong with them is a finding."""
     try:
         volume = read_volume(task.source)
-    except GeometryError as error:
-        return unread(Finding(FindingCode.MISSING_GEOMETRY, error.problem))
     except ScanError as error:
-        return unread(Finding(_unread_code(task.source.format), error.problem))
+        code = _unread_code(error, task.source.format)
+        return unread(Finding(code, error.problem))
     problem = _value_problem(volume.voxels)
     if problem is not None:
         return PixelFacts(volume.grid, None, (problem,))
+    findings = (
+        *quality_findings(volume.voxels),
+        *_text(task, volume.voxels),
+        *_of_mask(task, volume.grid),
+    )
     digest = sha256_pixels(volume.voxels, volume.grid)
-    return PixelFacts(volume.grid, digest, _of_mask(task, volume.grid))
+    if task.thumbnails is not None and not _holds_text(findings):
+        name = thumbnail_name(task.source.scan_id, digest, task.shown)
+        write_thumbnail(volume, task.shown, task.thumbnails / name)
+    return PixelFacts(
+        grid=volume.grid,
+        sha256=digest,
+        findings=findings,
+        look=look_at(volume.voxels, volume.grid),
+    )
+
+
+def _text(task: PixelTask, voxels: NDArray[np.generic]) -> tuple[Finding, ...]:
+    if not (task.may_hold_text or task.burned_in):
+        return ()
+    finding = text_finding(voxels, stated=task.burned_in)
+    return () if finding is None else (finding,)
+
+
+def _holds_text(findings: tuple[Finding, ...]) -> bool:
+    return any(f.code is FindingCode.BURNED_IN_TEXT for f in findings)
 
 
 def _of_mask(task: PixelTask, grid: VoxelGrid) -> tuple[Finding, ...]:
@@ -76,8 +113,12 @@ def unread(problem: Finding) -> PixelFacts:
     return PixelFacts(None, None, (problem,))
 
 
-def _unread_code(stored_as: FileFormat) -> FindingCode:
+def _unread_code(error: ScanError, stored_as: FileFormat) -> FindingCode:
     """A NIfTI file whose header was good ends too early, or its gzip is broken."""
+    if isinstance(error, GeometryError):
+        return FindingCode.MISSING_GEOMETRY
+    if isinstance(error, TooLargeError):
+        return FindingCode.TOO_LARGE
     match stored_as:
         case FileFormat.DICOM | FileFormat.PICTURE:
             return FindingCode.UNDECODABLE_PIXELS

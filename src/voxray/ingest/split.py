@@ -1,34 +1,29 @@
 """One DICOM series into the volumes it holds, from headers alone.
 
-Slices that differ in size, pixel spacing or orientation are apart; slices at one place
-are told apart by the first attribute that differs there: echo, time, b-value, kind of
-image, acquisition. What no attribute tells apart stays together, and is judged as
-slices in conflict.
+Scout views are set aside first. Slices that differ in size, pixel spacing or
+orientation are apart; slices at one place are told apart by the first attribute that
+differs there: echo, time, b-value, kind of image, acquisition. Attributes that change
+what an image shows set slices apart also where two volumes lie between each other.
+What no attribute tells apart stays together, and is judged as slices in conflict.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from voxray.core.findings import FindingCode
 from voxray.core.records import Finding
-from voxray.ingest.stack import (
-    DIRECTION_TOLERANCE,
-    SAME_PLACE_MM,
-    SIZE_TOLERANCE_MM,
+from voxray.ingest.shapes import (
+    MIN_SLICES,
+    Group,
+    by_shape,
+    levels_mm,
+    overlap,
+    shape_text,
+    stray,
 )
+from voxray.ingest.stack import SAME_PLACE_MM, is_even
 from voxray.scan_io import DicomHeader
-
-MIN_SLICES = 3
-"""Fewer slices of another plane or size are dirt in a series, not a volume."""
-
-_MOST_SHAPES = 64
-"""Beyond it a series is hostile; the rest goes to the last group and is refused."""
-
-_Key = Callable[[DicomHeader], Hashable]
-_Group = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,143 +33,64 @@ class Part:
     Attributes:
         slices: Indexes into the headers of the series.
         told_by: What sets it apart from the others, e.g. "echo time 30"; "" alone.
+        problem: Why it is no whole volume: slices of other planes or sizes among it
+            that make no volume of their own, or fewer slices than its siblings have.
     """
 
-    slices: tuple[int, ...]
+    slices: Group
     told_by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """The volumes of a series, or why it cannot be taken apart.
-
-    Attributes:
-        parts: At least one, in a stable order.
-        problem: Slices of other planes or sizes that make no volume of their own; the
-            series is then one part.
-    """
-
-    parts: tuple[Part, ...]
     problem: Finding | None = None
 
 
-def split_series(headers: Sequence[DicomHeader]) -> Split:
+@dataclass(frozen=True, slots=True)
+class _Attribute:
+    """What may tell volumes of one series apart.
+
+    Attributes:
+        of: Its value in a slice.
+        apart: Whether it sets slices apart that share no place, but lie between each
+            other; else only if together they are uneven, and each alone is even.
+        alike: Whether volumes told apart by it have the same slices.
+        private: Whether its values are not shown.
+    """
+
+    name: str
+    of: Callable[[DicomHeader], Hashable]
+    apart: bool = True
+    alike: bool = True
+    private: bool = False
+
+
+def split_series(headers: Sequence[DicomHeader]) -> tuple[Part, ...]:
     """Take a series apart into volumes.
 
     Args:
         headers: One per slice, each with position, orientation, spacing and size.
+
+    Returns:
+        At least one, in a stable order; every slice is in one.
     """
-    everything = tuple(range(len(headers)))
-    groups = _by_shape(headers)
-    if problem := _stray(headers, groups):
-        return Split((Part(everything),), problem)
-    parts = [
-        part
-        for group in groups
-        for part in _by_attributes(headers, group, _shape_text(headers, group, groups))
-    ]
-    if len(parts) == 1:
-        return Split((Part(parts[0].slices),))
-    return Split(tuple(parts))
-
-
-def _by_shape(headers: Sequence[DicomHeader]) -> list[_Group]:
-    """Slices of one size, pixel spacing and orientation each, largest group first."""
-    groups: list[list[int]] = []
-    models: list[DicomHeader] = []
-    for index, header in enumerate(headers):
-        home = next((n for n, m in enumerate(models) if _alike(header, m)), None)
-        if home is None and len(groups) < _MOST_SHAPES:
-            models.append(header)
-            groups.append([])
-        groups[-1 if home is None else home].append(index)
-    return sorted((tuple(group) for group in groups), key=lambda g: (-len(g), g))
-
-
-def _alike(one: DicomHeader, other: DicomHeader) -> bool:
-    if (one.rows, one.columns) != (other.rows, other.columns):
-        return False
-    return _near(one.pixel_spacing_mm, other.pixel_spacing_mm, SIZE_TOLERANCE_MM) and (
-        _near(one.orientation_lps, other.orientation_lps, DIRECTION_TOLERANCE)
+    scouts = [i for i, h in enumerate(headers) if "LOCALIZER" in h.image_type]
+    others = [i for i, h in enumerate(headers) if "LOCALIZER" not in h.image_type]
+    if not scouts or not others:
+        return tuple(_volumes(headers, tuple(range(len(headers))), ""))
+    return (
+        *_volumes(headers, tuple(others), "being no scout"),
+        *_volumes(headers, tuple(scouts), "being a scout"),
     )
 
 
-def _near(
-    one: tuple[float, ...] | None, other: tuple[float, ...] | None, tolerance: float
-) -> bool:
-    if one == other or one is None or other is None:
-        return one == other
-    return all(abs(a - b) <= tolerance for a, b in zip(one, other, strict=True))
-
-
-def _stray(headers: Sequence[DicomHeader], groups: list[_Group]) -> Finding | None:
-    """Say why groups of other shape are no volumes: too small, or one volume's ends."""
-    main, *others = groups
-    for group in others:
-        turned = not _near(
-            headers[main[0]].orientation_lps,
-            headers[group[0]].orientation_lps,
-            DIRECTION_TOLERANCE,
+def _volumes(headers: Sequence[DicomHeader], chosen: Group, told_by: str) -> list[Part]:
+    groups = by_shape(headers, chosen)
+    if problem := stray(headers, groups):
+        return [Part(chosen, told_by, problem)]
+    return [
+        part
+        for group in groups
+        for part in _by_attributes(
+            headers, group, _joined(told_by, shape_text(headers, group, groups))
         )
-        code = FindingCode.MIXED_ORIENTATION if turned else FindingCode.MIXED_SIZE
-        if len(group) < MIN_SLICES:
-            what = "orientation" if turned else "size"
-            detail = (
-                f"{len(group)} of {len(headers)} slices have another {what}"
-                f"{_difference(headers[main[0]], headers[group[0]])}; "
-                f"a volume of their own needs at least {MIN_SLICES}"
-            )
-            return Finding(code, detail)
-        if not turned and not _overlap(headers, main, group):
-            detail = (
-                f"{len(main)} and {len(group)} slices differ in size and follow each "
-                f"other{_difference(headers[main[0]], headers[group[0]])}"
-            )
-            return Finding(code, detail)
-    return None
-
-
-def _difference(one: DicomHeader, other: DicomHeader) -> str:
-    """Numbers that show how two slices differ."""
-    if (one.rows, one.columns) != (other.rows, other.columns):
-        sizes = f"{one.rows}x{one.columns} and {other.rows}x{other.columns}"
-        return f" ({sizes} rows x columns)"
-    if not _near(one.pixel_spacing_mm, other.pixel_spacing_mm, SIZE_TOLERANCE_MM):
-        first, second = (h.pixel_spacing_mm or (0.0, 0.0) for h in (one, other))
-        return f" (pixel spacing {first[0]:.4g} and {second[0]:.4g} mm)"
-    cosine = float(np.clip(abs(_normal(one) @ _normal(other)), 0, 1))
-    return f" (planes differ by {np.degrees(np.arccos(cosine)):.1f} degrees)"
-
-
-def _normal(header: DicomHeader) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    row, column = np.reshape(np.array(header.orientation_lps, dtype=float), (2, 3))
-    normal = np.cross(row, column)
-    unit: np.ndarray[tuple[int], np.dtype[np.float64]] = normal / np.linalg.norm(normal)
-    return unit
-
-
-def _levels(headers: Sequence[DicomHeader], group: _Group) -> list[float]:
-    normal = _normal(headers[group[0]])
-    return [float(np.array(headers[i].position_lps_mm) @ normal) for i in group]
-
-
-def _overlap(headers: Sequence[DicomHeader], one: _Group, other: _Group) -> bool:
-    """Whether two groups cover at least half of the shorter one's length."""
-    first, second = _levels(headers, one), _levels(headers, other)
-    shared = min(max(first), max(second)) - max(min(first), min(second))
-    return shared >= 0.5 * min(max(g) - min(g) for g in (first, second))
-
-
-def _shape_text(
-    headers: Sequence[DicomHeader], group: _Group, groups: list[_Group]
-) -> str:
-    if len(groups) == 1:
-        return ""
-    header = headers[group[0]]
-    spacing = header.pixel_spacing_mm or (0.0, 0.0)
-    x, y, z = np.abs(_normal(header))
-    plane = {x: "sagittal", y: "coronal", z: "axial"}[max(x, y, z)]
-    return f"{plane} {header.rows}x{header.columns} of {spacing[0]:.4g} mm"
+    ]
 
 
 def _round(value: float | None) -> float | None:
@@ -186,31 +102,50 @@ def _diffusion(header: DicomHeader) -> Hashable:
     return _round(header.b_value), direction and tuple(round(x, 3) for x in direction)
 
 
-_KEYS: tuple[tuple[str, _Key], ...] = (
-    ("echo", lambda h: h.echo_number),
-    ("echo time", lambda h: _round(h.echo_time_ms)),
-    ("temporal position", lambda h: h.temporal_position),
-    ("b-value and direction", _diffusion),
-    ("image type", lambda h: h.image_type),
-    ("acquisition", lambda h: h.acquisition_number),
-    ("trigger time", lambda h: _round(h.trigger_time_ms)),
+def _file(header: DicomHeader) -> Hashable:
+    """A file of many frames is a volume, or a list of them."""
+    return None if header.frame is None else header.instance_number
+
+
+_STACK = "stack"
+_ATTRIBUTES = (
+    _Attribute("study", lambda h: h.study_instance_uid, alike=False, private=True),
+    _Attribute("series number", lambda h: h.series_number, alike=False),
+    _Attribute(
+        "frame of reference",
+        lambda h: h.frame_of_reference_uid,
+        alike=False,
+        private=True,
+    ),
+    _Attribute("echo", lambda h: h.echo_number),
+    _Attribute("echo time", lambda h: _round(h.echo_time_ms)),
+    _Attribute("temporal position", lambda h: h.temporal_position),
+    _Attribute("b-value and direction", _diffusion),
+    _Attribute("image type", lambda h: h.image_type, alike=False),
+    _Attribute("acquisition", lambda h: h.acquisition_number, apart=False, alike=False),
+    _Attribute("trigger time", lambda h: _round(h.trigger_time_ms), apart=False),
+    _Attribute(_STACK, lambda h: h.stack, alike=False),
+    _Attribute("dimension", lambda h: h.dimensions, apart=False),
+    _Attribute("file", _file, alike=False),
 )
 
 
 def _by_attributes(
-    headers: Sequence[DicomHeader], group: _Group, told_by: str
+    headers: Sequence[DicomHeader], group: Group, told_by: str
 ) -> list[Part]:
     """Split slices of one shape until no place is taken twice, or nothing helps."""
     places = _places(headers, group)
     parts = [Part(group, told_by)]
-    for key in _KEYS:
-        parts = [p for part in parts for p in _refined(headers, part, places, key)]
+    for attribute in _ATTRIBUTES:
+        parts = [
+            p for part in parts for p in _refined(headers, part, places, attribute)
+        ]
     return [p for part in parts for p in _by_order(headers, part, places)]
 
 
-def _places(headers: Sequence[DicomHeader], group: _Group) -> dict[int, int]:
+def _places(headers: Sequence[DicomHeader], group: Group) -> dict[int, int]:
     """Number of the level each slice lies at."""
-    levels = _levels(headers, group)
+    levels = levels_mm(headers, group)
     order = sorted(range(len(group)), key=levels.__getitem__)
     places: dict[int, int] = {}
     number, start = -1, float("-inf")
@@ -225,24 +160,75 @@ def _refined(
     headers: Sequence[DicomHeader],
     part: Part,
     places: dict[int, int],
-    named_key: tuple[str, _Key],
+    attribute: _Attribute,
 ) -> list[Part]:
     """Split by one attribute, if that sets whole volumes apart."""
-    name, key = named_key
-    levels = {places[i] for i in part.slices}
-    if len(levels) == len(part.slices):
-        return [part]
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for index in part.slices:
-        groups[key(headers[index])].append(index)
-    covered = [len({places[i] for i in group}) for group in groups.values()]
-    if len(groups) == 1 or min(covered) < max(1, len(levels) // 2):
+        groups[attribute.of(headers[index])].append(index)
+    covered = {value: len({places[i] for i in groups[value]}) for value in groups}
+    if not _tells_apart(headers, part, places, attribute, list(groups.values())):
         return [part]
-    ordered = sorted(groups.items(), key=lambda item: _sort_key(item[0]))
+    fullest = max(covered.values())
+    ordered = sorted(groups, key=_sort_key)
     return [
-        Part(tuple(group), _joined(part.told_by, f"{name} {_shown(value)}"))
-        for value, group in ordered
+        Part(
+            tuple(groups[value]),
+            _joined(part.told_by, f"{attribute.name} {_shown(value, n, attribute)}"),
+            part.problem or _lacking(covered[value], fullest, attribute),
+        )
+        for n, value in enumerate(ordered, start=1)
     ]
+
+
+def _tells_apart(
+    headers: Sequence[DicomHeader],
+    part: Part,
+    places: dict[int, int],
+    attribute: _Attribute,
+    groups: list[list[int]],
+) -> bool:
+    """Whether an attribute sets whole volumes apart.
+
+    Volumes cover much the same length: what follows each other is one of them, in
+    parts. Where slices share places, at least two groups must cover half of the places,
+    since copies with another number are no volume.
+    """
+    n_levels = len({places[i] for i in part.slices})
+    if n_levels < len(part.slices):
+        half = max(1, n_levels // 2)
+        whole = [g for g in groups if len({places[i] for i in g}) >= half]
+        return len(whole) > 1 and _side_by_side(headers, whole)
+    if len(groups) == 1 or min(map(len, groups)) < MIN_SLICES:
+        return False
+    beside = _side_by_side(headers, groups)
+    if beside and attribute.apart:
+        return True
+    may_follow = beside or attribute.name == _STACK
+    return may_follow and _only_even_alone(headers, part.slices, groups)
+
+
+def _side_by_side(headers: Sequence[DicomHeader], groups: list[list[int]]) -> bool:
+    largest = max(groups, key=len)
+    return all(overlap(headers, tuple(largest), tuple(group)) for group in groups)
+
+
+def _only_even_alone(
+    headers: Sequence[DicomHeader], together: Group, groups: list[list[int]]
+) -> bool:
+    return not is_even(levels_mm(headers, together)) and all(
+        is_even(levels_mm(headers, tuple(group))) for group in groups
+    )
+
+
+def _lacking(n_places: int, fullest: int, attribute: _Attribute) -> Finding | None:
+    if n_places == fullest or not attribute.alike:
+        return None
+    detail = (
+        f"{n_places} slices, where a volume of the series with another "
+        f"{attribute.name} has {fullest}"
+    )
+    return Finding(FindingCode.MISSING_SLICE, detail)
 
 
 def _by_order(
@@ -265,7 +251,11 @@ def _by_order(
         ranks[seen[places[index]]].append(index)
         seen[places[index]] += 1
     return [
-        Part(tuple(group), _joined(part.told_by, f"time {rank + 1} by instance number"))
+        Part(
+            tuple(group),
+            _joined(part.told_by, f"time {rank + 1} by instance number"),
+            part.problem,
+        )
         for rank, group in ranks.items()
     ]
 
@@ -294,11 +284,12 @@ def _flat(value: object) -> tuple[object, ...]:
     return (value,)
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, tuple):
-        return " ".join(_shown(x) for x in _flat(value) if x is not None)
-    return "not stated" if value is None else str(value)
+def _shown(value: object, number: int, attribute: _Attribute) -> str:
+    if attribute.private:
+        return str(number)
+    stated = [str(x) for x in _flat(value) if x is not None]
+    return " ".join(stated) or "not stated"
 
 
 def _joined(one: str, other: str) -> str:
-    return f"{one}, {other}" if one else other
+    return ", ".join(filter(None, (one, other)))

@@ -8,6 +8,7 @@ show, such as slices missing at an end, is a finding, not an assumption.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from statistics import median_low
 
@@ -16,20 +17,23 @@ from numpy.typing import NDArray
 
 from voxray.core.findings import FindingCode
 from voxray.core.records import Finding
+from voxray.ingest.extent import extent_findings
 from voxray.scan_io import DicomHeader
 
 SAME_PLACE_MM = 0.01
 STEP_TOLERANCE = 0.01
 STEP_TOLERANCE_MM = 0.05
+THIN_STEP_TOLERANCE = 0.2
 SHIFT_TOLERANCE_MM = 0.1
 MAX_SHEAR_DEGREES = 0.5
+MAX_LEAN_DEGREES = 45.0
 DIRECTION_TOLERANCE = 1e-3
 UNIT_TOLERANCE = 1e-2
 SIZE_TOLERANCE_MM = 1e-3
+KIND_TOLERANCE = 0.01
 
 _SHOWN = 3
 _SLICE_MODALITIES = {"CT", "MR", "PT", "NM"}
-_PLANE_MODALITIES = {"CR", "DX", "MG", "IO", "PX", "RG", "XC", "ES", "GM", "OP", "SM"}
 _SECONDARY_CAPTURES = {
     f"1.2.840.10008.5.1.4.1.1.7{end}" for end in ("", ".1", ".2", ".3", ".4")
 }
@@ -57,17 +61,22 @@ class Stack:
     findings: tuple[Finding, ...]
 
 
-def check_stack(headers: Sequence[DicomHeader], same_pixels: SamePixels) -> Stack:
+def check_stack(
+    headers: Sequence[DicomHeader],
+    same_pixels: SamePixels,
+    n_in_series: int | None = None,
+) -> Stack:
     """Order the slices of one series along their normal and check how they lie.
 
     Args:
         headers: One per slice, in order of path: of copies, the first is used.
         same_pixels: Called only for slices at one position.
+        n_in_series: Slices of the whole series; None if these are all.
     """
-    for check in (*_SERIES_CHECKS, _mixed_size, _mixed_orientation):
+    for check in (*_SERIES_CHECKS, _mixed_size, _mixed_orientation, _mixed_kind):
         if problem := check(headers):
             return Stack((), (), (problem,))
-    return _check_places(headers, same_pixels)
+    return _check_places(headers, same_pixels, n_in_series or len(headers))
 
 
 def check_series(headers: Sequence[DicomHeader]) -> Finding | None:
@@ -75,7 +84,9 @@ def check_series(headers: Sequence[DicomHeader]) -> Finding | None:
     return next((p for check in _SERIES_CHECKS if (p := check(headers))), None)
 
 
-def _check_places(headers: Sequence[DicomHeader], same_pixels: SamePixels) -> Stack:
+def _check_places(
+    headers: Sequence[DicomHeader], same_pixels: SamePixels, n_in_series: int
+) -> Stack:
     points, normal = _positions(headers)
     places = _places(points, normal)
     if conflict := _conflict(places, points, same_pixels):
@@ -83,7 +94,8 @@ def _check_places(headers: Sequence[DicomHeader], same_pixels: SamePixels) -> St
     order = tuple(place[0] for place in places)
     dropped = tuple(sorted(index for place in places for index in place[1:]))
     findings = [*_copies(places), *_layout(points[list(order)], normal)]
-    findings += _extent([headers[index] for index in order])
+    in_order = [headers[index] for index in order]
+    findings += extent_findings(in_order, points[list(order)] @ normal, n_in_series)
     return Stack(order, dropped, tuple(findings))
 
 
@@ -134,17 +146,6 @@ def unsupported_reason(header: DicomHeader) -> str | None:
     return reason and f"{reason}, modality {header.modality or 'not stated'}"
 
 
-def is_plane(header: DicomHeader) -> bool:
-    """Whether a file is a 2D image of its own: a radiograph, ultrasound, a photograph.
-
-    A modality of slices makes slices, also where their places are missing, which is
-    then a finding.
-    """
-    if header.modality in _SLICE_MODALITIES or header.frame is not None:
-        return False
-    return header.modality in _PLANE_MODALITIES or header.position_lps_mm is None
-
-
 def _is_screenshot(header: DicomHeader) -> bool:
     return (
         header.sop_class_uid in _SECONDARY_CAPTURES
@@ -178,18 +179,22 @@ def _geometry_problem(header: DicomHeader) -> str | None:
     missing = [name for name, value in values.items() if not value]
     if missing:
         return f"no {' and no '.join(missing)}"
-    return _plane_problem(header)
+    return _plane_problem(header.orientation_lps, header.pixel_spacing_mm)
 
 
-def _plane_problem(header: DicomHeader) -> str | None:
-    directions = np.array(header.orientation_lps, dtype=float)
+@lru_cache(maxsize=256)
+def _plane_problem(
+    orientation: tuple[float, ...] | None, spacing_mm: tuple[float, float] | None
+) -> str | None:
+    """Remembered, since the slices of a series say the same."""
+    directions = np.array(orientation, dtype=float)
     if directions.shape != (6,):
         return f"the orientation has {directions.size} numbers instead of 6"
     row, column = directions.reshape(2, 3)
     lengths = np.linalg.norm([row, column], axis=1)
     if np.abs(lengths - 1).max() > UNIT_TOLERANCE or abs(row @ column) > UNIT_TOLERANCE:
         return "row and column directions are not two unit vectors at right angles"
-    if min(header.pixel_spacing_mm or (0.0,)) <= 0:
+    if min(spacing_mm or (0.0,)) <= 0:
         return "pixel spacing is not above 0 mm"
     return None
 
@@ -220,6 +225,26 @@ def _mixed_orientation(headers: Sequence[DicomHeader]) -> Finding | None:
         f"first; planes differ by up to {angle:.1f} degrees"
     )
     return Finding(FindingCode.MIXED_ORIENTATION, detail)
+
+
+def _mixed_kind(headers: Sequence[DicomHeader]) -> Finding | None:
+    """Find what a volume can have only one of, where it told no volumes apart."""
+    spaces = {h.frame_of_reference_uid for h in headers} - {None}
+    if len(spaces) > 1:
+        detail = f"slices of {len(spaces)} frames of reference in one volume"
+        return Finding(FindingCode.CONFLICTING_SLICES, detail)
+    for name, stated in (
+        ("echo times", [h.echo_time_ms for h in headers]),
+        ("b-values", [h.b_value for h in headers]),
+    ):
+        numbers = [n for n in stated if n is not None]
+        if numbers and max(numbers) - min(numbers) > KIND_TOLERANCE * max(numbers):
+            detail = (
+                f"slices of {name} from {min(numbers):g} to {max(numbers):g} "
+                "in one volume"
+            )
+            return Finding(FindingCode.CONFLICTING_SLICES, detail)
+    return None
 
 
 _SERIES_CHECKS: tuple[_Check, ...] = (
@@ -319,6 +344,8 @@ def _tilt(points: _Points, normal: _Points) -> Finding | None:
     if angle <= MAX_SHEAR_DEGREES:
         return None
     detail = f"the stack leans by {angle:.1f} degrees against the slice normal"
+    if angle > MAX_LEAN_DEGREES + MAX_SHEAR_DEGREES:
+        return Finding(FindingCode.MISSING_GEOMETRY, f"{detail}; no gantry does")
     return Finding(FindingCode.GANTRY_TILT, detail)
 
 
@@ -349,14 +376,25 @@ def _steps(levels: _Points) -> Finding | None:
     return Finding(FindingCode.UNEVEN_SPACING, detail)
 
 
+def is_even(levels_mm: Sequence[float]) -> bool:
+    """Whether slices at these heights, in any order, have even steps."""
+    return _steps(np.sort(np.array(levels_mm))) is None
+
+
 def _is_gap(step: float, usual: float) -> bool:
     times = round(step / usual)
     return times > 1 and _is_multiple(step, usual, times)
 
 
 def _is_multiple(step: float, usual: float, times: int) -> bool:
-    tolerance = max(STEP_TOLERANCE * usual, STEP_TOLERANCE_MM) * times
+    tolerance = min(times * step_tolerance_mm(usual), usual / 4)
     return abs(step - times * usual) <= tolerance
+
+
+def step_tolerance_mm(usual: float) -> float:
+    """By how much a step may differ from the usual one; of thin slices, by a part."""
+    fixed = min(STEP_TOLERANCE_MM, THIN_STEP_TOLERANCE * usual)
+    return max(STEP_TOLERANCE * usual, fixed)
 
 
 def _gap_finding(odd: list[int], steps: list[float], usual: float) -> Finding:
@@ -367,43 +405,6 @@ def _gap_finding(odd: list[int], steps: list[float], usual: float) -> Finding:
         f"{n_missing} {'slice is' if n_missing == 1 else 'slices are'} missing"
     )
     return Finding(FindingCode.MISSING_SLICE, detail)
-
-
-def _extent(headers: Sequence[DicomHeader]) -> list[Finding]:
-    """Compare with the counts a header states, if it does.
-
-    All frames of one file were counted by whoever wrote the file.
-    """
-    n_found = len(headers)
-    stated = {header.images_in_acquisition for header in headers}
-    expected = stated.pop() if len(stated) == 1 else None
-    if n_found in {expected, headers[0].number_of_slices} or _one_file(headers):
-        return []
-    one_acquisition = len({header.acquisition_number for header in headers}) == 1
-    if expected is not None and expected > n_found and one_acquisition:
-        detail = (
-            f"{n_found} slices, but the header states {expected} in the acquisition"
-        )
-        return [Finding(FindingCode.MISSING_SLICE, detail)]
-    told = "no number" if expected is None else str(expected)
-    detail = f"{n_found} slices; the header states {told} for the acquisition"
-    return [Finding(FindingCode.EXTENT_UNVERIFIED, detail + _numbers(headers))]
-
-
-def _one_file(headers: Sequence[DicomHeader]) -> bool:
-    uids = {header.sop_instance_uid for header in headers}
-    return headers[0].frame is not None and len(uids) == 1
-
-
-def _numbers(headers: Sequence[DicomHeader]) -> str:
-    """What the instance numbers say of slices that are not here."""
-    numbers = [n for h in headers if (n := h.instance_number) is not None]
-    if not numbers or len(set(numbers)) < len(headers):
-        return ""
-    low, high = min(numbers), max(numbers)
-    holes = high - low + 1 - len(numbers)
-    missing = f", {holes} of them not here" if holes else ", none left out"
-    return f"; instance numbers run from {low} to {high}{missing}"
 
 
 def _some(values: Sequence[object]) -> str:

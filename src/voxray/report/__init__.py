@@ -18,6 +18,15 @@ from voxray.report.evidence_figures import (
     draw_roc,
     draw_training,
 )
+from voxray.report.intake_content import (
+    IntakeContent,
+    SeenScan,
+    SimilarPair,
+    Thumbnail,
+    UnusedScan,
+)
+from voxray.report.intake_page import render_intake_page, scans_on_page
+from voxray.report.naming import png_size
 from voxray.report.overlay import draw_overlay
 from voxray.report.page import INDEX, render_report
 from voxray.report.tables import summary_line, wanted_overlays
@@ -25,20 +34,28 @@ from voxray.report.tables import summary_line, wanted_overlays
 __all__ = [
     "INDEX",
     "FoldHistory",
+    "IntakeContent",
     "ModelCard",
     "ModelFacts",
     "ReportContent",
     "ReportFigure",
     "RocCurve",
     "RocPoint",
+    "SeenScan",
+    "SimilarPair",
+    "Thumbnail",
     "TrainingData",
+    "UnusedScan",
     "draw_dice",
     "draw_overlay",
     "draw_roc",
     "draw_training",
+    "png_size",
     "range_in_words",
     "render_card",
+    "render_intake_page",
     "render_report",
+    "scans_on_page",
     "summary_line",
     "wanted_overlays",
 ]

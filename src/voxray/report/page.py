@@ -71,7 +71,7 @@ def _page(
     figures: list[tuple[_Picture, ReportFigure]],
     pictures: dict[ScanId, _Picture],
 ) -> str:
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(
         content=content,
         figures=figures,
@@ -117,8 +117,9 @@ def _common_level(metrics: tuple[Metric, ...]) -> str:
     return levels.pop() if len(levels) == 1 else ""
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Where templates come from, and what they may call; text is escaped."""
+    made = Environment(
         loader=PackageLoader("voxray.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -126,7 +127,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(
+    made.filters.update(
         counted=wording.counted,
         counts=wording.counts,
         estimate=wording.estimate,
@@ -136,10 +137,11 @@ def _environment() -> Environment:
         number=wording.number,
         percent=wording.percent,
         probability=wording.probability,
+        short=wording.short,
         share=_share,
     )
-    environment.tests["positive_for"] = _is_positive
-    return environment
+    made.tests["positive_for"] = _is_positive
+    return made
 
 
 def _share(value: float) -> str:

@@ -1,5 +1,6 @@
 """Numbers in words: a value never stands without its interval and its count."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 from voxray.core.records import Metric
@@ -97,6 +98,19 @@ def number(value: float) -> str:
     if abs(value) < 10:  # noqa: PLR2004
         return f"{value:.3f}"
     return f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
+
+
+def short(value: float) -> str:
+    """Three digits that count, without a power of ten.
+
+    Example:
+        >>> short(0.70312), short(-1024), short(1712345.0), short(40)
+        ('0.703', '-1,024', '1,712,345', '40')
+    """
+    if value == round(value) or abs(value) >= 1000:  # noqa: PLR2004
+        return f"{value:,.0f}"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits}f}"
 
 
 def probability(value: float) -> str:

@@ -4,12 +4,13 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from nibabel import Nifti1Header, Nifti1Image, Nifti2Image
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -17,6 +18,7 @@ from voxray.core.errors import GeometryError, UnreadableScanError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _LEVEL = 4
+_MOST_BYTES = 4 << 30
 _PLANE, _VOLUME, _VOLUMES, _COLOURS = 2, 3, 4, 3
 
 
@@ -58,20 +60,20 @@ def encode_unplaced_nifti(voxels: NDArray[np.uint8]) -> bytes:
     return _file(header, voxels)
 
 
-def split_nifti(content: bytes, scan_id: str) -> Iterator[bytes]:
+def split_nifti(file: BinaryIO, scan_id: str) -> Iterator[bytes]:
     """The volumes of a NIfTI file along its 4th axis, each a .nii.gz.
 
     Stored numbers, their type, slope and place stay as they are.
 
     Args:
-        content: Bytes of a single-file NIfTI, plain or packed with gzip.
+        file: A single-file NIfTI, plain or packed with gzip; read from its start.
         scan_id: Named in errors.
 
     Raises:
-        UnreadableScanError: If it is damaged or not NIfTI.
-        GeometryError: If it has more than four axes.
+        UnreadableScanError: If it is damaged, not NIfTI, or larger than any scan.
+        GeometryError: If it has not three or four axes.
     """
-    image = _read(content, scan_id)
+    image = _read(_unpacked(file, scan_id), scan_id)
     shape = image.shape
     if not _VOLUME <= len(shape) <= _VOLUMES:
         text = " x ".join(map(str, shape))
@@ -88,15 +90,29 @@ def split_nifti(content: bytes, scan_id: str) -> Iterator[bytes]:
     return (_file(header, whole[..., c]) for c in range(whole.shape[3]))
 
 
-def _read(content: bytes, scan_id: str) -> Any:  # noqa: ANN401 - nibabel is untyped
+def _unpacked(file: BinaryIO, scan_id: str) -> bytes:
+    is_packed = file.read(2) == _GZIP_MAGIC
+    file.seek(0)
     try:
-        plain = gzip.decompress(content) if content[:2] == _GZIP_MAGIC else content
-        kind: Any = Nifti1Image if plain[344:348] == b"n+1\0" else Nifti2Image
-        return kind.from_bytes(plain)
+        if is_packed:
+            with gzip.GzipFile(fileobj=file) as stream:
+                content = stream.read(_MOST_BYTES + 1)
+        else:
+            content = file.read(_MOST_BYTES + 1)
     except (EOFError, OSError, zlib.error) as error:
         problem = "the compressed NIfTI file is truncated or damaged; copy it again"
         raise UnreadableScanError(scan_id, problem) from error
-    except (HeaderDataError, ImageFileError, ValueError) as error:
+    if len(content) > _MOST_BYTES:
+        problem = f"it has more than {_MOST_BYTES >> 30} GiB"
+        raise UnreadableScanError(scan_id, problem)
+    return content
+
+
+def _read(content: bytes, scan_id: str) -> Any:  # noqa: ANN401 - nibabel is untyped
+    kind: Any = Nifti1Image if content[344:348] == b"n+1\0" else Nifti2Image
+    try:
+        return kind.from_bytes(content)
+    except (HeaderDataError, ImageFileError, ValueError, WrapStructError) as error:
         raise UnreadableScanError(scan_id, "it is not a single-file NIfTI") from error
 
 

@@ -1,4 +1,4 @@
-"""Single-file NIfTI-1 and NIfTI-2, plain or gzip, in; label maps out.
+"""NIfTI-1 and NIfTI-2, single files and pairs, plain or gzip, in; label maps out.
 
 The bytes are read here and only the header is left to nibabel, since nibabel chooses
 format and compression by the file name and finds a truncated file late.
@@ -7,11 +7,11 @@ format and compression by the file name and finds a truncated file late.
 import gzip
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from nibabel import Nifti1Header, Nifti1Image, Nifti2Header
@@ -23,14 +23,25 @@ from voxray.core.errors import GeometryError, UnreadableScanError
 from voxray.core.files import atomic_path
 from voxray.core.geometry import Affine, Shape, VoxelGrid
 from voxray.core.records import ScanSource, Volume
-from voxray.scan_io.sniff import is_nifti_head
+from voxray.scan_io.bounds import check_size
+from voxray.scan_io.files import open_scan
+from voxray.scan_io.nifti_place import place_doubt
+from voxray.scan_io.sniff import is_nifti_head, is_nifti_pair_head
 
 _HEAD_BYTES = 348
 _BLOCK_BYTES = 1 << 24
+_PASSED_BYTES = 1 << 18
 _GZIP_MAGIC = b"\x1f\x8b"
 _SPATIAL_UNIT_BITS = 7
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 """xyzt_units: unknown (taken as mm), metre, millimetre, micron."""
+_VOXELS_OF = {
+    ".hdr": (".img", ".img.gz"),
+    ".HDR": (".IMG",),
+    ".hdr.gz": (".img.gz", ".img"),
+}
+"""By how the header of a pair is named: how its voxels may be."""
+_SPACE = 3
 
 
 def read_nifti_grid(path: Path, scan_id: str) -> tuple[VoxelGrid, tuple[int, ...]]:
@@ -41,25 +52,39 @@ def read_nifti_grid(path: Path, scan_id: str) -> tuple[VoxelGrid, tuple[int, ...
     Units of metres or microns become mm.
 
     Args:
-        path: File of any name.
+        path: File of any name, or the header of a pair.
         scan_id: Named in errors.
 
     Returns:
         Grid of the first three axes, and the shape as the header says it.
 
     Raises:
-        UnreadableScanError: If the file cannot be opened or is not NIfTI.
+        UnreadableScanError: If the file cannot be opened or is not NIfTI, or the voxels
+            of a pair are not beside the header.
         GeometryError: If the header places the voxels nowhere.
     """
     with _opened(path, scan_id) as (_, layout):
         return layout.grid(scan_id), layout.shape
 
 
+def read_nifti_doubt(path: Path, scan_id: str) -> str | None:
+    """Say why the place of the voxels is doubtful; None when it is not.
+
+    Raises:
+        UnreadableScanError: If the file cannot be opened or is not NIfTI.
+    """
+    with _opened(path, scan_id) as (_, layout):
+        return place_doubt(layout.header, layout.shape)
+
+
 def read_nifti_volume(source: ScanSource) -> Volume:
-    """Read a scan. Trailing axes of length one are dropped; a plane gets a third axis.
+    """Read a scan: one volume of a file that may hold several along its fourth axis.
+
+    Trailing axes of length one are dropped; a plane gets a third axis. A slope of zero,
+    or one that is no number, is none. Only this volume is kept in memory.
 
     Args:
-        source: One file.
+        source: One file, of a pair the header; `volume` says which volume of it.
 
     Returns:
         float32 (i, j, k), slope and intercept applied in double precision, in
@@ -68,9 +93,10 @@ def read_nifti_volume(source: ScanSource) -> Volume:
     Raises:
         UnreadableScanError: If the file is truncated, damaged, or holds colours or
             complex numbers.
-        GeometryError: If it is no single volume, or cannot be placed.
+        TooLargeError: If the volume has more voxels than the bound for one scan.
+        GeometryError: If it has no such volume, or cannot be placed.
     """
-    raw, layout = _read(source.files[0], source.scan_id)
+    raw, layout = _read(source.files[0], source.scan_id, source.volume)
     grid = layout.grid(source.scan_id)
     voxels = np.empty(raw.shape, np.float32, order="F")
     with np.errstate(over="ignore"):  # beyond float32 it becomes infinite: a finding
@@ -91,9 +117,9 @@ def read_label_map(path: Path, scan_id: str) -> Volume:
 
     Raises:
         UnreadableScanError: As for a scan, and if a value is not a whole number.
-        GeometryError: As for a scan.
+        GeometryError: As for a scan, and if it holds several volumes.
     """
-    raw, layout = _read(path, scan_id)
+    raw, layout = _read(path, scan_id, None)
     grid = layout.grid(scan_id)
     if layout.is_scaled or raw.dtype.kind == "f":
         return Volume(_whole_numbers(layout.scaled(raw), scan_id), grid)
@@ -133,8 +159,9 @@ _Stream = gzip.GzipFile | IO[bytes]
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """What the header says."""
+    """What the header says; `is_header_of_pair` if the voxels are in another file."""
 
+    is_header_of_pair: bool
     header: Any  # Nifti1Header or Nifti2Header; nibabel is untyped
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -168,10 +195,15 @@ class _Layout:
 
 @contextmanager
 def _opened(path: Path, scan_id: str) -> Iterator[tuple[_Stream, _Layout]]:
-    """The unpacked file, just after its header."""
+    """The unpacked file with the voxels, and what its header says."""
     try:
-        with _unpacked(path) as stream:
-            yield stream, _read_layout(stream, scan_id)
+        with open_scan(path) as plain, _unpacked(plain) as stream:
+            layout = _read_layout(stream, scan_id)
+            if not layout.is_header_of_pair:
+                yield stream, layout
+                return
+        with _voxels_of_pair(path, scan_id) as plain, _unpacked(plain) as stream:
+            yield stream, layout
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         problem = "the compressed NIfTI file is truncated or damaged; copy it again"
         raise UnreadableScanError(scan_id, problem) from error
@@ -180,18 +212,32 @@ def _opened(path: Path, scan_id: str) -> Iterator[tuple[_Stream, _Layout]]:
         raise UnreadableScanError(scan_id, problem) from error
 
 
-def _unpacked(path: Path) -> _Stream:
-    with path.open("rb") as stream:
-        packed = stream.read(2) == _GZIP_MAGIC
-    return gzip.open(path) if packed else path.open("rb")
+def _unpacked(stream: BinaryIO) -> _Stream:
+    packed = stream.read(2) == _GZIP_MAGIC
+    stream.seek(0)
+    return gzip.GzipFile(fileobj=stream, mode="rb") if packed else stream
+
+
+def _voxels_of_pair(path: Path, scan_id: str) -> BinaryIO:
+    """The file beside a header that is named as it is."""
+    for suffix, voxel_suffixes in _VOXELS_OF.items():
+        if path.name.endswith(suffix):
+            stem = path.name.removesuffix(suffix)
+            for other in voxel_suffixes:
+                with suppress(FileNotFoundError):
+                    return open_scan(path.with_name(stem + other))
+    problem = "it is the header of a NIfTI pair, and no .img of its name lies beside it"
+    raise UnreadableScanError(scan_id, problem)
 
 
 def _read_layout(stream: _Stream, scan_id: str) -> _Layout:
     head = stream.read(_HEAD_BYTES)
-    if not is_nifti_head(head):
-        raise UnreadableScanError(scan_id, "it is not a single-file NIfTI")
+    pair = is_nifti_pair_head(head)
+    if not pair and not is_nifti_head(head):
+        raise UnreadableScanError(scan_id, "it is not NIfTI")
     stream.seek(0)
-    kind: Any = Nifti1Header if head[344:348] == b"n+1\0" else Nifti2Header
+    of_first_kind = head[344:348] in {b"n+1\0", b"ni1\0"}
+    kind: Any = Nifti1Header if of_first_kind else Nifti2Header
     try:
         # Not by nibabel, which would read the extensions of the header too.
         block = stream.read(kind.template_dtype.itemsize)
@@ -199,7 +245,8 @@ def _read_layout(stream: _Stream, scan_id: str) -> _Layout:
         shape, dtype = header.get_data_shape(), header.get_data_dtype()
         slope, intercept = header.get_slope_inter()
         # Zero is written by some tools and means "right after the header".
-        offset = int(header["vox_offset"]) or int(kind.single_vox_offset)
+        after_header = 0 if pair else int(kind.single_vox_offset)
+        offset = int(header["vox_offset"]) or after_header
     except (
         HeaderDataError,
         WrapStructError,
@@ -209,13 +256,15 @@ def _read_layout(stream: _Stream, scan_id: str) -> _Layout:
     ) as error:
         problem = f"its NIfTI header is broken: {type(error).__name__}"
         raise UnreadableScanError(scan_id, problem) from error
-    if offset < _HEAD_BYTES:
+    if offset < (0 if pair else _HEAD_BYTES):
         problem = f"its NIfTI header is broken: voxels would start at byte {offset}"
         raise UnreadableScanError(scan_id, problem)
     if not shape or min(shape) < 1 or dtype.kind not in "iuf":
-        problem = f"it holds no grey volume: shape {shape}, type {dtype.name}"
+        kind_of_values = "colours" if dtype.names else dtype.name
+        problem = f"it holds no grey volume: shape {shape} of {kind_of_values}"
         raise UnreadableScanError(scan_id, problem)
     return _Layout(
+        pair,
         header,
         tuple(int(n) for n in shape),
         dtype,
@@ -225,15 +274,22 @@ def _read_layout(stream: _Stream, scan_id: str) -> _Layout:
     )
 
 
-def _read(path: Path, scan_id: str) -> tuple[NDArray[Any], _Layout]:
-    """Stored values (i, j, k), and what the header says of them."""
+def _read(path: Path, scan_id: str, volume: int | None) -> tuple[NDArray[Any], _Layout]:
+    """Stored values (i, j, k), and what the header says of them.
+
+    Args:
+        path: File, of a pair the header.
+        scan_id: Named in errors.
+        volume: Which along the fourth axis; None if there must be only one.
+    """
     with _opened(path, scan_id) as (stream, layout):
-        shape = _volume_shape(layout.shape, scan_id)
-        stream.seek(layout.offset)
+        shape = _volume_shape(layout.shape, scan_id, volume)
+        check_size(scan_id, shape)
         wanted = prod(shape) * layout.dtype.itemsize
+        stream.seek(layout.offset + (volume or 0) * wanted)
         content = _take(stream, wanted)
         # The checksum of a gzip file stands at its end and is checked on the way there.
-        while stream.read(_BLOCK_BYTES):
+        while isinstance(stream, gzip.GzipFile) and stream.read(_PASSED_BYTES):
             pass
     if len(content) < wanted:
         problem = f"the file is truncated: {len(content)} of {wanted} voxel bytes"
@@ -252,11 +308,15 @@ def _take(stream: _Stream, n_bytes: int) -> bytearray:
     return content
 
 
-def _volume_shape(shape: tuple[int, ...], scan_id: str) -> Shape:
-    if prod(shape[3:]) != 1:
-        text = " x ".join(map(str, shape))
+def _volume_shape(shape: tuple[int, ...], scan_id: str, volume: int | None) -> Shape:
+    text = " x ".join(map(str, shape))
+    n_volumes, n_values = prod(shape[_SPACE : _SPACE + 1]), prod(shape[_SPACE + 1 :])
+    if n_values != 1 or (volume is None and n_volumes != 1):
         raise GeometryError(scan_id, f"it is not one volume: {text} voxels")
-    i, j, k = (*shape, 1, 1, 1)[:3]
+    if volume is not None and not 0 <= volume < n_volumes:
+        problem = f"it has no volume {volume + 1}: {text} voxels"
+        raise GeometryError(scan_id, problem)
+    i, j, k = (*shape, 1, 1, 1)[:_SPACE]
     return i, j, k
 
 

@@ -1,23 +1,24 @@
 """One way in for voxels, whatever the format."""
 
-from voxray.core.errors import UnreadableScanError
 from voxray.core.records import FileFormat, ScanSource, Volume
 from voxray.scan_io.dicom import read_series
 from voxray.scan_io.nifti import read_nifti_volume
+from voxray.scan_io.pictures import read_picture
 
 
 def read_volume(source: ScanSource) -> Volume:
     """Read a scan's voxels.
 
     Args:
-        source: One NIfTI file, or the slices of a DICOM series in order.
+        source: One NIfTI file or picture, or the slices of a DICOM series in order.
 
     Returns:
         float32 (i, j, k) in source order after the rescale the file states, RAS+
-        affine.
+        affine. A 2D image has one slice.
 
     Raises:
         UnreadableScanError: If a file is missing, truncated, or cannot be decoded.
+        TooLargeError: If it declares more voxels than the bound for one scan.
         GeometryError: If the voxels cannot be placed, or are not one volume.
     """
     match source.format:
@@ -26,4 +27,4 @@ def read_volume(source: ScanSource) -> Volume:
         case FileFormat.NIFTI:
             return read_nifti_volume(source)
         case FileFormat.PICTURE:
-            raise UnreadableScanError(source.scan_id, "pictures are not read yet")
+            return read_picture(source)

@@ -29,7 +29,13 @@ from voxray.core.records import (
     exams_of,
 )
 from voxray.core.specs import IntakeRules
-from voxray.ingest import Intake, IntakeOptions, ingest_folder, write_intake
+from voxray.ingest import (
+    INDEX_FILE,
+    Intake,
+    IntakeOptions,
+    ingest_folder,
+    write_intake,
+)
 from voxray.model import Compute, choose_compute, load_model
 from voxray.score.exam import MASK_FOLDER, FoundExam, Scorer, score_exam, unscored
 from voxray.score.table import ScoreColumns, append_scores, read_scores, write_scores
@@ -44,6 +50,7 @@ _FILE_CODES = {
     FindingCode.NOT_AN_IMAGE,
     FindingCode.UNREADABLE_FILE,
     FindingCode.LINK_OUTSIDE_FOLDER,
+    FindingCode.UNSAFE_ARCHIVE,
 }
 """Said of a file, which is no volume and gets no row."""
 
@@ -153,6 +160,7 @@ def _options(request: ScoreRequest, rules: IntakeRules) -> IntakeOptions:
         workers=request.workers,
         duplicates="keep",
         patient_required=False,
+        index=request.out / PRIVATE_FOLDER / INDEX_FILE,
     )
 
 
@@ -162,6 +170,8 @@ def _check_out(out: Path, model_sha256: str) -> None:
         msg = f"{str(out)!r} is a file, a folder is needed for the scores"
         raise ConfigError(msg)
     found = sorted(p.name for p in out.iterdir()) if out.is_dir() else []
+    if found == [PRIVATE_FOLDER] and _only_index(out / PRIVATE_FOLDER):
+        return  # a run that was killed before it scored anything
     if found and STATUS_FILE not in found:
         msg = (
             f"the folder {str(out)!r} holds files that are no scores, e.g. "
@@ -175,6 +185,10 @@ def _check_out(out: Path, model_sha256: str) -> None:
             f"({str(before)[:12]}…, now {model_sha256[:12]}…); choose a new folder"
         )
         raise ConfigError(msg)
+
+
+def _only_index(folder: Path) -> bool:
+    return all(path.name.startswith(INDEX_FILE) for path in folder.iterdir())
 
 
 def _claim(out: Path, model_sha256: str) -> None:

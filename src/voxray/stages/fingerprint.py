@@ -4,7 +4,11 @@ Two kinds of file signature:
 
 - `sha256` of the contents, for everything a person or a later stage reads;
 - size and modification time, for large caches that only voxray writes (the folders a
-  stage names in `Stage.caches`) and for scan folders, which can hold terabytes.
+  stage names in `Stage.caches`).
+
+Scan folders, which can hold terabytes, are known by size, time of modification and time
+of change of every file: the last is what tells a file that was put in another's place
+with its old date.
 """
 
 import os
@@ -17,6 +21,7 @@ import voxray
 from voxray.core.errors import ConfigError
 from voxray.core.hashing import sha256_file, sha256_files, sha256_json
 from voxray.core.records import Sha256
+from voxray.core.tree import entries_below
 
 Signature = Mapping[str, Any]
 """Either {"sha256": …} or {"size_bytes": …, "mtime_ns": …}."""
@@ -46,13 +51,21 @@ def folder_hash(folder: Path) -> Sha256:
 
     Raises:
         ConfigError: If it is not there.
+        MachineError: If a folder inside may not be read.
     """
     if folder.is_file():
-        return sha256_json({folder.name: _stat_row(folder)})
+        return sha256_json([_state(folder.name, folder.lstat())])
     if not folder.is_dir():
         msg = f"the folder {str(folder)!r} does not exist"
         raise ConfigError(msg)
-    return sha256_json({path: _stat_row(folder / path) for path in _walk(folder)})
+    rows = [_state(name, status) for name, status in entries_below(folder)]
+    return sha256_json(sorted(rows))
+
+
+def _state(name: str, status: os.stat_result | None) -> tuple[str, int, int, int]:
+    if status is None:
+        return name, 0, 0, 0
+    return name, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def table_hash(path: Path) -> Sha256:

@@ -138,9 +138,16 @@ def run_stage(
         return replace(found.outcome, skipped=True)
     if changes:
         context.say(f"{stage.name}: runs again, changed: {', '.join(changes)}")
+    return run_recorded(stage, planned, folder, lambda: stage.run(context))
+
+
+def run_recorded(
+    stage: Stage, planned: StageRecord, folder: Path, run: Callable[[], StageOutcome]
+) -> StageOutcome:
+    """Run a stage, and record what its outputs in `folder` were made from."""
     (folder / RECORD_NAME).unlink(missing_ok=True)
     started = time.monotonic()
-    outcome = stage.run(context)
+    outcome = run()
     written = signatures(folder, stage.caches)
     record = replace(planned, outputs=written, outcome=outcome)
     write_record(folder, stage, record, time.monotonic() - started)
@@ -245,10 +252,13 @@ def changed_since(
 
 
 def _plan_record(stage: Stage, context: StageContext) -> StageRecord:
+    return planned_record(stage.inputs(context), stage.config(context.experiment))
+
+
+def planned_record(inputs: Mapping[str, Sha256], config: object) -> StageRecord:
+    """What `stage.json` will say outputs were made from; they are not made yet."""
     nothing = StageOutcome(counts={}, message="")
-    config = _config_hashes(stage.config(context.experiment))
-    inputs = dict(stage.inputs(context))
-    return StageRecord(inputs, config, code_hash(), {}, nothing)
+    return StageRecord(dict(inputs), _config_hashes(config), code_hash(), {}, nothing)
 
 
 def _config_hashes(value: object) -> dict[str, str]:

@@ -2,25 +2,45 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from voxray.core.errors import DatasetError
 from voxray.core.files import private_folder, read_json
+from voxray.core.findings import FindingCode
 from voxray.core.hashing import sha256_json
 from voxray.core.ids import Pseudonymizer
 from voxray.core.progress import Listener
 from voxray.core.records import PatientId, Sha256
 from voxray.core.specs import DataSpec, Experiment, IntakeRules, TaskSpec
-from voxray.ingest import Intake, IntakeOptions, ingest_folder, summary, write_intake
-from voxray.manifest import write_manifest
 from voxray.stages.fingerprint import folder_hash, table_hash
-from voxray.stages.frame import Stage, StageContext, StageOutcome
+from voxray.stages.frame import (
+    Stage,
+    StageContext,
+    StageOutcome,
+    StageRecord,
+    changed_since,
+    planned_record,
+    read_record,
+    run_recorded,
+)
 from voxray.stages.run import Session, exit_code
 from voxray.stages.workspace import claimed
+
+if TYPE_CHECKING:  # loading takes longer than to see that nothing has changed
+    from voxray.ingest import Intake, IntakeOptions
 
 FOLDER = "ingest"
 MANIFEST = "manifest.csv"
 SUMMARY = "summary.json"
+PAGE = "intake.html"
+_MAY_PASS = {
+    FindingCode.UNREADABLE_FILE,
+    FindingCode.UNDECODABLE_PIXELS,
+    FindingCode.MASK_UNREADABLE,
+}
+"""What may be due to a disk or a right, and not to the file."""
 
 
 def intake_rules(data: DataSpec) -> IntakeRules:
@@ -31,7 +51,7 @@ def intake_rules(data: DataSpec) -> IntakeRules:
 
 
 def take_in(
-    options: IntakeOptions,
+    options: "IntakeOptions",
     folder: Path,
     pseudonymizer: Pseudonymizer,
     listen: Listener,
@@ -41,8 +61,8 @@ def take_in(
 
     Args:
         options: What to take in.
-        folder: Gets `files.parquet`, `manifest.csv`, `quarantine.csv`, `summary.json`
-            and `linkage.csv`.
+        folder: Gets `files.parquet`, `manifest.csv`, `quarantine.csv`, `summary.json`,
+            `linkage.csv`, and `intake.html` with its pictures.
         pseudonymizer: Makes ids.
         listen: Gets progress events.
         say: Shows a line that a person must know.
@@ -51,10 +71,16 @@ def take_in(
         ConfigError: If there is no image under the folder. Nothing is written then.
         DatasetError: If a rule of the data set is broken.
     """
+    from voxray.ingest import ingest_folder, summary, write_intake
+    from voxray.manifest import write_manifest
+    from voxray.stages.intake_page import THUMBNAILS, write_intake_page
+
+    options = replace(options, thumbnails=folder / THUMBNAILS)
     intake = ingest_folder(options, pseudonymizer, listen)
     private_folder(folder)
     write_intake(intake, folder)
     write_manifest(intake.records, folder / MANIFEST)
+    write_intake_page(intake, folder, options.workers, listen)
     for note in summary(intake)["notes"]:
         say(f"note: {note}")
     return _outcome(intake)
@@ -76,11 +102,31 @@ def ingest_into(data: DataSpec, out: Path, session: Session) -> int:
     """
     pseudonymizer = Pseudonymizer(session.key, readable=data.ids == "path")
     scans = pseudonymizer.study_id(f"scan folder {data.scans.resolve()}")
-    options = _options(data, None, session.workers, seed=0)
+
+    def run() -> StageOutcome:
+        options = _options(data, None, session.workers, seed=0, folder=out)
+        return take_in(options, out, pseudonymizer, session.listen, session.say)
+
     with claimed(out, {"purpose": "ingest", "scans": scans}, ".voxray.json"):
-        outcome = take_in(options, out, pseudonymizer, session.listen, session.say)
-    session.say(f"{outcome.message}; see {out}")
+        config = {"data": data.model_dump(mode="json")}
+        planned = planned_record(_input_hashes(data, pseudonymizer), config)
+        outcome = _unchanged(out, planned) or run_recorded(STAGE, planned, out, run)
+    up_to_date = "up to date: " if outcome.skipped else ""
+    session.say(f"{up_to_date}{outcome.message}; see {out / PAGE}")
     return exit_code([outcome], strict=session.strict)
+
+
+def _unchanged(out: Path, planned: StageRecord) -> StageOutcome | None:
+    """What an earlier run found, if nothing changed since, and it could read all.
+
+    What could not be read is tried again: a disk or a right may be back.
+    """
+    found = read_record(out)
+    if found is None or changed_since(found, planned, STAGE, out):
+        return None
+    if found.outcome.counts.get("unreadable", 1):
+        return None
+    return replace(found.outcome, skipped=True)
 
 
 def read_links(folder: Path) -> tuple[tuple[PatientId, PatientId], ...]:
@@ -94,8 +140,10 @@ def read_links(folder: Path) -> tuple[tuple[PatientId, PatientId], ...]:
 
 
 def _options(
-    data: DataSpec, task: TaskSpec | None, workers: int, seed: int
-) -> IntakeOptions:
+    data: DataSpec, task: TaskSpec | None, workers: int, seed: int, folder: Path
+) -> "IntakeOptions":
+    from voxray.ingest import INDEX_FILE, IntakeOptions
+
     return IntakeOptions(
         scans=data.scans,
         rules=intake_rules(data),
@@ -108,18 +156,21 @@ def _options(
         workers=workers,
         seed=seed,
         overrides=data.overrides,
+        index=folder / INDEX_FILE,
     )
 
 
-def _outcome(intake: Intake) -> StageOutcome:
+def _outcome(intake: "Intake") -> StageOutcome:
     reasons = Counter(row.code.value for row in intake.quarantine)
     patients = {record.patient_id for record in intake.records}
     n_unused = len(intake.quarantine)
+    n_unreadable = sum(row.code in _MAY_PASS for row in intake.quarantine)
     counts = {
         "files": len(intake.files),
         "scans": len(intake.records),
         "patients": len(patients),
         "unused": n_unused,
+        "unreadable": n_unreadable,
     }
     why = ", ".join(f"{code} {n}" for code, n in sorted(reasons.items()))
     message = (
@@ -138,10 +189,13 @@ def _config(experiment: Experiment) -> object:
 
 
 def _inputs(context: StageContext) -> Mapping[str, Sha256]:
-    data = context.experiment.data
+    return _input_hashes(context.experiment.data, context.pseudonymizer)
+
+
+def _input_hashes(data: DataSpec, pseudonymizer: Pseudonymizer) -> Mapping[str, Sha256]:
     found = {
         "scans": folder_hash(data.scans),
-        "key": sha256_json(context.pseudonymizer.study_id("which key")),
+        "key": sha256_json(pseudonymizer.study_id("which key")),
     }
     if data.masks is not None:
         found["masks"] = folder_hash(data.masks)
@@ -154,10 +208,10 @@ def _inputs(context: StageContext) -> Mapping[str, Sha256]:
 
 def _run(context: StageContext) -> StageOutcome:
     experiment = context.experiment
-    options = _options(
-        experiment.data, experiment.task, context.workers, experiment.seed
-    )
     folder = context.folder / FOLDER
+    options = _options(
+        experiment.data, experiment.task, context.workers, experiment.seed, folder
+    )
     outcome = take_in(
         options, folder, context.pseudonymizer, context.listen, context.say
     )

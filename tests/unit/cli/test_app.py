@@ -8,6 +8,7 @@ import pytest
 import voxray
 from tests.makers import write_nifti
 from tests.stages.makers import write_scans
+from tests.unit.datasets.makers import write_decathlon
 from voxray.cli import app as app_module
 from voxray.cli.app import run_one_stage
 
@@ -149,15 +150,43 @@ def test_a_workspace_without_a_store_ends_in_2(call, tmp_path, arguments):
 
 
 def test_an_unknown_data_set_ends_in_2(call):
-    done = call("data", "fetch", "nonsense")
+    done = call("data", "fetch", "brestmnist_64")
     assert done.exit_code == 2
-    assert "nonsense" in done.stderr
+    assert "did you mean 'breastmnist'?" in done.stderr
 
 
 def test_data_sets_are_listed_with_their_number(call):
     done = call("data", "list")
+    lines = done.stdout.splitlines()
     assert done.exit_code == 0
-    assert done.stdout.splitlines()[-1].endswith(" data sets")
+    assert lines[0].split() == ["name", "n", "task", "licence", "title"]
+    assert lines[-1] == f"{len(lines) - 2} data sets"
+
+
+def test_one_data_set_is_described_within_the_width_of_a_page(call):
+    done = call("data", "list", "chestmnist")
+    assert "13 hernia" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 88
+
+
+def test_a_fetch_ends_with_counts_and_says_what_is_next(call, tmp_path):
+    source = write_decathlon(tmp_path / "in", labels=("a",))
+    arguments = ["data", "fetch", "hippocampus", "--source", str(source)]
+    done = call(*arguments)
+    *_, following, last = done.stdout.splitlines()
+    assert following.startswith("next: voxray run data/hippocampus/experiment.yaml")
+    assert last.endswith("3 files written, 0 kept")
+    assert call(*arguments).stdout.endswith("0 files written, 3 kept\n")
+    assert call(*arguments, "--strict").exit_code == 4
+
+
+def test_what_was_fetched_is_ready_for_intake(call, tmp_path):
+    source = write_decathlon(tmp_path / "in")
+    call("data", "fetch", "hippocampus", "--source", str(source))
+    file = "data/hippocampus/experiment.yaml"
+    done = call("run", file, "--until", "ingest", "--workers", "1")
+    assert done.exit_code == 0
+    assert "0 inputs not used" in done.stdout
 
 
 def test_a_stage_script_runs_that_stage_of_the_experiment(study, monkeypatch, capsys):

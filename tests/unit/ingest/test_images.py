@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.ingest.makers import a_header, a_stack
 from voxray.ingest.images import image_findings, kind_findings
-from voxray.ingest.stack import is_plane
+from voxray.scan_io import is_plane
 
 NO_PLACE: dict[str, Any] = {"position_lps_mm": None, "orientation_lps": None}
 

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -16,11 +16,13 @@ from tests.unit.ingest.makers import (
     take_in,
 )
 from voxray.core.errors import ConfigError, DatasetError
-from voxray.core.records import PatientId, ScanId
+from voxray.core.records import FileFormat, PatientId, ScanId
 from voxray.core.specs import ClassifySpec, LabelsSpec, TaskSpec
 from voxray.core.specs.experiment import LabelKey, PatientColumn
 from voxray.ingest import Intake
-from voxray.ingest.labels import class_value, permuted, shape_of
+from voxray.ingest.label_table import read_label_table
+from voxray.ingest.labels import class_value, match_rows, permuted, shape_of
+from voxray.ingest.scans import FoundScan
 
 GOOD = Series(extra={"ImagesInAcquisition": 5})
 
@@ -55,6 +57,17 @@ def test_series_is_named_by_folder_or_uid(tmp_path: Path, key: str) -> None:
     intake = take_in(tmp_path / "scans", labels=table, task=SICK)
 
     assert labels_of(intake) == {"p1__t1": 0}
+
+
+@pytest.mark.parametrize("key", ["p1/x", "p1/x.png", "x", "x.png"])
+def test_picture_is_named_by_path_or_file(tmp_path: Path, key: str) -> None:
+    spec = a_table(tmp_path / "t.csv", "scan,sick", f"{key},1")
+    path = PurePosixPath("p1/x.png")
+    scan = FoundScan(ScanId("x"), path.name, FileFormat.PICTURE, path, (path,))
+
+    matched = match_rows(read_label_table(spec, ["sick"]), spec, [scan], {}, KEYED)
+
+    assert matched.rows[ScanId("x")].cells["sick"] == "1"
 
 
 def test_name_that_two_scans_share_labels_neither(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Real folders: what is known to be in them is found, and nothing else."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -37,12 +38,12 @@ def test_brain_study_has_five_good_series() -> None:
     assert depths == [22, 22, 22, 22, 40]
 
 
-def test_time_series_and_mosaics_are_refused() -> None:
+def test_time_series_and_mosaics_become_one_volume_a_time() -> None:
     intake = take_in(DATA / "dicom" / "dcm_qa_nih" / "In", KEYED)
 
-    assert intake.records == ()
-    assert codes(intake) == {
-        "conflicting-slices": 4,
-        "unsupported-image": 4,
-        "not-an-image": 10,
-    }
+    assert codes(intake) == {"not-an-image": 10}
+    shapes = Counter(record.grid.shape for record in intake.records)
+    assert shapes == {(64, 64, 15): 40, (72, 72, 5): 8}
+    told = Counter(f.code.value for record in intake.records for f in record.findings)
+    assert told["split-series"] == 48
+    assert told["extent-unverified"] == 0

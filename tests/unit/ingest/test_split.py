@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.ingest.makers import a_header, a_stack
-from voxray.ingest.split import split_series
+from voxray.ingest.split import Part, split_series
 from voxray.scan_io import DicomHeader
 
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
@@ -22,16 +22,16 @@ def numbered(headers: Sequence[DicomHeader]) -> list[DicomHeader]:
 
 def levels_of(headers: Sequence[DicomHeader]) -> list[list[float]]:
     """Heights of the slices of each part."""
-    parts = split_series(headers).parts
+    parts = split_series(headers)
     return [
         [(headers[i].position_lps_mm or (0.0,) * 3)[2] for i in p.slices] for p in parts
     ]
 
 
 def test_one_volume_stays_whole() -> None:
-    split = split_series(a_stack(0, 2, 4))
+    parts = split_series(a_stack(0, 2, 4))
 
-    assert [(p.slices, p.told_by) for p in split.parts] == [((0, 1, 2), "")]
+    assert parts == (Part((0, 1, 2)),)
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_slices_at_one_place_are_told_apart(
 ) -> None:
     headers = [a_header(z, **{attribute: v}) for z in (0.0, 2.0, 4.0) for v in values]
 
-    split = split_series(headers)
+    parts = split_series(headers)
 
-    assert [part.slices for part in split.parts] == [(0, 2, 4), (1, 3, 5)]
-    assert split.parts[1].told_by == told_by
+    assert [part.slices for part in parts] == [(0, 2, 4), (1, 3, 5)]
+    assert parts[1].told_by == told_by
 
 
 def test_directions_of_one_b_value_are_apart() -> None:
@@ -71,20 +71,20 @@ def test_directions_of_one_b_value_are_apart() -> None:
 def test_attribute_that_differs_from_slice_to_slice_splits_nothing() -> None:
     headers = [a_header(float(z), trigger_time_ms=30.0 * z) for z in range(5)]
 
-    assert len(split_series(headers).parts) == 1
+    assert len(split_series(headers)) == 1
 
 
 def test_acquisitions_that_follow_each_other_are_one_volume() -> None:
     headers = [a_header(float(z), acquisition_number=z // 3) for z in range(6)]
 
-    assert len(split_series(headers).parts) == 1
+    assert len(split_series(headers)) == 1
 
 
 def test_copy_with_another_acquisition_number_is_no_volume() -> None:
     headers = [*a_stack(0, 2, 4, 6, acquisition_number=1)]
     headers.append(a_header(4.0, acquisition_number=2))
 
-    assert len(split_series(headers).parts) == 1
+    assert len(split_series(headers)) == 1
 
 
 def test_time_series_is_split_by_instance_number_when_the_count_is_stated() -> None:
@@ -92,11 +92,11 @@ def test_time_series_is_split_by_instance_number_when_the_count_is_stated() -> N
     headers = numbered(a_stack(*levels, number_of_temporal_positions=2))
     random.Random(3).shuffle(headers)
 
-    split = split_series(headers)
+    parts = split_series(headers)
 
-    numbers = [[headers[i].instance_number for i in p.slices] for p in split.parts]
+    numbers = [[headers[i].instance_number for i in p.slices] for p in parts]
     assert [sorted(n for n in part if n) for part in numbers] == [[1, 2, 3], [4, 5, 6]]
-    assert split.parts[1].told_by == "time 2 by instance number"
+    assert parts[1].told_by == "time 2 by instance number"
 
 
 @pytest.mark.parametrize("stated", [None, 3])
@@ -106,13 +106,13 @@ def test_time_series_whose_count_is_not_confirmed_stays_in_conflict(
     levels = [0.0, 2.0, 4.0] * 2
     headers = numbered(a_stack(*levels, number_of_temporal_positions=stated))
 
-    assert len(split_series(headers).parts) == 1
+    assert len(split_series(headers)) == 1
 
 
 def test_doubled_instance_numbers_tell_no_time() -> None:
     headers = a_stack(0, 0, 2, 2, number_of_temporal_positions=2, instance_number=1)
 
-    assert len(split_series(headers).parts) == 1
+    assert len(split_series(headers)) == 1
 
 
 def test_planes_of_another_orientation_are_volumes_of_their_own() -> None:
@@ -122,9 +122,9 @@ def test_planes_of_another_orientation_are_volumes_of_their_own() -> None:
         for k in range(3)
     ]
 
-    split = split_series([*axial, *sagittal])
+    parts = split_series([*axial, *sagittal])
 
-    assert [part.told_by for part in split.parts] == [
+    assert [part.told_by for part in parts] == [
         "axial 8x6 of 1 mm",
         "sagittal 8x6 of 1 mm",
     ]
@@ -139,21 +139,21 @@ def test_two_sizes_over_one_range_are_two_volumes() -> None:
 def test_two_sizes_after_each_other_are_one_damaged_volume() -> None:
     headers = [*a_stack(0, 2, 4, 6), *a_stack(8, 10, 12, rows=16)]
 
-    split = split_series(headers)
+    parts = split_series(headers)
 
-    assert split.problem is not None
-    assert split.problem.code == "mixed-size"
-    assert "4 and 3 slices differ in size and follow each other" in split.problem.detail
-    assert len(split.parts) == 1
+    (part,) = parts
+    assert part.problem is not None
+    assert part.problem.code == "mixed-size"
+    assert "4 and 3 slices differ in size and follow each other" in part.problem.detail
 
 
 def test_series_of_ever_new_shapes_ends_in_a_problem() -> None:
     headers = [a_header(float(n), rows=n) for n in range(1, 300)]
 
-    problem = split_series(headers).problem
+    (part,) = split_series(headers)
 
-    assert problem is not None
-    assert problem.code == "mixed-size"
+    assert part.problem is not None
+    assert part.problem.code == "mixed-size"
 
 
 @settings(max_examples=50)
@@ -168,9 +168,164 @@ def test_every_slice_is_in_one_part_whatever_the_order(
     ]
     random.Random(seed).shuffle(headers)
 
-    parts = split_series(headers).parts
+    parts = split_series(headers)
 
     assert sorted(i for part in parts for i in part.slices) == list(range(len(headers)))
     assert [headers[p.slices[0]].temporal_position for p in parts] == list(
         range(n_times)
     )
+
+
+def problems_of(headers: Sequence[DicomHeader]) -> list[str | None]:
+    problems = [part.problem for part in split_series(headers)]
+    return [problem.detail if problem else None for problem in problems]
+
+
+def test_scouts_are_set_aside() -> None:
+    scouts = [
+        a_header(orientation_lps=SAGITTAL, image_type=("ORIGINAL", "LOCALIZER")),
+        a_header(rows=99, image_type=("ORIGINAL", "LOCALIZER")),
+    ]
+
+    others, aside = split_series([*scouts, *a_stack(0, 2, 4)])
+
+    assert (others.slices, others.problem) == ((2, 3, 4), None)
+    assert (aside.slices, aside.told_by) == ((0, 1), "being a scout")
+
+
+def test_series_of_scouts_alone_is_not_set_aside() -> None:
+    (part,) = split_series(a_stack(0, 2, 4, image_type=("ORIGINAL", "LOCALIZER")))
+
+    assert part.told_by == ""
+
+
+@pytest.mark.parametrize(
+    ("attribute", "values"),
+    [
+        ("echo_time_ms", (10.0, 80.0)),
+        ("temporal_position", (1, 2)),
+        ("b_value", (0.0, 800.0)),
+        ("image_type", (("ORIGINAL", "M"), ("ORIGINAL", "P"))),
+        ("series_number", (1, 2)),
+        ("study_instance_uid", ("1.1", "1.2")),
+        ("frame_of_reference_uid", ("1.1", "1.2")),
+        ("stack", (1, 2)),
+    ],
+)
+def test_volumes_that_lie_between_each_other_are_apart(
+    attribute: str, values: tuple[Any, Any]
+) -> None:
+    headers = [
+        a_header(4.0 * k + 2 * n, **{attribute: value})
+        for n, value in enumerate(values)
+        for k in range(3)
+    ]
+
+    assert levels_of(headers) == [[0, 4, 8], [2, 6, 10]]
+
+
+def test_interleaved_acquisitions_are_one_volume() -> None:
+    headers = [a_header(2.0 * n, acquisition_number=n % 2) for n in range(6)]
+
+    assert len(split_series(headers)) == 1
+
+
+def test_contrasts_that_follow_each_other_stay_together() -> None:
+    headers = [a_header(2.0 * n, echo_time_ms=10.0 * (n > 2)) for n in range(6)]
+
+    assert len(split_series(headers)) == 1
+
+
+def test_identifiers_are_not_told() -> None:
+    headers = [
+        a_header(2.0 * k, frame_of_reference_uid=uid) for k in range(3) for uid in "ab"
+    ]
+
+    assert [part.told_by for part in split_series(headers)] == [
+        "frame of reference 1",
+        "frame of reference 2",
+    ]
+
+
+def test_volume_with_fewer_slices_than_its_siblings_lacks_some() -> None:
+    headers = [
+        a_header(2.0 * k, temporal_position=t)
+        for t in range(3)
+        for k in range(1 if t == 2 else 5)
+    ]
+
+    assert problems_of(headers) == [
+        None,
+        None,
+        "1 slices, where a volume of the series with another temporal position has 5",
+    ]
+
+
+def test_acquisitions_may_differ_in_length() -> None:
+    headers = [*a_stack(0, 2, 4, 6, acquisition_number=1)]
+    headers += a_stack(2, 4, acquisition_number=2)
+
+    assert problems_of(headers) == [None, None]
+
+
+def test_mosaics_that_state_no_time_are_volumes_by_file() -> None:
+    headers = [
+        a_header(2.0 * k, frame=k, mosaic_tiles=3, instance_number=n)
+        for n in (4, 7)
+        for k in range(3)
+    ]
+
+    assert [part.told_by for part in split_series(headers)] == ["file 4", "file 7"]
+
+
+def test_copy_of_a_mosaic_is_no_volume() -> None:
+    headers = [
+        a_header(2.0 * k, frame=k, mosaic_tiles=3, instance_number=1)
+        for _ in "ab"
+        for k in range(3)
+    ]
+
+    assert len(split_series(headers)) == 1
+
+
+def test_dimensions_of_an_enhanced_file_tell_apart_what_nothing_else_does() -> None:
+    headers = [
+        a_header(2.0 * k, frame=2 * k + n, dimensions=(n,))
+        for k in range(3)
+        for n in (0, 1)
+    ]
+
+    assert [p.told_by for p in split_series(headers)] == ["dimension 0", "dimension 1"]
+
+
+def test_acquisitions_that_are_even_only_alone_are_volumes() -> None:
+    headers = [
+        a_header(2.0 * k + 0.5 * n, acquisition_number=n)
+        for n in range(3)
+        for k in range(4)
+    ]
+
+    assert levels_of(headers)[1] == [0.5, 2.5, 4.5, 6.5]
+
+
+def test_slabs_that_share_one_place_are_no_volumes() -> None:
+    headers = [*a_stack(0, 2, 4, 6, acquisition_number=1)]
+    headers += a_stack(6, 8, 10, 12, acquisition_number=2)
+
+    assert len(split_series(headers)) == 1
+
+
+def test_stacks_apart_are_volumes() -> None:
+    headers = [*a_stack(0, 2, 4, stack=1), *a_stack(100, 102, 104, stack=2)]
+
+    assert levels_of(headers) == [[0, 2, 4], [100, 102, 104]]
+
+
+def test_mosaics_that_moved_are_volumes_by_file() -> None:
+    headers = [
+        a_header(2.0 * k + 0.5 * n, frame=k, mosaic_tiles=3, instance_number=n)
+        for n in range(3)
+        for k in range(3)
+    ]
+
+    assert [len(part.slices) for part in split_series(headers)] == [3, 3, 3]

@@ -162,6 +162,20 @@ def test_stack_that_leans_is_a_gantry_tilt_with_its_angle() -> None:
     assert "leans by 45.0 degrees" in found(headers)["gantry-tilt"]
 
 
+def test_lean_that_no_gantry_has_is_impossible_geometry() -> None:
+    headers = [a_header(position_lps_mm=(0.0, 3.0 * z, 1.0 * z)) for z in range(4)]
+
+    detail = found(headers)["missing-geometry"]
+
+    assert detail.endswith(
+        "leans by 71.6 degrees against the slice normal; no gantry does"
+    )
+
+
+def test_missing_slice_among_very_thin_ones_is_found() -> None:
+    assert "missing-slice" in found(a_stack(0, 0.04, 0.08, 0.16, 0.2))
+
+
 def test_one_slice_moved_in_plane_is_no_tilt() -> None:
     headers = with_one(a_stack(0, 2, 4, 6), 2, position_lps_mm=(3.0, 0.0, 4.0))
 
@@ -233,3 +247,113 @@ def test_file_without_pixels_alone_is_described_without_count() -> None:
     headers = a_stack(0, has_pixels=False, modality="SR")
 
     assert found(headers) == {"unsupported-image": "no pixels, modality SR"}
+
+
+def test_every_second_slice_alone_is_found_by_distance_and_numbers() -> None:
+    headers = [
+        a_header(4.0 * k, instance_number=2 * k + 1, spacing_between_slices_mm=2.0)
+        for k in range(4)
+    ]
+
+    assert found(headers) == {
+        "missing-slice": "slices are 4 mm apart, but the header states 2 mm, and "
+        "instance numbers go up by 2: only one slice of 2 is here"
+    }
+
+
+@pytest.mark.parametrize("stated_mm", [2.0, -2.0, 3.0])
+def test_distance_that_contradicts_the_positions_is_said(stated_mm: float) -> None:
+    headers = a_stack(
+        0, 4, 8, spacing_between_slices_mm=stated_mm, images_in_acquisition=3
+    )
+
+    assert found(headers) == {
+        "extent-unverified": "slices are 4 mm apart by their positions, which count, "
+        f"and {abs(stated_mm):g} mm by SpacingBetweenSlices"
+    }
+
+
+def test_thickness_above_the_distance_is_no_contradiction() -> None:
+    headers = a_stack(0, 2, 4, slice_thickness_mm=5.0, images_in_acquisition=3)
+
+    assert found(headers) == {}
+
+
+def test_negative_spacing_tells_a_direction_only() -> None:
+    headers = a_stack(0, 2, 4, spacing_between_slices_mm=-2.0, images_in_acquisition=3)
+
+    assert found(headers) == {}
+
+
+def test_each_of_several_acquisitions_may_state_its_own_count() -> None:
+    headers = [
+        a_header(float(z), images_in_acquisition=2, acquisition_number=z // 2)
+        for z in range(6)
+    ]
+
+    assert found(headers) == {}
+
+
+def test_count_of_slices_in_the_volume_refuses_fewer() -> None:
+    assert found(a_stack(0, 2, 4, number_of_slices=5)) == {
+        "missing-slice": "3 slices, but the header states 5 in the volume"
+    }
+
+
+@pytest.mark.parametrize(
+    ("stated", "codes"), [(30, []), (3, []), (40, ["extent-unverified"])]
+)
+def test_count_may_mean_the_series_of_many_volumes(
+    stated: int, codes: list[str]
+) -> None:
+    headers = a_stack(0, 2, 4, images_in_acquisition=stated)
+
+    stack = check_stack(headers, same, n_in_series=30)
+
+    assert [finding.code for finding in stack.findings] == codes
+
+
+@pytest.mark.parametrize(
+    ("attribute", "values", "detail"),
+    [
+        ("echo_time_ms", (10.0, 80.0), "echo times from 10 to 80 in one volume"),
+        ("b_value", (0.0, 500.0), "b-values from 0 to 500 in one volume"),
+        ("frame_of_reference_uid", ("1", "2"), "2 frames of reference in one volume"),
+    ],
+)
+def test_slice_of_another_kind_conflicts(
+    attribute: str, values: tuple[Any, Any], detail: str
+) -> None:
+    headers = with_one(
+        a_stack(0, 2, 4, **{attribute: values[0]}), 1, **{attribute: values[1]}
+    )
+
+    assert found(headers) == {"conflicting-slices": f"slices of {detail}"}
+
+
+def test_echo_times_may_differ_by_one_percent() -> None:
+    headers = with_one(a_stack(0, 2, 4, echo_time_ms=10.0), 1, echo_time_ms=10.05)
+
+    assert "conflicting-slices" not in found(headers)
+
+
+def test_every_third_slice_alone_is_found_by_the_thickness() -> None:
+    headers = [
+        a_header(6.0 * k, instance_number=30 - 3 * k, slice_thickness_mm=2.0)
+        for k in range(4)
+    ]
+
+    assert "only one slice of 3 is here" in found(headers)["missing-slice"]
+
+
+def test_gaps_between_thick_slices_are_no_missing_slices() -> None:
+    headers = [
+        a_header(4.0 * k, instance_number=k + 1, slice_thickness_mm=2.0)
+        for k in range(4)
+    ]
+
+    assert list(found(headers)) == ["extent-unverified"]
+
+
+def test_steps_of_two_lengths_far_apart_are_uneven() -> None:
+    assert "uneven-spacing" in found(a_stack(0, 0.03, 2, 2.03, 4, 4.03))

@@ -62,10 +62,13 @@ def test_broken_or_circular_link_is_unreadable(tmp_path: Path, target: str) -> N
     assert problem.code == "unreadable-file"
 
 
-def test_pipe_is_no_file(tmp_path: Path) -> None:
+def test_pipe_is_listed_with_a_problem(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 
-    assert walked(tmp_path) == {}
+    problem = walked(tmp_path)["pipe"].problem
+
+    assert problem is not None
+    assert problem.code == "not-an-image"
 
 
 def test_name_that_is_not_utf8_is_refused_and_can_be_printed(tmp_path: Path) -> None:

@@ -52,16 +52,16 @@ def test_nifti_is_known_by_its_content_whatever_its_name(tmp_path, kind, suffix)
         b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + b"\x99" * 400,
         b"\x02\x00\x10\x00",
         b"\x1f\x8b not gzip after all",
-        gzip.compress(b"text" * 200),
+        gzip.compress(b"text" * 200, mtime=0),
         bz2.compress(b"text" * 200),
         b"BZh9 not bzip2 after all",
         lzma.compress(b"text" * 200),
         b"\xfd7zXZ\0 not xz after all",
-        gzip.compress(b"\x89PNG\r\n\x1a\n" + b"\0" * 400),
-        gzip.compress(b"PK\x03\x04" + b"\0" * 600),
+        gzip.compress(b"\x89PNG\r\n\x1a\n" + b"\0" * 400, mtime=0),
+        gzip.compress(b"PK\x03\x04" + b"\0" * 600, mtime=0),
         b"\0" * 600,
         b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0" * 600,
-        gzip.compress(b"text" * 200)[:15],
+        gzip.compress(b"text" * 200, mtime=0)[:15],
     ],
 )
 def test_anything_else_is_other(tmp_path, content):
@@ -78,7 +78,7 @@ def test_missing_file_is_named_by_its_scan_id(tmp_path):
 
 def packed(path):
     target = path.with_name(path.name + ".gz")
-    target.write_bytes(gzip.compress(path.read_bytes()))
+    target.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
     return target
 
 

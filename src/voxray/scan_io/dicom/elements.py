@@ -49,10 +49,15 @@ _MAX_VALUE_BYTES = 1 << 16
 _PIXEL_DATA = key_of(0x7FE00010)
 _PIXELS = {_PIXEL_DATA, key_of(0x7FE00008), key_of(0x7FE00009)}
 _STOPS = _PIXELS | DELIMITERS
-_US, _FD = map(code_of, ("US", "FD"))
+_US, _SS, _FD = map(code_of, ("US", "SS", "FD"))
+_US_OR_SS = code_of("US or SS")
 _TEXT_VRS = set(map(code_of, ("AS", "CS", "DA", "DS", "IS", "LO", "SH", "TM", "UI")))
 _PIXEL_VRS = {0, *map(code_of, ("OB", "OW", "OF", "OD", "OV", "UN"))}
-_NUMBERS = {(_US, 2): struct.Struct("<H").unpack, (_FD, 8): struct.Struct("<d").unpack}
+_NUMBERS = {
+    (_US, 2): struct.Struct("<H").unpack,
+    (_SS, 2): struct.Struct("<h").unpack,
+    (_FD, 8): struct.Struct("<d").unpack,
+}
 _NATIVE_SYNTAXES = {ImplicitVRLittleEndian, ExplicitVRLittleEndian}
 _ODD_SYNTAXES = {
     DeflatedExplicitVRLittleEndian,
@@ -223,8 +228,10 @@ def _check(found: Found, content: bytes) -> None:
 def _values(found: Found, content: bytes, *, implicit: bool) -> dict[str, object]:
     values: dict[str, object] = {}
     odd = []
-    for keyword, (vr, stated_vr, place, length) in found.items():
+    for keyword, (own_vr, stated_vr, place, length) in found.items():
         raw = content[place : place + length]
+        # Of two VRs, whoever wants the value takes the right one.
+        vr = (stated_vr or _US) if own_vr == _US_OR_SS else own_vr
         if stated_vr and stated_vr != vr:
             odd.append(keyword)
         elif vr in _TEXT_VRS:

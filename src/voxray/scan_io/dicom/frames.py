@@ -1,43 +1,29 @@
 """The frames of a file that holds more than one: enhanced images and mosaics."""
 
-from dataclasses import dataclass, fields
-from typing import Any
-
 from pydicom.dataset import Dataset
 
+from voxray.scan_io.dicom import values
+from voxray.scan_io.dicom.frame_header import FrameHeader
+from voxray.scan_io.dicom.functional_groups import enhanced_frames, is_enhanced
+from voxray.scan_io.dicom.mosaic import mosaic_frames
+from voxray.scan_io.dicom.nuclear import reconstructed_frames
 
-@dataclass(frozen=True, slots=True)
-class FrameHeader:
-    """What one frame, or one tile of a mosaic, says of itself; None: as the file says.
-
-    Attributes:
-        index: From 0, in the order of the pixels; of a mosaic, in slice order.
-        position_lps_mm: Centre of the first voxel.
-    """
-
-    index: int
-    position_lps_mm: tuple[float, float, float] | None = None
-    orientation_lps: tuple[float, ...] | None = None
-    pixel_spacing_mm: tuple[float, float] | None = None
-    slice_thickness_mm: float | None = None
-    spacing_between_slices_mm: float | None = None
-    rows: int | None = None
-    columns: int | None = None
-    image_type: tuple[str, ...] | None = None
-    acquisition_number: int | None = None
-    temporal_position: int | None = None
-    echo_time_ms: float | None = None
-    trigger_time_ms: float | None = None
-    b_value: float | None = None
-    diffusion_direction: tuple[float, float, float] | None = None
-
-    def stated(self) -> dict[str, Any]:
-        """Values that are not None, by name; without the index."""
-        names = [f.name for f in fields(self) if f.name != "index"]
-        return {n: getattr(self, n) for n in names if getattr(self, n) is not None}
+__all__ = ["FrameHeader", "frames_of"]
 
 
 def frames_of(dataset: Dataset) -> tuple[FrameHeader, ...]:
-    """Give the frames of a file; empty for a file of one frame."""
-    del dataset
-    return ()
+    """Give the frames of a file with what each says of its place and kind.
+
+    Args:
+        dataset: All elements before the pixels.
+
+    Returns:
+        One per frame, or per tile of a Siemens mosaic, in the order of the pixels.
+        Empty for a file of one frame, and for one whose frames are not described, or
+        not as many as it says: a film, or damage.
+    """
+    if is_enhanced(dataset):
+        return enhanced_frames(dataset)
+    if "MOSAIC" in values.texts(dataset, "ImageType"):
+        return mosaic_frames(dataset)
+    return reconstructed_frames(dataset)

@@ -10,8 +10,8 @@ from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
-from voxray.scan_io.dicom import values
-from voxray.scan_io.dicom.frames import FrameHeader
+from voxray.scan_io.dicom import stored_values, values
+from voxray.scan_io.dicom.frame_header import FrameHeader
 from voxray.scan_io.dicom.pixel_bytes import PixelBytes
 
 FRAME_SEQUENCES = (
@@ -43,6 +43,18 @@ class DicomHeader:
         pixel_length: Bytes of them, padding included.
         frame: Which frame of its file this header is about; None for the whole file.
         frames: Of a multi-frame or mosaic file, one per frame or tile; empty else.
+        stack: Of a frame: which of the stacks in its file, from 1.
+        dimensions: Of a frame: what its file counts besides places and stacks.
+        mosaic_tiles: Of a tile of a mosaic: tiles that the plane of its file holds
+            (see `mosaic.mosaic_tile`). None for whole planes.
+        pixel_representation: 0 for unsigned, 1 for signed stored values.
+        rescale: Slope and intercept, 1 and 0 where the header says nothing; None if a
+            table takes their place, or if they are no numbers.
+        padding: Lowest and highest stored value that marks a pixel outside the field of
+            view (PS3.3 C.7.5.1.1.2).
+        window: Centre and width of the first window; of radiographs only.
+        window_function: VOILUTFunction.
+        has_voi_table: Whether there is a VOILUTSequence.
         pixel_bytes_expected: From the header, without padding; None if compressed.
         has_pixels: Whether a pixel element is there.
         truncated: Whether the file ends before its pixels do. An image header without
@@ -104,6 +116,17 @@ class DicomHeader:
     pixel_length: int | None = None
     frame: int | None = None
     frames: tuple[FrameHeader, ...] = ()
+    stack: int | None = None
+    dimensions: tuple[int, ...] | None = None
+    mosaic_tiles: int | None = None
+    bits_stored: int | None = None
+    high_bit: int | None = None
+    pixel_representation: int | None = None
+    rescale: tuple[float, float] | None = None
+    padding: tuple[int, int] | None = None
+    window: tuple[float, float] | None = None
+    window_function: str | None = None
+    has_voi_table: bool = False
 
     def slices(self) -> tuple["DicomHeader", ...]:
         """One header per slice: itself, or one per frame with the frame's own values.
@@ -195,6 +218,18 @@ KEYWORDS = [
     "NumberOfTemporalPositions",
     "BurnedInAnnotation",
     "NumberOfFrames",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
+    "WindowCenter",
+    "WindowWidth",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "VOILUTFunction",
+    "ModalityLUTSequence",
+    "VOILUTSequence",
     *FRAME_SEQUENCES,
 ]
 """Elements that a header is made of."""
@@ -271,6 +306,14 @@ def header_from(
         pixel_offset=pixels.place,
         pixel_length=pixels.length,
         frames=frames,
+        bits_stored=whole("BitsStored"),
+        high_bit=whole("HighBit"),
+        pixel_representation=whole("PixelRepresentation"),
+        rescale=_shared(stored_values.rescale(dataset)),
+        padding=_shared(stored_values.padding(dataset)),
+        window=stored_values.window(dataset),
+        window_function=text("VOILUTFunction"),
+        has_voi_table="VOILUTSequence" in dataset,
     )
 
 

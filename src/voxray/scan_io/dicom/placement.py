@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from voxray.core.errors import GeometryError
 from voxray.core.geometry import VoxelGrid
 from voxray.scan_io.dicom import values
+from voxray.scan_io.dicom.header import DicomHeader
 
 _LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 _UNIT_TOLERANCE = 0.01
@@ -50,6 +51,29 @@ class SlicePlace:
     stated_spacing_mm: float | None
 
     @classmethod
+    def from_header(cls, header: DicomHeader, scan_id: str, name: str) -> Self:
+        """Take the place of one slice or frame (PS3.3 C.7.6.2.1.1).
+
+        Args:
+            header: Of one slice, as `DicomHeader.slices` gives it.
+            scan_id: Named in the error.
+            name: Of the slice, e.g. "slice 3 of 40".
+
+        Raises:
+            GeometryError: If position, orientation or spacing is missing or impossible.
+        """
+        return cls._placed(
+            _Plane(
+                header.position_lps_mm,
+                header.orientation_lps,
+                header.pixel_spacing_mm,
+                header.spacing_between_slices_mm or header.slice_thickness_mm,
+            ),
+            scan_id,
+            name,
+        )
+
+    @classmethod
     def from_dataset(cls, dataset: Dataset, scan_id: str, name: str) -> Self:
         """Take the place from the image plane module (PS3.3 C.7.6.2.1.1).
 
@@ -61,25 +85,45 @@ class SlicePlace:
         Raises:
             GeometryError: If position, orientation or spacing is missing or impossible.
         """
-        position = values.point(dataset, "ImagePositionPatient")
-        orientation = values.reals(dataset, "ImageOrientationPatient", count=6)
-        spacing = values.pair(dataset, "PixelSpacing")
-        if position is None or orientation is None or spacing is None:
+        return cls._placed(
+            _Plane(
+                values.point(dataset, "ImagePositionPatient"),
+                values.reals(dataset, "ImageOrientationPatient", count=6),
+                values.pair(dataset, "PixelSpacing"),
+                values.real(dataset, "SpacingBetweenSlices")
+                or values.real(dataset, "SliceThickness"),
+            ),
+            scan_id,
+            name,
+        )
+
+    @classmethod
+    def _placed(cls, plane: "_Plane", scan_id: str, name: str) -> Self:
+        if not (plane.position and plane.orientation and plane.spacing):
             problem = f"{name} lacks a position, orientation or pixel spacing"
             raise GeometryError(scan_id, problem)
-        along_row = np.array(orientation[:3]) * _LPS_TO_RAS
-        along_column = np.array(orientation[3:]) * _LPS_TO_RAS
-        if min(spacing) <= 0 or not _at_right_angles(along_row, along_column):
+        along_row = np.array(plane.orientation[:3]) * _LPS_TO_RAS
+        along_column = np.array(plane.orientation[3:]) * _LPS_TO_RAS
+        if min(plane.spacing) <= 0 or not _at_right_angles(along_row, along_column):
             problem = f"{name} has an impossible orientation or pixel spacing"
             raise GeometryError(scan_id, problem)
-        between_rows, between_columns = spacing
+        between_rows, between_columns = plane.spacing
         return cls(
-            np.array(position) * _LPS_TO_RAS,
+            np.array(plane.position) * _LPS_TO_RAS,
             along_row / np.linalg.norm(along_row) * between_columns,
             along_column / np.linalg.norm(along_column) * between_rows,
-            values.real(dataset, "SpacingBetweenSlices")
-            or values.real(dataset, "SliceThickness"),
+            plane.stated_spacing,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """Where a slice is, as DICOM says it: LPS, mm."""
+
+    position: tuple[float, float, float] | None
+    orientation: tuple[float, ...] | None
+    spacing: tuple[float, float] | None
+    stated_spacing: float | None
 
 
 def _at_right_angles(first: Vector, second: Vector) -> bool:
@@ -105,7 +149,7 @@ def stack_grid(
         GeometryError: If slices differ in plane or pixel size, lie at one position, or
             do not follow each other in even steps.
     """
-    _check_parallel(scan_id, places)
+    check_parallel(scan_id, places)
     step_k = _step_k(scan_id, places)
     _check_even(scan_id, places, step_k)
     affine = np.eye(4)
@@ -115,7 +159,12 @@ def stack_grid(
     return VoxelGrid.from_affine(scan_id, (i, j, len(places)), affine + 0.0)
 
 
-def _check_parallel(scan_id: str, places: Sequence[SlicePlace]) -> None:
+def check_parallel(scan_id: str, places: Sequence[SlicePlace]) -> None:
+    """Refuse slices of different planes or pixel sizes.
+
+    Raises:
+        GeometryError: If one is turned or scaled against the first.
+    """
     first = places[0]
     for number, place in enumerate(places[1:], start=2):
         for ours, theirs in (

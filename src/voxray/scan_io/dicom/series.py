@@ -1,150 +1,135 @@
-"""A DICOM series of single-frame slices as one volume."""
+"""DICOM slices, frames and 2D images in order as one volume."""
 
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pydicom
-from numpy.typing import NDArray
-from pydicom.dataset import FileDataset
-from pydicom.pixels.processing import apply_modality_lut
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
-from pydicom.uid import ImplicitVRLittleEndian as ImplicitVR
 
 from voxray.core.errors import GeometryError, UnreadableScanError
+from voxray.core.findings import FindingCode
+from voxray.core.geometry import Shape, VoxelGrid
 from voxray.core.records import IntensityUnit, ScanSource, Volume
-from voxray.scan_io.dicom import values
-from voxray.scan_io.dicom.opened import dicom_stream
+from voxray.scan_io.bounds import check_size
+from voxray.scan_io.dicom.decode import PixelFile
+from voxray.scan_io.dicom.header import DicomHeader
 from voxray.scan_io.dicom.placement import SlicePlace, stack_grid
-from voxray.scan_io.dicom.quiet import (
-    READ_ERRORS,
-    kind_of,
-    panic_as_error,
-    quiet_pydicom,
-)
+from voxray.scan_io.dicom.plane import is_plane, plane_grid
+from voxray.scan_io.dicom.quiet import quiet_pydicom
+from voxray.scan_io.dicom.rectify import rectified
+from voxray.scan_io.dicom.slices import Mask, Slice
+from voxray.scan_io.dicom.window import Grey
+
+_MOVES = {FindingCode.GANTRY_TILT, FindingCode.UNEVEN_SPACING}
 
 
 def read_series(source: ScanSource) -> Volume:
-    """Read single-frame slices that are already in order.
+    """Read slices that are already in order.
 
     The grid comes from ImageOrientationPatient, PixelSpacing and the first and last
-    ImagePositionPatient, never from slice thickness, except for one slice alone.
+    ImagePositionPatient, never from slice thickness, except for one slice alone. A 2D
+    image is one slice of 1 mm and lies as `plane_grid` says.
+
+    Each file is opened once and its frames are decoded one at a time. Memory holds the
+    volume and one frame, and of an uncompressed file that is not plain all of it.
 
     Args:
-        source: One file per slice, in slice order.
+        source: One file per slice, in slice order; a file of several frames stands once
+            per frame, with `frames`.
 
     Returns:
-        float32 (column, row, slice) after the modality rescale of each slice, first
-        axis fastest in memory; RAS+ affine. Hounsfield units for CT. Inverted grey
-        (MONOCHROME1) is left as it is.
+        float32 (column, row, slice), grey as `grey` says, first axis fastest in memory;
+        RAS+ affine. Hounsfield units for CT.
 
     Raises:
         UnreadableScanError: If a slice cannot be read or decoded, or is no grey image
             of one frame.
+        TooLargeError: If there are more voxels than the bound for one scan.
         GeometryError: If the slices do not form one grid.
     """
     if not source.files:
         raise UnreadableScanError(source.scan_id, "it has no files")
-    planes, places, units = [], [], []
+    mark_padding = FindingCode.PADDING_VALUE in source.repairs
+    headers: dict[int, DicomHeader] = {}
+    padding: dict[int, Mask] = {}
+    voxels = np.empty((0, 0, 0), np.float32)
     with quiet_pydicom():
-        for number, path in enumerate(source.files, start=1):
-            at = _Slice(source.scan_id, number, len(source.files))
-            dataset = at.read(path)
-            places.append(SlicePlace.from_dataset(dataset, source.scan_id, str(at)))
-            planes.append(at.rescaled(dataset))
-            units.append(_unit(dataset))
-    voxels = _stack(planes, source.scan_id)
-    grid = stack_grid(source.scan_id, planes[0].shape, places)
-    return Volume(voxels, grid, units[0])
+        for slice_, file in _opened_slices(source):
+            header = slice_.header_in(file)
+            if not headers:
+                voxels = np.empty(_shape(slice_, header), np.float32, order="F")
+            headers[slice_.k] = header
+            out = _plane_of(voxels, slice_, header)
+            mask = slice_.read(file, header, out, mark_padding=mark_padding)
+            if mask is not None:
+                padding[slice_.k] = mask
+    _replace_padding(voxels, padding)
+    ordered = [headers[k] for k in range(len(headers))]
+    voxels, grid = _placed(source, voxels, ordered)
+    return Volume(voxels, grid, _unit(ordered[0]))
 
 
-class _Slice:
-    """Which slice an error is about: its number, since its path may name a patient."""
-
-    def __init__(self, scan_id: str, number: int, total: int) -> None:
-        self._scan_id = scan_id
-        self._text = f"slice {number} of {total}"
-
-    def __str__(self) -> str:
-        return self._text
-
-    def read(self, path: Path) -> FileDataset:
-        """The whole file, still encoded."""
-        try:
-            with dicom_stream(path) as stream:
-                dataset = pydicom.dcmread(stream, force=True)
-            _name_transfer_syntax(dataset)
-        except READ_ERRORS as error:
-            problem = f"cannot be read: {kind_of(error)}"
-            raise self._unreadable(problem) from error
-        return dataset
-
-    def rescaled(self, dataset: FileDataset) -> NDArray[np.float32]:
-        """Grey values (column, row) in the unit of the modality."""
-        try:
-            with panic_as_error():
-                raw = dataset.pixel_array
-            if raw.ndim == 2 and _is_grey(dataset):  # noqa: PLR2004
-                return np.asarray(_rescale(raw, dataset).T, dtype=np.float32)
-        except READ_ERRORS as error:
-            syntax = UID(values.text(dataset.file_meta, "TransferSyntaxUID") or "").name
-            problem = f"has pixels that cannot be decoded ({syntax}): {kind_of(error)}"
-            raise self._unreadable(problem) from error
-        problem = f"is no grey image of one frame: its pixels have shape {raw.shape}"
-        raise self._unreadable(problem)
-
-    def _unreadable(self, problem: str) -> UnreadableScanError:
-        return UnreadableScanError(self._scan_id, f"{self._text} {problem}")
+def _opened_slices(source: ScanSource) -> Iterator[tuple[Slice, PixelFile]]:
+    """Give every slice with its file, opened once for all slices in it."""
+    slices_in: dict[Path, list[Slice]] = defaultdict(list)
+    frames = source.frames or [None] * len(source.files)
+    for k, (path, frame) in enumerate(zip(source.files, frames, strict=True)):
+        slices_in[path].append(Slice(source.scan_id, k, len(source.files), frame))
+    for path, slices in slices_in.items():
+        with slices[0].opened(path) as file:
+            for slice_ in slices:
+                yield slice_, file
 
 
-def _name_transfer_syntax(dataset: FileDataset) -> None:
-    """Fill in how a file without meta information turned out to be encoded."""
-    if "TransferSyntaxUID" in dataset.file_meta:
-        return
-    implicit, little = dataset.original_encoding
-    explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-    dataset.file_meta.TransferSyntaxUID = ImplicitVR if implicit else explicit
+def _shape(slice_: Slice, header: DicomHeader) -> Shape:
+    """Of the volume that a slice is of."""
+    shape = (header.columns or 0, header.rows or 0, slice_.total)
+    if prod(shape) == 0:
+        problem = "is no image: it states no rows or no columns"
+        raise slice_.unreadable(problem)
+    check_size(slice_.scan_id, shape)
+    return shape
 
 
-def _is_grey(dataset: FileDataset) -> bool:
-    kind = values.text(dataset, "PhotometricInterpretation") or ""
-    return kind in {"MONOCHROME1", "MONOCHROME2"}
+def _plane_of(voxels: Grey, slice_: Slice, header: DicomHeader) -> Grey:
+    """The place of a slice in the volume, as (row, column)."""
+    own, first = (header.columns or 0, header.rows or 0), voxels.shape[:2]
+    if own != first:
+        shown = ", ".join(f"{i} x {j}" for i, j in sorted([own, first]))
+        problem = f"its slices differ in size: {shown} voxels"
+        raise GeometryError(slice_.scan_id, problem)
+    return voxels[:, :, slice_.k].T
 
 
-def _rescale(raw: NDArray[Any], dataset: FileDataset) -> NDArray[Any]:
-    """Stored values to values of the modality (PS3.3 C.11.1), in double precision.
-
-    Raises:
-        ValueError: If slope or intercept is no number.
-    """
-    if dataset.get("ModalityLUTSequence"):
-        return np.asarray(apply_modality_lut(raw, dataset))
-    slope = _number(dataset, "RescaleSlope", absent=1.0)
-    intercept = _number(dataset, "RescaleIntercept", absent=0.0)
-    return raw.astype(np.float64) * slope + intercept
+def _replace_padding(voxels: Grey, padding: Mapping[int, Mask]) -> None:
+    """Give padding the lowest value of the image; if all is padding, it stays."""
+    planes = {k: voxels[:, :, k].T for k in padding}
+    inside = [voxels[:, :, k] for k in range(voxels.shape[2]) if k not in padding]
+    inside += [plane[~padding[k]] for k, plane in planes.items()]
+    lowest = min((float(part.min()) for part in inside if part.size), default=None)
+    if lowest is not None:
+        for k, plane in planes.items():
+            plane[padding[k]] = lowest
 
 
-def _number(dataset: FileDataset, keyword: str, absent: float) -> float:
-    if values.text(dataset, keyword) is None:
-        return absent
-    number = values.real(dataset, keyword)
-    if number is None:
-        msg = f"{keyword} is no number"
-        raise ValueError(msg)
-    return number
+def _placed(
+    source: ScanSource, voxels: Grey, headers: Sequence[DicomHeader]
+) -> tuple[Grey, VoxelGrid]:
+    """The volume and its grid, moved onto one of right angles where that is asked."""
+    scan_id, n_slices = source.scan_id, len(headers)
+    if n_slices == 1 and is_plane(headers[0]):
+        return voxels, plane_grid(headers[0], scan_id)
+    places = [
+        SlicePlace.from_header(header, scan_id, f"slice {k} of {n_slices}")
+        for k, header in enumerate(headers, start=1)
+    ]
+    moves = _MOVES & set(source.repairs)
+    if not moves:
+        return voxels, stack_grid(scan_id, voxels.shape[:2], places)
+    return rectified(voxels, places, scan_id, float(voxels.min()), moves)
 
 
-def _unit(dataset: FileDataset) -> IntensityUnit:
-    is_ct = values.text(dataset, "Modality") == "CT"
+def _unit(header: DicomHeader) -> IntensityUnit:
+    is_ct = header.modality == "CT"
     return IntensityUnit.HOUNSFIELD if is_ct else IntensityUnit.ARBITRARY
-
-
-def _stack(planes: list[NDArray[np.float32]], scan_id: str) -> NDArray[np.float32]:
-    shapes = {plane.shape for plane in planes}
-    if len(shapes) > 1:
-        sizes = ", ".join(f"{columns} x {rows}" for columns, rows in sorted(shapes))
-        raise GeometryError(scan_id, f"its slices differ in size: {sizes} voxels")
-    voxels = np.empty((*planes[0].shape, len(planes)), np.float32, order="F")
-    for k, plane in enumerate(planes):
-        voxels[:, :, k] = plane
-    return voxels
