@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
+from tests.frame_makers import an_enhanced, nested
 from tests.makers import Series, a_slice, a_uid, save_dicom, truncate, write_mask
 from tests.mask_makers import a_seg, a_structure_set, full_slices, save_mask, square
 from tests.unit.ingest.makers import LESION, READABLE, codes, row_of, take_in
 from voxray.core.errors import ConfigError
 from voxray.core.findings import Action, FindingCode
 from voxray.core.records import MaskSource
-from voxray.core.specs import ChannelRules, IntakeRules
+from voxray.core.specs import ChannelRules, IntakeRules, SegmentSpec, TaskSpec
+from voxray.core.specs.experiment import SegmentClass
 from voxray.ingest import Disposition, Intake
 from voxray.scan_io import read_mask
 
@@ -149,6 +151,31 @@ def test_images_that_a_structure_set_lists_tell_the_volume(tmp_path: Path) -> No
     save_mask(a_set(first, images=first), tmp_path / "masks" / "m.dcm")
 
     assert codes(take_in_with(tmp_path)) == {"no-mask": 1}
+
+
+def test_frames_that_a_mask_names_tell_the_volume_of_a_file(tmp_path: Path) -> None:
+    series = replace(GOOD, voxels=np.arange(480, dtype=np.int16).reshape(10, 8, 6))
+    times = [
+        nested("FrameContentSequence", TemporalPositionIndex=n) for n in (1, 2) * 5
+    ]
+    dataset = an_enhanced(series, times)
+    for n, groups in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+        place = groups.PlanePositionSequence[0]
+        place.ImagePositionPatient = [0.0, 0.0, 2.0 * (n // 2)]
+    save_dicom(dataset, tmp_path / "scans" / "1.dcm")
+    mask = a_set([dataset], images=[dataset])
+    (frame,) = mask.ReferencedFrameOfReferenceSequence
+    (study,) = frame.RTReferencedStudySequence
+    (image,) = study.RTReferencedSeriesSequence[0].ContourImageSequence
+    image.ReferencedFrameNumber = [2, 4]
+    save_mask(mask, tmp_path / "masks" / "m.dcm")
+
+    intake = take_in_with(tmp_path)
+
+    (record,) = intake.records
+    assert "volume 2 of 2" in record.findings[0].detail
+    assert intake.sources[record.scan_id].frames == (1, 3, 5, 7, 9)
+    assert codes(intake) == {"no-mask": 1}
 
 
 def test_volume_that_a_channel_chose_has_the_mask(tmp_path: Path) -> None:
@@ -343,3 +370,23 @@ def test_archive_in_the_mask_folder_is_listed(tmp_path: Path) -> None:
         packed.writestr("a", "text")
 
     assert "unpack it" in row_of(take_in_with(tmp_path), "mask-unreadable").detail
+
+
+def test_what_the_index_knows_of_a_mask_ends_when_it_or_a_class_changes(
+    tmp_path: Path,
+) -> None:
+    slices = write(tmp_path / "scans" / "a")
+    path = save_mask(a_lesion(slices), tmp_path / "masks" / "m.dcm")
+    index = tmp_path / "index"
+    other = TaskSpec(segment=SegmentSpec(classes={"organ": SegmentClass(value=9)}))
+
+    good = take_in_with(tmp_path, index=index)
+    unknown = take_in_with(tmp_path, index=index, task=other)
+    save_mask(a_set(slices, k=2.5), path)
+    between = take_in_with(tmp_path, index=index)
+
+    assert [codes(intake) for intake in (good, unknown, between)] == [
+        {},
+        {"mask-unknown-value": 1},
+        {"mask-geometry": 1},
+    ]
