@@ -8,6 +8,7 @@ import pytest
 from tests.unit.ingest.makers import codes, take_in
 from voxray.core.specs import LabelsSpec
 from voxray.datasets import fetch
+from voxray.ingest import Intake
 
 _PLACE = os.environ.get("VOXRAY_SHARED_DATA", "")  # noqa: TID251 - tests only
 MEDMNIST = Path(_PLACE, "medmnist")
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def intake_of(name: str, tmp_path: Path):
+def intake_of(name: str, tmp_path: Path) -> Intake:
     folder = fetch(name, tmp_path, MEDMNIST).folder
     labels = LabelsSpec(table=folder / "labels.csv")
     return take_in(folder / "images", labels=labels)
