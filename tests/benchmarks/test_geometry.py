@@ -332,9 +332,11 @@ def the_page(rows: Iterable[Row]) -> str:
     niix = subprocess.run(
         ["dcm2niix", "--version"], check=False, capture_output=True, text=True
     )
+    found = re.search(r"v[0-9.]+", niix.stdout)
+    assert found is not None
     versions = ", ".join(
         [
-            f"dcm2niix {re.search(r'v[0-9.]+', niix.stdout)[0]}",
+            f"dcm2niix {found[0]}",
             *(f"{n} {importlib.metadata.version(n)}" for n in ("SimpleITK", "pydicom")),
         ]
     )

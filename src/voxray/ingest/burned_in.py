@@ -18,6 +18,7 @@ from voxray.core.records import Finding
 _MIN_SIDE = 96
 _EDGE = 0.25
 """Of the range of the image: step between neighbours at the edge of a letter."""
+_BRIGHT = 0.9
 _JOIN = 13
 """Pixels over which letters of one line are joined."""
 _HEIGHTS = (6, 64)
@@ -61,6 +62,11 @@ def text_lines(plane: NDArray[np.float32]) -> list[tuple[int, int, int, int]]:
     if min(plane.shape) < _MIN_SIDE or plane.max() <= plane.min():
         return []
     grey = (plane - plane.min()) / (plane.max() - plane.min())
+    brightest = (grey >= _BRIGHT).astype(np.float32)  # overlays have one bright value
+    return _lines(grey) or _lines(brightest)
+
+
+def _lines(grey: NDArray[np.float32]) -> list[tuple[int, int, int, int]]:
     edges = np.zeros(grey.shape, dtype=bool)
     edges[:, 1:] = np.abs(np.diff(grey, axis=1)) >= _EDGE
     joined = ndimage.binary_closing(

@@ -1,4 +1,4 @@
-"""What one scan looks like, in under a kilobyte: values, size, and a tiny image."""
+"""What one scan looks like, in about a kilobyte: values, size, and a tiny image."""
 
 import base64
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from voxray.core.geometry import VoxelGrid
 
-CELLS = 8
+CELLS = 10
 """Cells along each axis of the tiny image of a volume."""
 FLAT_CELLS = 16
 """Cells along both axes of the tiny image of a plane."""
@@ -36,8 +36,8 @@ class Look:
         extent_mm: Field of view along R, A and S.
         body_mm: Box along R, A and S around what is brighter than a fifth of the range
             from `p0_5` to `p99_5`, to a 64th of the field of view.
-        tiny: The image as base64 of uint8, axes R, A, S: the means of 8 x 8 x 8 equal
-            boxes, or of 16 x 16 of a plane, scaled from their lowest to highest.
+        tiny: The image as base64 of uint8, axes R, A, S: the means of 10 x 10 x 10
+            equal boxes, or 16 x 16 of a plane, scaled from their lowest to highest.
     """
 
     low: float
@@ -117,7 +117,7 @@ def _overlaps(n_voxels: int, n_boxes: int) -> _Floats:
 
 
 def tiny_image(look: Look) -> NDArray[np.uint8]:
-    """The tiny image: (8, 8, 8) of a volume, (16, 16) of a plane."""
+    """The tiny image: (10, 10, 10) of a volume, (16, 16) of a plane."""
     values = np.frombuffer(base64.b64decode(look.tiny), dtype=np.uint8)
     if values.size == FLAT_CELLS**2:
         return values.reshape(FLAT_CELLS, FLAT_CELLS)

@@ -1,8 +1,9 @@
 """Nearly the same image twice: saved again, with loss, cropped or resampled.
 
-A pair is listed with two measures of the tiny images that `looks` makes: the share of
-differing bits of a difference hash, and the correlation of what is hashed. The hash
-finds candidates, the correlation tells them from other people of the same anatomy.
+A pair is listed if two measures of the tiny images that `looks` makes agree: the
+share of differing bits of a difference hash, and the correlation of what is hashed. The
+bounds were set between other people of the same anatomy and copies made on purpose; see
+`docs/concepts/copies.md` for the rates.
 """
 
 from collections import defaultdict
@@ -16,13 +17,16 @@ from voxray.core.findings import FindingCode
 from voxray.core.records import Finding, PatientId, ScanId, ScanRecord
 from voxray.ingest.looks import Look, tiny_image
 
-MAX_DISTANCE = 0.25
-MIN_CORRELATION = 0.93
+MAX_DISTANCE = 0.2
+MIN_CORRELATION = 0.9
+MIN_CORRELATION_OF_PLANES = 0.93
 MIN_CORRELATION_OF_SHAPES = 0.99
 """For images of two values: outlines are more alike than images."""
 _BLOCK = 1024
 _MOST_PAIRS = 100_000
 _SHOWN = 3
+_PLANES = 3
+"""Axes of a list of tiny images of planes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,22 +139,13 @@ def _pairs(
 def _near(
     one: _Gradients, other: _Gradients
 ) -> Iterator[tuple[int, int, float, float]]:
-    distance = _distances(one.bits, other.bits) / one.unit.shape[1]
-    candidates = distance <= MAX_DISTANCE
     correlation = one.unit @ other.unit.T
     least = np.maximum(one.least[:, None], other.least[None, :])
-    for i, j in np.argwhere(candidates & (correlation >= least)).tolist():
-        yield i, j, float(distance[i, j]), float(correlation[i, j])
-
-
-def _distances(
-    one: NDArray[np.uint64], other: NDArray[np.uint64]
-) -> NDArray[np.uint16]:
-    """Number of differing bits of every pair."""
-    total = np.zeros((len(one), len(other)), dtype=np.uint16)
-    for word in range(one.shape[1]):
-        total += np.bitwise_count(one[:, word, None] ^ other[None, :, word])
-    return total
+    for i, j in np.argwhere(correlation >= least).tolist():
+        n_differing = int(np.bitwise_count(one.bits[i] ^ other.bits[j]).sum())
+        distance = n_differing / one.unit.shape[1]
+        if distance <= MAX_DISTANCE:
+            yield i, j, distance, float(correlation[i, j])
 
 
 def _gradients(looks: Sequence[Look]) -> _Gradients:
@@ -160,10 +155,8 @@ def _gradients(looks: Sequence[Look]) -> _Gradients:
     centred = joined - joined.mean(axis=1, keepdims=True)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
     unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
-    least = [
-        MIN_CORRELATION_OF_SHAPES if look.two_valued else MIN_CORRELATION
-        for look in looks
-    ]
+    plain = MIN_CORRELATION_OF_PLANES if tiny.ndim == _PLANES else MIN_CORRELATION
+    least = [MIN_CORRELATION_OF_SHAPES if look.two_valued else plain for look in looks]
     return _Gradients(_packed(joined > 0), unit, np.array(least, dtype=np.float32))
 
 

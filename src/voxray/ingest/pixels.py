@@ -68,12 +68,9 @@ def inspect_pixels(task: PixelTask) -> PixelFacts:
     """Read a scan and its mask; whatever is wrong with them is a finding."""
     try:
         volume = read_volume(task.source)
-    except GeometryError as error:
-        return unread(Finding(FindingCode.MISSING_GEOMETRY, error.problem))
-    except TooLargeError as error:
-        return unread(Finding(FindingCode.TOO_LARGE, error.problem))
     except ScanError as error:
-        return unread(Finding(_unread_code(task.source.format), error.problem))
+        code = _unread_code(error, task.source.format)
+        return unread(Finding(code, error.problem))
     problem = _value_problem(volume.voxels)
     if problem is not None:
         return PixelFacts(volume.grid, None, (problem,))
@@ -116,8 +113,12 @@ def unread(problem: Finding) -> PixelFacts:
     return PixelFacts(None, None, (problem,))
 
 
-def _unread_code(stored_as: FileFormat) -> FindingCode:
+def _unread_code(error: ScanError, stored_as: FileFormat) -> FindingCode:
     """A NIfTI file whose header was good ends too early, or its gzip is broken."""
+    if isinstance(error, GeometryError):
+        return FindingCode.MISSING_GEOMETRY
+    if isinstance(error, TooLargeError):
+        return FindingCode.TOO_LARGE
     match stored_as:
         case FileFormat.DICOM | FileFormat.PICTURE:
             return FindingCode.UNDECODABLE_PIXELS

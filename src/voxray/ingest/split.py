@@ -22,7 +22,7 @@ from voxray.ingest.shapes import (
     shape_text,
     stray,
 )
-from voxray.ingest.stack import SAME_PLACE_MM
+from voxray.ingest.stack import SAME_PLACE_MM, is_even
 from voxray.scan_io import DicomHeader
 
 
@@ -48,8 +48,8 @@ class _Attribute:
 
     Attributes:
         of: Its value in a slice.
-        apart: Whether it sets slices apart that do not share a place, but lie between
-            each other.
+        apart: Whether it sets slices apart that share no place, but lie between each
+            other; else only if together they are uneven, and each alone is even.
         alike: Whether volumes told apart by it have the same slices.
         private: Whether its values are not shown.
     """
@@ -107,6 +107,7 @@ def _file(header: DicomHeader) -> Hashable:
     return None if header.frame is None else header.instance_number
 
 
+_STACK = "stack"
 _ATTRIBUTES = (
     _Attribute("study", lambda h: h.study_instance_uid, alike=False, private=True),
     _Attribute("series number", lambda h: h.series_number, alike=False),
@@ -123,9 +124,9 @@ _ATTRIBUTES = (
     _Attribute("image type", lambda h: h.image_type, alike=False),
     _Attribute("acquisition", lambda h: h.acquisition_number, apart=False, alike=False),
     _Attribute("trigger time", lambda h: _round(h.trigger_time_ms), apart=False),
-    _Attribute("stack", lambda h: h.stack, alike=False),
+    _Attribute(_STACK, lambda h: h.stack, alike=False),
     _Attribute("dimension", lambda h: h.dimensions, apart=False),
-    _Attribute("file", _file, apart=False),
+    _Attribute("file", _file, alike=False),
 )
 
 
@@ -189,20 +190,34 @@ def _tells_apart(
 ) -> bool:
     """Whether an attribute sets whole volumes apart.
 
-    Where slices share places, at least two groups must cover half of the places:
-    copies with another number are no volume. Where none do, groups must lie between
-    each other.
+    Volumes cover much the same length: what follows each other is one of them, in
+    parts. Where slices share places, at least two groups must cover half of the places,
+    since copies with another number are no volume.
     """
-    if len(groups) == 1:
-        return False
     n_levels = len({places[i] for i in part.slices})
     if n_levels < len(part.slices):
         half = max(1, n_levels // 2)
-        return sum(len({places[i] for i in g}) >= half for g in groups) > 1
+        whole = [g for g in groups if len({places[i] for i in g}) >= half]
+        return len(whole) > 1 and _side_by_side(headers, whole)
+    if len(groups) == 1 or min(map(len, groups)) < MIN_SLICES:
+        return False
+    beside = _side_by_side(headers, groups)
+    if beside and attribute.apart:
+        return True
+    may_follow = beside or attribute.name == _STACK
+    return may_follow and _only_even_alone(headers, part.slices, groups)
+
+
+def _side_by_side(headers: Sequence[DicomHeader], groups: list[list[int]]) -> bool:
     largest = max(groups, key=len)
-    return attribute.apart and all(
-        len(g) >= MIN_SLICES and overlap(headers, tuple(largest), tuple(g))
-        for g in groups
+    return all(overlap(headers, tuple(largest), tuple(group)) for group in groups)
+
+
+def _only_even_alone(
+    headers: Sequence[DicomHeader], together: Group, groups: list[list[int]]
+) -> bool:
+    return not is_even(levels_mm(headers, together)) and all(
+        is_even(levels_mm(headers, tuple(group))) for group in groups
     )
 
 
@@ -277,4 +292,4 @@ def _shown(value: object, number: int, attribute: _Attribute) -> str:
 
 
 def _joined(one: str, other: str) -> str:
-    return f"{one}, {other}" if one else other
+    return ", ".join(filter(None, (one, other)))

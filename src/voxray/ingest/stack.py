@@ -30,6 +30,7 @@ MAX_LEAN_DEGREES = 45.0
 DIRECTION_TOLERANCE = 1e-3
 UNIT_TOLERANCE = 1e-2
 SIZE_TOLERANCE_MM = 1e-3
+KIND_TOLERANCE = 0.01
 
 _SHOWN = 3
 _SLICE_MODALITIES = {"CT", "MR", "PT", "NM"}
@@ -72,7 +73,7 @@ def check_stack(
         same_pixels: Called only for slices at one position.
         n_in_series: Slices of the whole series; None if these are all.
     """
-    for check in (*_SERIES_CHECKS, _mixed_size, _mixed_orientation):
+    for check in (*_SERIES_CHECKS, _mixed_size, _mixed_orientation, _mixed_kind):
         if problem := check(headers):
             return Stack((), (), (problem,))
     return _check_places(headers, same_pixels, n_in_series or len(headers))
@@ -226,6 +227,26 @@ def _mixed_orientation(headers: Sequence[DicomHeader]) -> Finding | None:
     return Finding(FindingCode.MIXED_ORIENTATION, detail)
 
 
+def _mixed_kind(headers: Sequence[DicomHeader]) -> Finding | None:
+    """Find what a volume can have only one of, where it told no volumes apart."""
+    spaces = {h.frame_of_reference_uid for h in headers} - {None}
+    if len(spaces) > 1:
+        detail = f"slices of {len(spaces)} frames of reference in one volume"
+        return Finding(FindingCode.CONFLICTING_SLICES, detail)
+    for name, stated in (
+        ("echo times", [h.echo_time_ms for h in headers]),
+        ("b-values", [h.b_value for h in headers]),
+    ):
+        numbers = [n for n in stated if n is not None]
+        if numbers and max(numbers) - min(numbers) > KIND_TOLERANCE * max(numbers):
+            detail = (
+                f"slices of {name} from {min(numbers):g} to {max(numbers):g} "
+                "in one volume"
+            )
+            return Finding(FindingCode.CONFLICTING_SLICES, detail)
+    return None
+
+
 _SERIES_CHECKS: tuple[_Check, ...] = (
     _truncated,
     _mixed_patients,
@@ -355,13 +376,18 @@ def _steps(levels: _Points) -> Finding | None:
     return Finding(FindingCode.UNEVEN_SPACING, detail)
 
 
+def is_even(levels_mm: Sequence[float]) -> bool:
+    """Whether slices at these heights, in any order, have even steps."""
+    return _steps(np.sort(np.array(levels_mm))) is None
+
+
 def _is_gap(step: float, usual: float) -> bool:
     times = round(step / usual)
     return times > 1 and _is_multiple(step, usual, times)
 
 
 def _is_multiple(step: float, usual: float, times: int) -> bool:
-    tolerance = times * step_tolerance_mm(usual)
+    tolerance = min(times * step_tolerance_mm(usual), usual / 4)
     return abs(step - times * usual) <= tolerance
 
 

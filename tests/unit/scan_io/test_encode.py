@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -68,7 +69,8 @@ def test_slope_and_intercept_stay(tmp_path):
     image = nib.Nifti1Image(np.linspace(-1, 1, 16).reshape(2, 2, 2, 2), np.eye(4))
     image.set_data_dtype(np.int16)
     image.to_filename(tmp_path / "a.nii")
-    whole = nib.load(tmp_path / "a.nii").get_fdata()
+    stored: Any = nib.load(tmp_path / "a.nii")
+    whole = stored.get_fdata()
     for c, volume in enumerate(split(tmp_path / "a.nii")):
         assert np.array_equal(volume.get_fdata(), whole[..., c])
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
@@ -18,7 +19,7 @@ from voxray.scan_io import grey_facts, read_dicom_header, read_volume
 NO_PLACE = {"ImagePositionPatient": None, "ImageOrientationPatient": None}
 
 
-def an_image(stored, modality="DX", **extra: Any) -> Dataset:
+def an_image(stored: NDArray[Any], modality: str = "DX", **extra: Any) -> Dataset:
     """One image of these rows of stored values; a radiograph by default."""
     pixels = np.array([stored])
     place = NO_PLACE if modality not in {"CT", "MR", "PT"} else {}
@@ -28,7 +29,7 @@ def an_image(stored, modality="DX", **extra: Any) -> Dataset:
     return a_slice(series, 0)
 
 
-def words(*rows, dtype=np.uint16):
+def words(*rows: list[int], dtype: Any = np.uint16) -> NDArray[Any]:
     return np.array(rows, dtype)
 
 
@@ -37,18 +38,18 @@ def read(path: Path, *repairs: FindingCode) -> Volume:
     return read_volume(source)
 
 
-def grey(tmp_path, dataset, *repairs) -> list[list[float]]:
+def grey(tmp_path: Path, dataset: Dataset, *repairs: FindingCode) -> list[list[float]]:
     """Grey values, row by row."""
     path = save_dicom(dataset, tmp_path / "a.dcm")
     return [list(row) for row in read(path, *repairs).voxels[:, :, 0].T.tolist()]
 
 
-def facts(tmp_path, dataset) -> dict[str, str]:
+def facts(tmp_path: Path, dataset: Dataset) -> dict[str, str]:
     path = save_dicom(dataset, tmp_path / "facts.dcm")
     return {str(k): v for k, v in grey_facts(read_dicom_header(path)).items()}
 
 
-def a_table(first, *entries, bits=16, signed=False) -> Dataset:
+def a_table(first: int, *entries: int, bits: int = 16, signed: bool = False) -> Dataset:
     item = Dataset()
     item.add_new("LUTDescriptor", "SS" if signed else "US", [len(entries), first, bits])
     item.add_new("LUTData", "US", list(entries))
@@ -364,7 +365,7 @@ def test_image_of_padding_alone_stays_as_it_is(tmp_path):
 # Colour
 
 
-def colour(kind, pixels, modality="US") -> Dataset:
+def colour(kind: str, pixels: NDArray[Any], modality: str = "US") -> Dataset:
     """(row, column, 3) of 8 bits."""
     dataset = an_image(words([0, 0], dtype=np.uint8), modality)
     set_pixels(dataset, pixels.reshape(pixels.shape[0], -1))

@@ -163,12 +163,11 @@ def _flipped(rule: GreyRule, header: DicomHeader) -> GreyRule:
 
 def _lowest_and_highest(rule: GreyRule, header: DicomHeader) -> float:
     """The sum of both ends of what the values could be; 0 for real numbers."""
-    if rule.voi is not None:
-        return rule.voi.highest
+    last_table = rule.voi or rule.table
     if rule.window is not None:
         return rule.window.ends_sum
-    if rule.table is not None:
-        return rule.table.highest
+    if last_table is not None:
+        return last_table.highest
     if header.bits_stored is None:
         return 0.0
     stored = -1.0 if header.pixel_representation else (1 << header.bits_stored) - 1.0

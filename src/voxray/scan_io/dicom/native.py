@@ -93,5 +93,6 @@ def stored_bits(
     below = allocated - (header.bits_stored or 0)
     if not above and not below:
         return frame
-    moved = np.left_shift(frame, above)
-    return np.right_shift(moved, below, out=moved)
+    moved: NDArray[np.integer[Any]] = np.left_shift(frame, above)
+    moved >>= below
+    return moved

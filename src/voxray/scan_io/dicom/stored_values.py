@@ -19,9 +19,10 @@ def rescale(dataset: values.Values) -> tuple[float, float] | None:
 
 
 def _number(dataset: values.Values, keyword: str, absent: float) -> float | None:
-    if values.text(dataset, keyword) is None:
+    number = values.real(dataset, keyword)
+    if number is None and values.text(dataset, keyword) is None:
         return absent
-    return values.real(dataset, keyword)
+    return number
 
 
 def padding(dataset: values.Values) -> tuple[int, int] | None:
