@@ -17,6 +17,8 @@ from itertools import islice
 from multiprocessing import get_all_start_methods, get_context, parent_process
 from typing import Generic, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from voxray.core.errors import ScanError, VoxrayError
 from voxray.core.progress import Listener, Progress, ignore_progress
 
@@ -186,8 +188,12 @@ def _module_of(work: Callable[[T], R]) -> str:
 
 
 def _prepare_worker() -> None:
-    """Let the parent alone answer Ctrl-C, which a terminal sends to every process."""
+    """Let the parent alone answer Ctrl-C, which a terminal sends to every process.
+
+    Libraries of linear algebra would start threads that wait for each other.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threadpool_limits(limits=1)  # there is a worker per processor already
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -116,20 +116,8 @@ def by_nifti(path: Path) -> Volumes:
 
 def by_dcm2niix(folder: Path, out: Path) -> Volumes:
     out.mkdir()
-    command = [
-        "dcm2niix",
-        "-p",
-        "n",
-        "-z",
-        "n",
-        "-b",
-        "n",
-        "-f",
-        "a",
-        "-o",
-        out,
-        folder,
-    ]
+    plain = ["-p", "n", "-z", "n", "-b", "n", "-f", "a"]
+    command = ["dcm2niix", *plain, "-o", str(out), str(folder)]
     subprocess.run(command, check=True, capture_output=True)
     (path,) = out.glob("*.nii")
     return by_nifti(path)

@@ -21,6 +21,9 @@ WRITTEN = {
     "summary.json",
     "linkage.csv",
     "slices.parquet",
+    "near_copies.csv",
+    "intake.html",
+    "thumbnails",
 }
 
 

@@ -89,13 +89,19 @@ _Names = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 def _names(scan: FoundScan, spec: LabelsSpec, patient_names: tuple[str, ...]) -> _Names:
-    if spec.by == "patient":
-        return patient_names, ()
-    if spec.by == "study":
-        return ((scan.study_uid,) if scan.study_uid else ()), ()
-    if spec.by == "exam" and scan.exam:
-        folder = scan.path.parent
-        return (scan.exam,), (folder.as_posix(), folder.name)
+    match spec.by:
+        case "patient":
+            return patient_names, ()
+        case "study":
+            return ((scan.study_uid,) if scan.study_uid else ()), ()
+        case "exam" if scan.exam:
+            folder = scan.path.parent
+            return (scan.exam,), (folder.as_posix(), folder.name)
+        case _:
+            return _scan_names(scan)
+
+
+def _scan_names(scan: FoundScan) -> _Names:
     path, bare = scan.path.as_posix(), _without_suffix(scan.path)
     short = (scan.path.name, PurePosixPath(bare).name)
     if scan.header is None:

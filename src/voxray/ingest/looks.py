@@ -101,7 +101,9 @@ def area_means(voxels: NDArray[Any], shape: tuple[int, ...]) -> _Floats:
     for axis in reversed(range(means.ndim)):  # the last one lies together in memory
         if shape[axis] != means.shape[axis]:
             weights = _overlaps(means.shape[axis], shape[axis])
-            means = np.moveaxis(np.moveaxis(means, axis, -1) @ weights.T, -1, axis)
+            # One large product: many small ones wait for each other's threads.
+            product = np.tensordot(means, weights, axes=(axis, 1))
+            means = np.moveaxis(product, -1, axis)
     return means
 
 

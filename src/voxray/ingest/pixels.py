@@ -69,8 +69,7 @@ def inspect_pixels(task: PixelTask) -> PixelFacts:
     try:
         volume = read_volume(task.source)
     except ScanError as error:
-        code = _unread_code(error, task.source.format)
-        return unread(Finding(code, error.problem))
+        return unread(Finding(_unread_code(error, task.source.format), error.problem))
     problem = _value_problem(volume.voxels)
     if problem is not None:
         return PixelFacts(volume.grid, None, (problem,))

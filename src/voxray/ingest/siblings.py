@@ -191,10 +191,11 @@ def _odd_numbers(
 
 
 def _number_detail(measure: _Measure, value: float, known: NDArray[np.float64]) -> str:
-    low, high = np.percentile(known, [5, 95])
+    others = np.delete(known, np.flatnonzero(known == value)[:1])
+    low, high = np.percentile(others, [5, 95], method="nearest")
     return (
         f"{measure.name} {measure.show(value)}, nine of ten siblings "
-        f"{measure.show(low)} to {measure.show(high)} (n={known.size - 1})"
+        f"{measure.show(low)} to {measure.show(high)} (n={others.size})"
     )
 
 

@@ -118,9 +118,9 @@ def _odd(content: IntakeContent) -> Iterator[Concern]:
     for code in _UNVERIFIED:
         if found[code]:
             what = (
-                "are complete only as far as anyone can tell"
+                "may lack slices at an end, which no header can rule out"
                 if code is _C.EXTENT_UNVERIFIED
-                else "do not state their size in mm"
+                else "without a stated size in mm"
             )
             text = f"{counted(found[code], 'scan')} {what} ({code})."
             yield Concern(text, "findings")
@@ -128,7 +128,8 @@ def _odd(content: IntakeContent) -> Iterator[Concern]:
 
 def _labels(content: IntakeContent) -> Iterator[Concern]:
     if n_rows := content.label_rows_without_scan:
-        text = f"{counted(n_rows, 'row')} of the label table name no scan found here."
+        verb = "names" if n_rows == 1 else "name"
+        text = f"{counted(n_rows, 'row')} of the label table {verb} no scan found here."
         yield Concern(text, "labels")
 
 

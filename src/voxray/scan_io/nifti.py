@@ -99,7 +99,7 @@ def read_nifti_volume(source: ScanSource) -> Volume:
     raw, layout = _read(source.files[0], source.scan_id, source.volume)
     grid = layout.grid(source.scan_id)
     voxels = np.empty(raw.shape, np.float32, order="F")
-    with np.errstate(over="ignore"):  # beyond float32 it becomes infinite: a finding
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite or NaN: a finding
         for k in range(raw.shape[2]):
             voxels[:, :, k] = layout.scaled(raw[:, :, k])
     return Volume(voxels, grid)

@@ -7,10 +7,10 @@ from matplotlib import get_data_path
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.uid import SecondaryCaptureImageStorage, UltrasoundImageStorage
+
 from tests.makers import Series, a_slice, save_dicom, set_pixels
 from tests.unit.ingest.image_makers import a_body
 from tests.unit.ingest.makers import codes, take_in
-
 from voxray.core.findings import FindingCode
 from voxray.ingest.burned_in import text_finding, text_lines
 

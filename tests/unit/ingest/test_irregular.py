@@ -29,7 +29,6 @@ from tests.makers import (
 from tests.unit.ingest.makers import KEYED, RULES, take_in
 from voxray.core.findings import Action, FindingCode
 from voxray.core.geometry import VoxelGrid
-from voxray.core.records import Volume
 from voxray.scan_io import read_volume
 
 MR = Series(n_slices=8, rows=10, columns=12)
@@ -393,32 +392,35 @@ def ramped(datasets: list[Dataset]) -> list[Dataset]:
     return datasets
 
 
-def the_volume(folder: Path, datasets: list[Dataset], **policy: Action) -> Volume:
+def the_volume(
+    folder: Path, datasets: list[Dataset], **policy: Action
+) -> tuple[Any, VoxelGrid]:
     rules = RULES.model_copy(
         update={"policy": {FindingCode(c): a for c, a in policy.items()}}
     )
     intake = take_in(write(folder, datasets), KEYED, rules=rules)
     (source,) = intake.sources.values()
-    return read_volume(source)
+    volume = read_volume(source)
+    return volume.voxels, volume.grid
 
 
 def test_voxels_of_a_tilted_series_are_where_they_were(tmp_path: Path) -> None:
-    volume = the_volume(tmp_path, ramped(leaning(0.5)))
+    voxels, grid = the_volume(tmp_path, ramped(leaning(0.5)))
 
-    lowest = float(volume.voxels.min())
-    inside = volume.voxels != lowest
-    expected = ramp(volume.grid)
-    np.testing.assert_allclose(volume.voxels[inside], expected[inside], atol=1e-3)
+    inside = voxels != voxels.min()
+    np.testing.assert_allclose(voxels[inside], ramp(grid)[inside], atol=1e-3)
     assert inside.mean() > 0.6
 
 
 def test_uneven_series_that_the_policy_repairs_has_even_steps(tmp_path: Path) -> None:
     policy: Any = {"uneven-spacing": Action.REPAIR}
 
-    volume = the_volume(tmp_path, ramped(at([0, 2, 4, 6, 8, 10.75, 12, 14])), **policy)
+    voxels, grid = the_volume(
+        tmp_path, ramped(at([0, 2, 4, 6, 8, 10.75, 12, 14])), **policy
+    )
 
-    assert volume.grid.spacing_mm.k == pytest.approx(2)
-    np.testing.assert_allclose(volume.voxels, ramp(volume.grid), atol=1e-3)
+    assert grid.spacing_mm.k == pytest.approx(2)
+    np.testing.assert_allclose(voxels, ramp(grid), atol=1e-3)
 
 
 def test_each_time_of_mixed_frames_is_a_volume_of_its_own(tmp_path: Path) -> None:

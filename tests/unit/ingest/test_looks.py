@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from tests.unit.ingest.image_makers import a_body, a_grid, a_look
 
+from tests.unit.ingest.image_makers import a_body, a_grid, a_look
 from voxray.core.geometry import VoxelGrid
 from voxray.ingest.looks import area_means, look_at, percentiles, tiny_image
 
@@ -23,7 +23,7 @@ def test_values_are_summarised() -> None:
     voxels = np.zeros((10, 10, 10), np.float32)
     voxels[5:] = 100
     look = a_look(voxels, spacing_mm=(1.0, 2.0, 3.0))
-    assert (look.low, look.high, look.mean, look.fraction_zero) == (0, 100, 50, 0.5)
+    assert [look.low, look.high, look.mean, look.fraction_zero] == [0, 100, 50, 0.5]
     assert look.two_valued
     assert look.extent_mm == (10, 20, 30)
     assert look.body_mm == (5, 20, 30)

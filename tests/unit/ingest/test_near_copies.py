@@ -1,4 +1,5 @@
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
+
 from tests.makers import write_nifti
 from tests.unit.ingest.image_makers import a_body
 from tests.unit.ingest.makers import a_table, codes, take_in
-
 from voxray.core.findings import Action, FindingCode
 from voxray.core.specs import ChannelRules, IntakeRules
 from voxray.core.specs.experiment import PatientColumn
@@ -27,7 +28,11 @@ def as_jpeg(body: NDArray[Any], quality: int = 40) -> NDArray[Any]:
     return np.stack(planes, axis=2)
 
 
-COPIES = {
+def noisy(body: NDArray[Any], sigma: float) -> NDArray[Any]:
+    return np.asarray(body + np.random.default_rng(1).normal(0, sigma, body.shape))
+
+
+COPIES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "encoded with loss": as_jpeg,
     "rounded": lambda body: np.round(body / 20).astype(np.int16),
     "scaled to 8 bits": lambda body: (body / 1000 * 255).astype(np.uint8),
@@ -36,7 +41,7 @@ COPIES = {
     "cropped by a voxel along all axes": lambda body: body[1:, :-1, 1:],
     "at half the resolution": lambda body: ndimage.zoom(body, 0.5, order=1),
     "at a finer resolution": lambda body: ndimage.zoom(body, 1.4, order=1),
-    "with noise": lambda body: body + np.random.default_rng(1).normal(0, 20, body.shape),
+    "with noise": lambda body: noisy(body, 20),
 }
 
 
@@ -102,10 +107,9 @@ def test_shapes_must_be_more_alike_than_images(tmp_path: Path) -> None:
 
 def test_volumes_of_one_file_are_not_compared(tmp_path: Path) -> None:
     body = a_body()
-    noise = np.random.default_rng(0).normal(0, 10, body.shape)
     write_nifti(
         tmp_path / "a.nii.gz",
-        np.stack([body, body + noise], axis=3).astype(np.float32),
+        np.stack([body, noisy(body, 10)], axis=3).astype(np.float32),
         np.eye(4),
     )
     intake = take_in(tmp_path)

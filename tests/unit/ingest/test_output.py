@@ -33,6 +33,7 @@ def test_files_are_written_into_a_private_folder(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "files.parquet",
         "linkage.csv",
+        "near_copies.csv",
         "quarantine.csv",
         "slices.parquet",
         "summary.json",

@@ -4,10 +4,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from tests.makers import Series, write_nifti, write_series
 from tests.unit.ingest.image_makers import a_body
 from tests.unit.ingest.makers import take_in
-
 from voxray.core.findings import FindingCode
 from voxray.ingest.quality import quality_findings
 

@@ -39,7 +39,7 @@ def by_brightness(slices: list[Dataset]) -> NDArray[np.uint8]:
     """(slice, row, column): 1 from the 80th, 2 from the 90th percentile on."""
     voxels = np.stack([dataset.pixel_array for dataset in slices])
     low, high = np.percentile(voxels, [80, 90])
-    return (voxels > low).astype(np.uint8) + (voxels > high)
+    return np.asarray((voxels > low).astype(np.uint8) + (voxels > high))
 
 
 def read_back(folder: Path, intake: Intake) -> NDArray[Any]:

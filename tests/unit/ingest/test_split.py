@@ -329,3 +329,26 @@ def test_mosaics_that_moved_are_volumes_by_file() -> None:
     ]
 
     assert [len(part.slices) for part in split_series(headers)] == [3, 3, 3]
+
+
+def test_fragment_is_no_volume_whatever_tells_it_apart() -> None:
+    headers = [
+        a_header(2.0 * k, acquisition_number=n) for n in (1, 2) for k in range(6)
+    ]
+    headers += a_stack(4, 6, acquisition_number=3)
+
+    assert problems_of(headers) == [
+        None,
+        None,
+        "2 slices, where a volume of the series with another acquisition has 6",
+    ]
+
+
+def test_series_of_many_attributes_is_split_in_time() -> None:
+    headers = [
+        a_header(2.0 * k, trigger_time_ms=float(t), acquisition_number=k * 7 % 4000)
+        for t in range(3)
+        for k in range(4000)
+    ]
+
+    assert len(split_series(headers)) == 3

@@ -123,6 +123,20 @@ def test_real_numbers_are_read(tmp_path, keyword, dtype):
     assert grey(tmp_path, dataset) == [[0.25, -3.5]]
 
 
+def test_real_numbers_that_are_none_stay_so_silently(tmp_path):
+    dataset = an_image(words([0, 0]))
+    for absent in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
+        delattr(dataset, absent)
+    dataset.BitsAllocated, dataset.RescaleSlope = 64, 1e9
+    signalling = np.array([0x7FF0000000000001], np.uint64).tobytes()
+    dataset.DoubleFloatPixelData = signalling + np.array([1e300]).tobytes()
+
+    values = grey(tmp_path, dataset)[0]
+
+    assert np.isnan(values[0])
+    assert np.isinf(values[1])
+
+
 # Modality rescale and table
 
 
@@ -354,6 +368,15 @@ def test_padding_stated_as_the_other_kind_of_16_bits_is_understood(tmp_path, syn
         dataset.file_meta.TransferSyntaxUID = syntax
 
     assert facts(tmp_path, dataset) == {"padding-value": "stored value -2000"}
+
+
+def test_padding_of_an_absurd_bit_depth_does_no_harm(tmp_path):
+    dataset = an_image(words([1, 5]), PixelPaddingValue=3, RescaleSlope=2)
+    dataset.BitsAllocated, dataset.PixelRepresentation = 65535, 1
+
+    assert facts(tmp_path, dataset) == {
+        "padding-value": "stored value 3, after rescale 6"
+    }
 
 
 def test_image_of_padding_alone_stays_as_it_is(tmp_path):

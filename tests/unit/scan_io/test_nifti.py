@@ -87,6 +87,13 @@ def test_value_beyond_float32_becomes_infinite(tmp_path):
     assert np.isinf(read(path).voxels).all()
 
 
+def test_value_that_is_no_number_stays_none_silently(tmp_path):
+    signalling = np.full(8, 0x7FF0000000000001, np.uint64).view(np.float64)
+    path = write_nifti(tmp_path / "s.nii", signalling.reshape(2, 2, 2))
+
+    assert np.isnan(read(path).voxels).all()
+
+
 def test_sform_comes_before_qform(tmp_path):
     path = write_nifti(tmp_path / "s.nii")
     image: Any = nib.load(path)
