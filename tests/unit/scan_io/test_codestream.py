@@ -45,7 +45,9 @@ def test_size_is_that_of_the_header(name):
 def test_boxes_before_the_codestream_are_passed():
     _, frame = first_frame("MR_small_jp2klossless.dcm")
 
-    assert stated_size(b"\0\0\0\x0cjP  " + bytes(60) + frame) == (64, 64, 1)
+    signature, header = b"\0\0\0\x0cjP  \r\n\x87\n", b"\0\0\0\x3cjp2h" + bytes(52)
+    boxes = signature + header + b"\0\0\0\0jp2c"
+    assert stated_size(boxes + frame) == (64, 64, 1)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +90,13 @@ def test_frame_that_unpacks_to_more_is_refused_before_it_does(
 
     assert tracemalloc.get_traced_memory()[1] < 1 << 22
     tracemalloc.stop()
+
+
+def test_a_box_without_length_is_refused_and_not_searched_for_ever():
+    _, frame = first_frame("GDCMJ2K_TextGBR.dcm")
+    second_box = len(b"\0\0\0\x0cjP  ") + 4
+    broken = frame[:second_box] + bytes(4) + frame[second_box + 4 :]
+
+    assert stated_size(frame) == (400, 400, 3)
+    with pytest.raises(ValueError, match="a JP2 box has no length"):
+        stated_size(broken)

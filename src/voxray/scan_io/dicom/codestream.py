@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 _JPEG, _JPEG_2000, _JP2_BOX = b"\xff\xd8", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "
-_MOST_BOX_BYTES = 1 << 16
+_JP2_CODESTREAM = b"jp2c"
+_BOX_HEAD_BYTES = 8
 _MOST_MARKERS = 1 << 12
 _NO_FRAME = {0xC4, 0xC8, 0xCC}  # Huffman tables, reserved, arithmetic conditioning
 _FRAME_LS = 0xF7
@@ -20,11 +21,15 @@ def stated_size(frame: bytes) -> tuple[int, int, int] | None:
 
     Returns:
         None if it is none of these, or ends before it says.
+
+    Raises:
+        ValueError: If a box of a JP2 file has no length: pydicom would look for the
+            next one for ever.
     """
     if frame.startswith(_JPEG):
         return _of_jpeg(frame)
     if frame.startswith(_JP2_BOX):
-        frame = frame[max(frame.find(_JPEG_2000, 0, _MOST_BOX_BYTES), 0) :]
+        frame = frame[_codestream_at(frame) :]
     return _of_jpeg_2000(frame) if frame.startswith(_JPEG_2000) else None
 
 
@@ -47,6 +52,18 @@ def _markers(frame: bytes) -> Iterator[tuple[int, int]]:
         yield marker, place
         if marker not in _WITHOUT_LENGTH:
             place += _number(frame, place, 2)
+
+
+def _codestream_at(frame: bytes) -> int:
+    """Where the codestream of a JP2 file starts, by its boxes (ITU-T T.800 I.4)."""
+    place = len(_JP2_BOX) + 4
+    while frame[place + 4 : place + 8] not in {_JP2_CODESTREAM, b""}:
+        n_bytes = _number(frame, place, 4)
+        if n_bytes < _BOX_HEAD_BYTES:
+            msg = "a JP2 box has no length"
+            raise ValueError(msg)
+        place += n_bytes
+    return place + _BOX_HEAD_BYTES
 
 
 def _of_jpeg_2000(frame: bytes) -> tuple[int, int, int]:
