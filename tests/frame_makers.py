@@ -1,7 +1,7 @@
 """Makers of files with many frames: enhanced CT and MR, Siemens mosaics."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,7 @@ def an_enhanced(
     return dataset
 
 
-def csa_header(values: dict[str, Sequence[str]], *, modern: bool = True) -> bytes:
+def csa_header(values: Mapping[str, Sequence[str]], *, modern: bool = True) -> bytes:
     """A Siemens private header of these elements, new (SV10) or old."""
     content = b"SV10\4\3\2\1" if modern else b""
     content += struct.pack("<2I", len(values), 77)

@@ -22,6 +22,16 @@ Contour = Sequence[tuple[float, float, float]]
 
 def full_slices(series: Series) -> list[Dataset]:
     """Slices of a series with every element that highdicom asks for."""
+    return [_full(a_slice(series, k)) for k in range(len(series.stored()))]
+
+
+def read_axial(paths: Sequence[Path]) -> list[Dataset]:
+    """Real axial slices in order, with every element that highdicom asks for."""
+    slices = [_full(pydicom.dcmread(path)) for path in paths]
+    return sorted(slices, key=lambda dataset: float(dataset.ImagePositionPatient[2]))
+
+
+def _full(dataset: Dataset) -> Dataset:
     wanted = {
         "PatientBirthDate": "",
         "PatientSex": "O",
@@ -32,11 +42,10 @@ def full_slices(series: Series) -> list[Dataset]:
         "ReferringPhysicianName": "",
         "PositionReferenceIndicator": "",
     }
-    slices = [a_slice(series, k) for k in range(len(series.stored()))]
-    for dataset in slices:
-        for keyword, value in wanted.items():
+    for keyword, value in wanted.items():
+        if keyword not in dataset:
             setattr(dataset, keyword, value)
-    return slices
+    return dataset
 
 
 def a_seg(
@@ -74,12 +83,6 @@ def a_seg(
         device_serial_number="1",
         **options,
     )
-
-
-def read_all(paths: Sequence[Path]) -> list[Dataset]:
-    """Real slices with what highdicom asks for, in order along z."""
-    slices = [pydicom.dcmread(path) for path in paths]
-    return sorted(slices, key=lambda d: float(d.ImagePositionPatient[2]))
 
 
 def a_structure_set(

@@ -14,8 +14,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_all_start_methods, get_context, parent_process
 from typing import Generic, TypeVar
+
+from threadpoolctl import threadpool_limits
 
 from voxray.core.errors import ScanError, VoxrayError
 from voxray.core.progress import Listener, Progress, ignore_progress
@@ -29,6 +31,10 @@ Results = Generator[tuple[T, R | VoxrayError], None, None]
 Settled = Future[list[R | VoxrayError]]
 
 _IN_FLIGHT_PER_WORKER = 3
+_BY_SERVER = "forkserver"
+_START = _BY_SERVER if _BY_SERVER in get_all_start_methods() else "spawn"
+"""Workers are copies of one clean process that has loaded the readers once; it starts
+with the first pool and serves all. A plain fork would copy threads and their locks."""
 
 
 def map_tasks(
@@ -49,7 +55,7 @@ def map_tasks(
     Args:
         work: With more than one worker it, the items and the results are pickled.
         items: What to call it with.
-        workers: Processes, started afresh ("spawn"). One or less: in this process.
+        workers: Processes that share nothing with this one. One or less: this process.
         task: Named in progress events.
         listen: Told before the first and after each item.
         chunk: Items sent to a process at once: many, where one takes a millisecond.
@@ -168,16 +174,26 @@ class _Pool(Generic[T, R]):
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
+        context = get_context(_START)
+        if _START == _BY_SERVER:
+            context.set_forkserver_preload([_module_of(self._work)])
         return ProcessPoolExecutor(
-            self._workers,
-            mp_context=get_context("spawn"),
-            initializer=_prepare_worker,
+            self._workers, mp_context=context, initializer=_prepare_worker
         )
 
 
+def _module_of(work: Callable[[T], R]) -> str:
+    inner = work.func if isinstance(work, partial) else work
+    return str(inner.__module__)
+
+
 def _prepare_worker() -> None:
-    """Let the parent alone answer Ctrl-C, which a terminal sends to every process."""
+    """Let the parent alone answer Ctrl-C, which a terminal sends to every process.
+
+    Libraries of linear algebra would start threads that wait for each other.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threadpool_limits(limits=1)  # there is a worker per processor already
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

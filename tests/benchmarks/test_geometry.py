@@ -116,20 +116,8 @@ def by_nifti(path: Path) -> Volumes:
 
 def by_dcm2niix(folder: Path, out: Path) -> Volumes:
     out.mkdir()
-    command = [
-        "dcm2niix",
-        "-p",
-        "n",
-        "-z",
-        "n",
-        "-b",
-        "n",
-        "-f",
-        "a",
-        "-o",
-        out,
-        folder,
-    ]
+    plain = ["-p", "n", "-z", "n", "-b", "n", "-f", "a"]
+    command = ["dcm2niix", *plain, "-o", str(out), str(folder)]
     subprocess.run(command, check=True, capture_output=True)
     (path,) = out.glob("*.nii")
     return by_nifti(path)
@@ -332,9 +320,11 @@ def the_page(rows: Iterable[Row]) -> str:
     niix = subprocess.run(
         ["dcm2niix", "--version"], check=False, capture_output=True, text=True
     )
+    found = re.search(r"v[0-9.]+", niix.stdout)
+    assert found is not None
     versions = ", ".join(
         [
-            f"dcm2niix {re.search(r'v[0-9.]+', niix.stdout)[0]}",
+            f"dcm2niix {found[0]}",
             *(f"{n} {importlib.metadata.version(n)}" for n in ("SimpleITK", "pydicom")),
         ]
     )

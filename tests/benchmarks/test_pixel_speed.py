@@ -1,10 +1,10 @@
-"""What voxels and their hash cost: read_series against a plain pydicom loop, as a ratio.
+"""What voxels and their hash cost: read_series against a plain pydicom loop.
 
     pytest -m bench -s tests/benchmarks/test_pixel_speed.py
 
 Processor time of one process, in turns on the same files, the smallest of 5 rounds.
-Generated CT slices with headers of about 60 elements, 12 bits stored. The plain loop does the same
-reading: dcmread, pixel_array, rescale, float32, one hash of the volume.
+Generated CT slices with headers of about 60 elements, 12 bits stored. The plain loop
+does the same reading: dcmread, pixel_array, rescale, float32, one hash of the volume.
 """
 
 import hashlib

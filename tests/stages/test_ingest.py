@@ -1,10 +1,12 @@
 import csv
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.makers import write_nifti, write_series
+from tests.makers import Series, write_nifti, write_series
 from tests.stages.makers import a_session, a_study, write_scans
 from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.ids import Pseudonymizer
@@ -130,6 +132,98 @@ def test_the_command_writes_the_same_files_flat(tmp_path: Path) -> None:
     names = {p.name for p in out.iterdir() if p.name[0] != "."}
     assert names == WRITTEN | {"stage.json"}
     assert "1 scans of 1 patients accepted, 1 not used (not-an-image 1)" in said[-1]
+
+
+def test_an_unchanged_folder_is_not_looked_into_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    write_series(tmp_path / "scans")
+    data, out = DataSpec(scans=tmp_path / "scans"), tmp_path / "out"
+    read: list[str] = []
+    session = a_session(tmp_path, said, listen=lambda event: read.append(event.task))
+
+    ingest_into(data, out, session)
+    assert read
+    read.clear()
+    ingest_into(data, out, session)
+
+    assert read == []
+    assert said[-1].startswith("up to date: 5 files: 1 scans")
+
+
+@pytest.mark.parametrize("change", ["scan", "rule", "output", "key", "lost"])
+def test_the_command_looks_again_when_anything_changed(
+    tmp_path: Path, change: str
+) -> None:
+    said: list[str] = []
+    write_series(tmp_path / "scans")
+    data, out = DataSpec(scans=tmp_path / "scans"), tmp_path / "out"
+    session = a_session(tmp_path, said)
+    ingest_into(data, out, session)
+    match change:
+        case "scan":
+            next((tmp_path / "scans").iterdir()).touch()
+        case "rule":
+            data = data.model_copy(update={"ids": "path"})
+        case "output":
+            (out / "manifest.csv").write_text("scan_id")
+        case "lost":
+            (out / "summary.json").unlink()
+        case "key":
+            (tmp_path / "other").mkdir()
+            session = replace(session, key=b"o" * 32)
+            out = tmp_path / "out2"
+
+    ingest_into(data, out, session)
+
+    assert not said[-1].startswith("up to date")
+    assert {p.name for p in out.iterdir()} >= WRITTEN
+
+
+def test_what_could_not_be_read_is_tried_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    write_series(tmp_path / "scans")
+    (tmp_path / "scans" / "bad.dcm").write_bytes(bytes(128) + b"DICM" + bytes(9))
+    data, out = DataSpec(scans=tmp_path / "scans"), tmp_path / "out"
+
+    for _ in range(2):
+        ingest_into(data, out, a_session(tmp_path, said))
+
+    assert "unreadable-file 1" in said[-1]
+    assert not said[-1].startswith("up to date")
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from tests.stages.makers import a_session
+from voxray.core.errors import VoxrayError
+from voxray.core.specs import DataSpec
+from voxray.stages.ingest import ingest_into
+folder, limit = Path(sys.argv[1]), int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    ingest_into(DataSpec(scans=folder / "scans"), folder / "out", a_session(folder, []))
+except VoxrayError as error:
+    sys.exit(error.exit_code)
+"""
+
+
+@pytest.mark.parametrize("limit", [300, 3000, 20_000, 60_000])
+def test_full_disk_ends_in_75_with_nothing_half_written(
+    tmp_path: Path, limit: int
+) -> None:
+    write_series(tmp_path / "scans", Series(n_slices=150))
+    arguments = [sys.executable, "-c", FULL, str(tmp_path), str(limit)]
+
+    done = subprocess.run(arguments, check=False, capture_output=True, text=True)
+
+    assert done.returncode == 75, done.stderr
+    out = tmp_path / "out"
+    names = {p.name for p in out.rglob("*")}
+    assert "stage.json" not in names
+    assert not [n for n in names if n[0] == "." and n.endswith((".parquet", ".csv"))]
+    data = DataSpec(scans=tmp_path / "scans")
+    assert ingest_into(data, out, a_session(tmp_path, [])) == 0
 
 
 def test_the_command_refuses_a_folder_of_other_scans(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The cohort of two sequences is what it says: both series show one field of view."""
 
+from pathlib import Path
+
 from tests.stages.two_sequences import a_two_channel_experiment, a_two_sequence_cohort
 from tests.unit.stages.makers import KEY
 from voxray.core.ids import Pseudonymizer
@@ -8,7 +10,7 @@ from voxray.core.specs import IntakeRules
 from voxray.ingest import Intake, IntakeOptions, ingest_folder
 
 
-def taken_in(folder) -> Intake:
+def taken_in(folder: Path) -> Intake:
     experiment = a_two_channel_experiment(folder)
     data = experiment.data
     options = IntakeOptions(

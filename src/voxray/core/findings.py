@@ -139,9 +139,10 @@ POLICY: dict[FindingCode, Policy] = {
     ),
     _C.NO_GEOMETRY: Policy(
         _A,
-        "The picture says nothing of its place or its pixel size; pixels of 1 mm are "
-        "assumed where none is stated.",
-        "Nothing, if size in mm does not matter.",
+        "The image says nothing of its place or its pixel size, or a NIfTI header "
+        "gives two places; pixels of 1 mm are assumed where none is stated, and the "
+        "sform counts.",
+        "Nothing, if place or size in mm does not matter.",
         (_X,),
     ),
     _C.COLOUR_TO_GREY: Policy(
@@ -191,7 +192,8 @@ POLICY: dict[FindingCode, Policy] = {
     ),
     _C.CONFLICTING_SLICES: Policy(
         _X,
-        "Two slices lie at one position with different pixels.",
+        "Two slices lie at one position with different pixels, or slices of several "
+        "echoes, b-values or frames of reference make one stack.",
         "Split the series by echo, time or b-value, or export it again.",
     ),
     _C.MISSING_SLICE: Policy(

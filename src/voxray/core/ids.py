@@ -71,7 +71,7 @@ def readable_scan_name(path: PurePosixPath) -> str:
         'site1__case_7'
     """
     name = path.as_posix()
-    for suffix in (".nii.gz", ".nii", ".dcm"):
+    for suffix in (".nii.gz", ".nii", ".dcm", ".png", ".jpg", ".jpeg"):
         name = name.removesuffix(suffix)
     kept = (c if c.isalnum() or c in "-_." else "_" for c in name.replace("/", "__"))
     return "".join(kept)

@@ -1,17 +1,23 @@
 """What a fetched data set holds, and the record of it beside the files."""
 
-from collections.abc import Mapping
+import fcntl
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from voxray.core.errors import ConfigError, ManifestError
-from voxray.core.files import read_json, write_json
+from voxray.core.errors import ConfigError, MachineError, ManifestError
+from voxray.core.files import machine_errors, read_json, write_json
 from voxray.datasets.cards import DataCard
 
 RECORD_FILE = "data_set.json"
 EXPERIMENT_FILE = "experiment.yaml"
+_LOCK = ".lock"
+_TEMPORARY = re.compile(r"\.[0-9a-f]{8}-.+")
+"""Names that `core.files.atomic_path` gives."""
 _FACTS = ("title", "licence", "citation", "origin", "source")
 
 
@@ -49,15 +55,29 @@ class Contents:
     unreadable: tuple[str, ...] = ()
 
 
-def claim(folder: Path, name: str, card: DataCard) -> None:
-    """Note whose folder it is, before the first file is written.
+@contextmanager
+def claimed(folder: Path, name: str, card: DataCard) -> Iterator[None]:
+    """Note whose folder it is, before the first file is written, and hold it.
+
+    What a killed run left half-written is removed.
 
     Raises:
         ConfigError: If something else lies there.
-        MachineError: If the folder may not be written.
+        MachineError: If the folder may not be written, or another run writes there.
     """
     check_free(folder, name)
-    _write_record(folder, name, card, {"complete": False})
+    lock = folder / _LOCK
+    with machine_errors(lock):
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = lock.open("ab")
+    with stream:
+        _hold(stream, folder)
+        for path in folder.rglob(".*"):
+            if _TEMPORARY.fullmatch(path.name):
+                path.unlink()
+        _write_record(folder, name, card, {"complete": False})
+        yield
+        lock.unlink()
 
 
 def check_free(folder: Path, name: str) -> None:
@@ -99,6 +119,14 @@ def read_contents(folder: Path) -> Contents | None:
     held = noted["contents"]
     lists = {key: tuple(value) for key, value in held.items() if type(value) is list}
     return Contents(**{**held, **lists, "checksum": Checksum(held["checksum"])})
+
+
+def _hold(stream: IO[bytes], folder: Path) -> None:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        msg = f"another run fetches into {folder.name!r}; wait for it"
+        raise MachineError(msg) from error
 
 
 def _write_record(

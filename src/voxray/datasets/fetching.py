@@ -20,7 +20,7 @@ from voxray.datasets.contents import (
     Checksum,
     Contents,
     check_free,
-    claim,
+    claimed,
     read_contents,
     write_contents,
 )
@@ -176,8 +176,8 @@ def _bring(job: _Job) -> tuple[Contents, int, int]:
 def _bring_npz(card: NpzCard, job: _Job) -> tuple[Contents, int, int]:
     pixels = job.wanted.pixels or min(card.files)
     splits = read_splits(card, pixels, job.source)
-    claim(job.folder, job.wanted.name, card)
-    n_written = write_npz_scans(card, splits, job.source, job.folder, job.listen)
+    with claimed(job.folder, job.wanted.name, card):
+        n_written = write_npz_scans(card, splits, job.source, job.folder, job.listen)
     by_name = {split.name: split.n for split in splits}
     contents = Contents(
         checksum=job.checksum,
@@ -193,8 +193,8 @@ def _bring_files(
 ) -> tuple[Contents, int, int]:
     with open_tree(job.source) as tree:
         plan = plan_pairs(card, tree)
-        claim(job.folder, job.wanted.name, card)
-        pairs = write_pairs(plan, card.name, job.folder, job.listen)
+        with claimed(job.folder, job.wanted.name, card):
+            pairs = write_pairs(plan, card.name, job.folder, job.listen)
     contents = _paired(job.checksum, pairs)
     return contents, pairs.copied.n_written, pairs.copied.n_kept
 

@@ -111,7 +111,7 @@ def _check_counts(groups: Sequence[Group], task: TaskSpec, spec: FoldsSpec) -> N
             "add patients, or set folds.n lower (at least 2)"
         )
         raise DatasetError(msg)
-    if task.classify is not None:
+    if task.classify is not None and not task.classify.columns:
         _check_classes(groups, list(task.classify.classes), spec.n)
 
 

@@ -161,6 +161,8 @@ def _classes(
 ) -> frozenset[str]:
     if classify is None:
         return frozenset()
+    if classify.columns:
+        return frozenset(c for s in scans for c in classify.columns if s.labels.get(c))
     return frozenset(_class_of(record, classify) for record in scans)
 
 
@@ -182,8 +184,8 @@ def _class_order(
 ) -> list[str]:
     if classify is None:
         return []
-    names = list(classify.classes)
-    if len(names) == 2:  # noqa: PLR2004 - two classes: any positive scan decides
+    names = list(classify.label_names)
+    if len(classify.classes) == 2:  # noqa: PLR2004 - any positive scan decides
         return sorted(names, key=lambda name: name != classify.positive_class)
     counts = Counter(name for classes in found for name in classes)
     return sorted(names, key=lambda name: (counts[name], -names.index(name)))

@@ -163,11 +163,12 @@ def _shared(value: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _mapping(hint: Any) -> tuple[_Turn, _Turn]:  # noqa: ANN401 - a type hint
+    """A list of pairs: what comes later may count."""
     (_, name), (to_plain, from_plain) = map(_both, get_args(hint))
     to_plain, from_plain, name = to_plain or _same, from_plain or _same, name or _same
     return (
-        lambda value: {str(key): to_plain(value[key]) for key in sorted(value)},
-        lambda value: {name(key): from_plain(x) for key, x in value.items()},
+        lambda value: [[str(key), to_plain(x)] for key, x in value.items()],
+        lambda value: {name(key): from_plain(x) for key, x in value},
     )
 
 

@@ -28,7 +28,9 @@ def extent_findings(
         levels_mm: Of each along the normal.
         n_in_series: Slices of the whole series, of which these may be one volume.
     """
-    if lacking := _thinned(headers, levels_mm) or _too_few(headers, n_in_series):
+    alone = n_in_series == len(headers)
+    lacking = _thinned(headers, levels_mm, alone=alone)
+    if lacking := lacking or _too_few(headers, alone=alone):
         return [Finding(FindingCode.MISSING_SLICE, lacking)]
     doubts = [_uncounted(headers, n_in_series), _contradiction(headers, levels_mm)]
     stated = [doubt for doubt in doubts if doubt]
@@ -38,16 +40,19 @@ def extent_findings(
 
 
 def _thinned(
-    headers: Sequence[DicomHeader], levels_mm: NDArray[np.float64]
+    headers: Sequence[DicomHeader], levels_mm: NDArray[np.float64], *, alone: bool
 ) -> str | None:
     """Say that only every second or third slice is here.
 
-    Distances are even then; but the header states a fraction of them, and instance
-    numbers have the same holes.
+    Distances are even then; but the header states a fraction of them, as the distance
+    or else as the thickness, and instance numbers have the same holes. Of several
+    volumes in a series, instance numbers may be those of other volumes.
     """
-    stated, step = _stated_mm(headers), _step_mm(levels_mm)
+    thickness = _only({header.slice_thickness_mm for header in headers})
+    stated = _stated_mm(headers) or (thickness if alone else None)
+    step = _step_mm(levels_mm)
     numbers = [header.instance_number for header in headers]
-    if stated is None or step is None or len(numbers) <= 1 or None in numbers:
+    if not stated or step is None or None in numbers:
         return None
     times = round(step / stated)
     jumps = {abs(b - a) for a, b in pairwise(n for n in numbers if n is not None)}
@@ -59,14 +64,13 @@ def _thinned(
     )
 
 
-def _too_few(headers: Sequence[DicomHeader], n_in_series: int) -> str | None:
+def _too_few(headers: Sequence[DicomHeader], *, alone: bool) -> str | None:
     n_found = len(headers)
     in_volume = _only({header.number_of_slices for header in headers})
     if in_volume is not None and in_volume > n_found:
         return f"{n_found} slices, but the header states {in_volume} in the volume"
     one_acquisition = len({header.acquisition_number for header in headers}) == 1
     stated = _only({header.images_in_acquisition for header in headers})
-    alone = n_in_series == n_found
     if stated is not None and stated > n_found and one_acquisition and alone:
         return f"{n_found} slices, but the header states {stated} in the acquisition"
     return None
@@ -102,8 +106,15 @@ def _acquisitions_counted(headers: Sequence[DicomHeader]) -> bool:
 def _contradiction(
     headers: Sequence[DicomHeader], levels_mm: NDArray[np.float64]
 ) -> str | None:
+    """Say that positions and stated distance differ, along the normal and the stack.
+
+    Of a tilted stack, makers state the one or the other.
+    """
     stated, step = _stated_mm(headers), _step_mm(levels_mm)
     if stated is None or step is None or _near(step, stated):
+        return None
+    points = np.array([header.position_lps_mm for header in headers], dtype=float)
+    if _near(float(np.median(np.linalg.norm(np.diff(points, axis=0), axis=1))), stated):
         return None
     return (
         f"slices are {step:.4g} mm apart by their positions, which count, and "

@@ -23,6 +23,7 @@ from voxray.scan_io import (
     FileKind,
     inspect,
     read_dicomdir,
+    read_nifti_doubt,
     read_nifti_grid,
 )
 
@@ -169,6 +170,7 @@ def _nifti_facts(path: Path) -> FileFacts:
     kind = FileKind.NIFTI
     try:
         grid, dimensions = read_nifti_grid(path, "-")
+        doubt = read_nifti_doubt(path, "-")
     except GeometryError as error:
         problem = Finding(FindingCode.MISSING_GEOMETRY, error.problem)
         return FileFacts(kind, problem=problem)
@@ -178,7 +180,13 @@ def _nifti_facts(path: Path) -> FileFacts:
     if wrong := dimension_problem(dimensions):
         return FileFacts(kind, problem=wrong, grid=grid)
     n_volumes = int((*dimensions, 1, 1, 1, 1)[_DIMENSIONS])
-    return FileFacts(kind, problem=shear_problem(grid), grid=grid, n_volumes=n_volumes)
+    return FileFacts(
+        kind,
+        problem=shear_problem(grid),
+        grid=grid,
+        n_volumes=n_volumes,
+        findings=(Finding(FindingCode.NO_GEOMETRY, doubt),) if doubt else (),
+    )
 
 
 def dimension_problem(dimensions: tuple[int, ...]) -> Finding | None:

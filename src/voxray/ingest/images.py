@@ -24,7 +24,7 @@ _MOST_SCOUT_SLICES = 60
 
 
 def kind_findings(headers: Sequence[DicomHeader]) -> list[Finding]:
-    """Say whether slices are too many, a scout view or computed, and how grey is stored.
+    """Say whether slices are too many, a scout view or computed, and of which grey.
 
     Args:
         headers: Of one volume.

@@ -29,7 +29,6 @@ _PAIRED = (".hdr", ".img", ".hdr.gz", ".img.gz")
 """Of files that are read together with another one: these are always read."""
 _READERS = ("core", "ingest", "scan_io")
 _LIBRARIES = (
-    "highdicom",
     "nibabel",
     "numpy",
     "pillow",

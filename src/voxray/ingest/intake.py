@@ -31,7 +31,7 @@ class IntakeOptions:
 
     Attributes:
         scans: Folder with the scans, or one file.
-        masks: Folder with NIfTI masks of the same relative names.
+        masks: Folder with masks; DICOM masks may lie in the scan folder itself.
         patient: Who a scan belongs to.
         task: Decides which masks and labels are needed; None takes what there is.
         duplicates: What to do with one image under two patients.

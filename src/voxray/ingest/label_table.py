@@ -1,18 +1,17 @@
 """The label table as text: rows by key."""
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from pathlib import Path
 
 from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.specs import LabelsSpec
+from voxray.ingest.table_files import TableRow, is_missing, read_table
 
 _INTEGRAL = re.compile(r"[+-]?\d+\.0+")
-_SEPARATORS = ",;\t"
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +20,12 @@ class LabelRow:
 
     Attributes:
         cells: Text by column; an empty cell is absent.
+        conflicts: By label column, which rows differ.
     """
 
     key: str
     cells: Mapping[str, str]
+    conflicts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,75 +44,50 @@ class LabelTable:
     n_without_key: int
 
 
-def read_label_table(spec: LabelsSpec, decisive: Sequence[str]) -> LabelTable:
-    """Read CSV or TSV; every cell is text, an empty cell is absent.
+def read_label_table(
+    spec: LabelsSpec, labels: Sequence[str], others: Sequence[str] = ()
+) -> LabelTable:
+    """Read a table; every cell is text, and one that says there is no value is absent.
 
     Args:
         spec: Where the table is and what its key is.
-        decisive: Columns that must exist, and in which rows of one key must agree. In
+        labels: Columns that must exist; rows of one key that differ in one are a
+            conflict of that key.
+        others: Columns that must exist, and in which rows of one key must agree. In
             any other column rows that differ leave the cell absent.
 
     Raises:
         ConfigError: If the table or a column is missing, or the key format is wrong.
-        DatasetError: If rows of one key differ in a decisive column.
+        DatasetError: If rows of one key differ in one of `others`.
     """
-    columns, records = _read_cells(spec.table)
+    columns, rows = read_table(spec.table, spec.sheet)
     key_columns = spec.key.columns or (str(spec.key.column),)
-    _check_columns(spec.table.name, columns, (*key_columns, *decisive))
-    by_key: dict[str, list[dict[str, str]]] = defaultdict(list)
+    _check_columns(spec.table.name, columns, (*key_columns, *labels, *others))
+    by_key: dict[str, list[TableRow]] = defaultdict(list)
     n_without_key = 0
-    for cells in records:
-        key = _key(spec, key_columns, cells)
+    for row in rows:
+        present = _present(row, labels)
+        key = _key(spec, key_columns, present.cells)
         if key is None:
             n_without_key += 1
         else:
-            by_key[key].append(cells)
-    _check_agreement(spec.table.name, by_key, decisive)
-    rows = {key: LabelRow(key, _agreed(cells)) for key, cells in by_key.items()}
-    return LabelTable(rows, tuple(key_columns), len(records), n_without_key)
+            by_key[key].append(present)
+    _check_agreement(spec.table.name, by_key, others)
+    return LabelTable(
+        {key: _label_row(key, group, labels) for key, group in by_key.items()},
+        tuple(key_columns),
+        len(rows),
+        n_without_key,
+    )
 
 
-def _read_cells(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns, and the cells of every row that are not empty."""
-    if not path.is_file():
-        msg = f"data.labels.table: {str(path)!r} does not exist or is no file"
-        raise ConfigError(msg)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            separator = _separator(stream.readline())
-            stream.seek(0)
-            lines = [line for line in csv.reader(stream, delimiter=separator) if line]
-    except (ValueError, csv.Error) as error:
-        msg = f"data.labels.table: {path.name!r} is no readable CSV table: {error}"
-        raise ConfigError(msg) from error
-    columns = [cell.strip() for cell in lines[0]] if lines else []
-    _check_lines(path.name, columns, lines)
-    rows = [
-        dict(zip(columns, map(str.strip, line), strict=False)) for line in lines[1:]
-    ]
-    return columns, [{c: text for c, text in row.items() if text} for row in rows]
+def _present(row: TableRow, labels: Sequence[str]) -> TableRow:
+    """Drop cells without a value; in a label column "NA" may be the name of a class."""
+    cells = {c: t for c, t in row.cells.items() if c in labels or not is_missing(t)}
+    return replace(row, cells=cells)
 
 
-def _check_lines(name: str, columns: list[str], lines: list[list[str]]) -> None:
-    """Refuse what cannot be read one way only; a short row lacks its last cells."""
-    problem = None
-    too_long = [n for n, line in enumerate(lines) if len(line) > len(columns)]
-    if not columns:
-        problem = "it is empty"
-    elif len(set(columns)) < len(columns):
-        problem = "two columns have one name"
-    elif too_long:
-        problem = f"row {too_long[0]} has more cells than there are columns"
-    if problem is not None:
-        msg = f"data.labels.table: {name!r} is no readable CSV table: {problem}"
-        raise ConfigError(msg)
-
-
-def _separator(header: str) -> str:
-    return max(_SEPARATORS, key=header.count)
-
-
-def _check_columns(name: str, columns: list[str], wanted: Iterable[str]) -> None:
+def _check_columns(name: str, columns: Sequence[str], wanted: Iterable[str]) -> None:
     for column in wanted:
         if column not in columns:
             near = get_close_matches(column, columns, n=1)
@@ -156,24 +132,42 @@ def _plain(text: str) -> str:
 
 
 def _check_agreement(
-    name: str, by_key: Mapping[str, list[dict[str, str]]], decisive: Sequence[str]
+    name: str, by_key: Mapping[str, list[TableRow]], columns: Sequence[str]
 ) -> None:
-    for column in decisive:
-        n_keys = sum(
-            len({cells.get(column) for cells in rows}) > 1 for rows in by_key.values()
-        )
-        if n_keys:
+    for column in columns:
+        differing = [rows for rows in by_key.values() if _differ(rows, column)]
+        if differing:
             msg = (
-                f"the label table {name!r} has {n_keys} keys with rows that differ in "
-                f"{column!r}; keep one row for each key"
+                f"the label table {name!r} has {len(differing)} keys with rows that "
+                f"differ in {column!r}, first rows {_numbers(differing[0])}; keep one "
+                "row for each key"
             )
             raise DatasetError(msg)
 
 
-def _agreed(rows: list[dict[str, str]]) -> dict[str, str]:
+def _differ(rows: Sequence[TableRow], column: str) -> bool:
+    return len({_plain(row.cells.get(column, "")) for row in rows}) > 1
+
+
+def _numbers(rows: Sequence[TableRow]) -> str:
+    shown = ", ".join(str(row.number) for row in rows[:_SHOWN])
+    n_more = len(rows) - _SHOWN
+    return shown if n_more <= 0 else f"{shown} and {n_more} more"
+
+
+def _label_row(key: str, rows: Sequence[TableRow], labels: Sequence[str]) -> LabelRow:
     first, *others = rows
-    return {
-        column: text
-        for column, text in first.items()
-        if all(other.get(column) == text for other in others)
-    }
+    return LabelRow(
+        key,
+        {
+            column: text
+            for column, text in first.cells.items()
+            if all(other.cells.get(column) == text for other in others)
+            or (column in labels and not _differ(rows, column))
+        },
+        {
+            column: f"rows {_numbers(rows)} of the label table differ in {column!r}"
+            for column in labels
+            if _differ(rows, column)
+        },
+    )

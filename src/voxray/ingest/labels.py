@@ -18,6 +18,7 @@ from voxray.core.specs import ClassifySpec, LabelsSpec
 from voxray.ingest.label_table import LabelRow, LabelTable
 from voxray.ingest.masks import bare_name
 from voxray.ingest.scans import FoundScan, contenders
+from voxray.ingest.table_files import is_missing
 
 _MAX_EXAMPLES = 5
 _TRUE, _FALSE = {"true", "yes", "1", "1.0"}, {"false", "no", "0", "0.0"}
@@ -81,23 +82,37 @@ def match_rows(
     return LabelMatch(rows, frozenset(ambiguous), missing)
 
 
+_PICTURES = {".png", ".jpg", ".jpeg"}
+
 _Names = tuple[tuple[str, ...], tuple[str, ...]]
 """Names that mean one scan wherever they stand; names that may be shared."""
 
 
 def _names(scan: FoundScan, spec: LabelsSpec, patient_names: tuple[str, ...]) -> _Names:
-    if spec.by == "patient":
-        return patient_names, ()
-    if spec.by == "study":
-        return ((scan.study_uid,) if scan.study_uid else ()), ()
-    if spec.by == "exam" and scan.exam:
-        folder = scan.path.parent
-        return (scan.exam,), (folder.as_posix(), folder.name)
-    path, bare = scan.path.as_posix(), bare_name(scan.path)
+    match spec.by:
+        case "patient":
+            return patient_names, ()
+        case "study":
+            return ((scan.study_uid,) if scan.study_uid else ()), ()
+        case "exam" if scan.exam:
+            folder = scan.path.parent
+            return (scan.exam,), (folder.as_posix(), folder.name)
+        case _:
+            return _scan_names(scan)
+
+
+def _scan_names(scan: FoundScan) -> _Names:
+    path, bare = scan.path.as_posix(), _without_suffix(scan.path)
     short = (scan.path.name, PurePosixPath(bare).name)
     if scan.header is None:
         return (bare, path), short
     return (scan.series_uid,), (path, *short)
+
+
+def _without_suffix(path: PurePosixPath) -> str:
+    if path.suffix.lower() in _PICTURES:
+        return path.with_suffix("").as_posix()
+    return bare_name(path)
 
 
 def _unclear_names(
@@ -160,7 +175,7 @@ def label_problem(
         detail = "the label table has different labels for scans of the exam"
         return Finding(FindingCode.LABEL_CONFLICT, detail)
     if row is not None:
-        return _cell_problem(row, classify) if classify else None
+        return _cells_problem(row, classify) if classify else None
     detail = "no row of the label table names it"
     if scan_id in match.ambiguous:
         detail = (
@@ -170,19 +185,40 @@ def label_problem(
     return Finding(FindingCode.NO_LABEL, detail)
 
 
-def _cell_problem(row: LabelRow, classify: ClassifySpec) -> Finding | None:
-    text = row.cells.get(classify.column)
-    if text is None:
-        return Finding(FindingCode.NO_LABEL, f"column {classify.column!r} is empty")
-    if class_value(text, classify) is None:
-        detail = f"{classify.column!r} holds none of {list(classify.classes.values())}"
+def _cells_problem(row: LabelRow, classify: ClassifySpec) -> Finding | None:
+    """One label may be missing where there are several, not all."""
+    found = {column: row.cells.get(column, "") for column in classify.label_columns}
+    if row.conflicts:
+        return Finding(FindingCode.LABEL_CONFLICT, next(iter(row.conflicts.values())))
+    given = {c: text for c, text in found.items() if not _absent(text, classify)}
+    unknown = [c for c, text in given.items() if class_value(text, classify) is None]
+    if unknown:
+        known = list(classify.classes.values()) or [0, 1]
+        detail = f"{unknown[0]!r} holds none of {known}"
         return Finding(FindingCode.UNKNOWN_LABEL, detail)
+    if not given:
+        columns = ", ".join(map(repr, found))
+        detail = (
+            f"column {columns} is empty" if len(found) == 1 else f"{columns} are empty"
+        )
+        return Finding(FindingCode.NO_LABEL, detail)
     return None
 
 
+def _absent(text: str, classify: ClassifySpec) -> bool:
+    return is_missing(text) and class_value(text, classify) is None
+
+
 def class_value(text: str, classify: ClassifySpec) -> LabelValue | None:
-    """Give the value of the class that a cell means; None when it means none."""
-    return next((v for v in classify.classes.values() if _means(text, v)), None)
+    """Give the value that a cell means; None when it means none.
+
+    Of a class, by its value or its name; of one label among several, 0 or 1.
+    """
+    if classify.columns:
+        known = {**dict.fromkeys(_TRUE, 1), **dict.fromkeys(_FALSE, 0)}
+        return known.get(text.lower())
+    by_value = (v for v in classify.classes.values() if _means(text, v))
+    return next(by_value, classify.classes.get(text))
 
 
 def _means(text: str, value: LabelValue) -> bool:
@@ -197,14 +233,14 @@ def _means(text: str, value: LabelValue) -> bool:
 
 
 def shared_in_exams(
-    match: LabelMatch, scans: Sequence[FoundScan], column: str | None
+    match: LabelMatch, scans: Sequence[FoundScan], columns: Sequence[str]
 ) -> LabelMatch:
     """Give every scan of an exam the row that one of its scans has.
 
     Args:
         match: Rows by scan.
         scans: Exams are assigned.
-        column: Rows of one exam that differ in it are a conflict.
+        columns: Rows of one exam that differ in one of them are a conflict.
     """
     exams: dict[str, list[ScanId]] = defaultdict(list)
     for scan in scans:
@@ -213,7 +249,7 @@ def shared_in_exams(
     rows, conflicts = dict(match.rows), set(match.conflicts)
     for scan_ids in exams.values():
         found = [match.rows[scan_id] for scan_id in scan_ids if scan_id in match.rows]
-        if column and len({row.cells.get(column) for row in found}) > 1:
+        if any(len({row.cells.get(c) for row in found}) > 1 for c in columns):
             conflicts |= set(scan_ids)
         elif found:
             rows |= {s: match.rows.get(s, found[0]) for s in scan_ids}

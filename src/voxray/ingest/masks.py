@@ -2,7 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from voxray.core.errors import ScanError
@@ -14,7 +15,8 @@ from voxray.ingest.scans import FoundScan, contenders
 from voxray.ingest.walk import FoundFile
 from voxray.scan_io import FileKind, MaskReferences, file_kind, read_mask_references
 
-_SUFFIXES = (".nii.gz", ".nii")
+_SUFFIXES = (".nii.gz", ".nii", ".hdr.gz", ".hdr")
+_VOXELS_OF_PAIR = (".img.gz", ".img")
 _DICOM_SUFFIX = ".dcm"
 
 
@@ -66,6 +68,7 @@ def match_masks(
         headers: Of DICOM files in the scan folder.
         channel: That masks are for: the first one.
     """
+    files = replace(files, files=[f for f in files.files if not _is_part(files, f)])
     references, broken = _dicom_masks(files)
     referring = drawn_on(references, scans, headers, channel)
     by_name = _by_name(files.files, references, referring)
@@ -90,6 +93,16 @@ def match_masks(
         },
         refusals=_refusals(scans, fitting, referring, references),
     )
+
+
+def _is_part(files: MaskFiles, file: FoundFile) -> bool:
+    """Whether a file holds the voxels of a NIfTI header beside it."""
+    named_so = file.path.name.lower().endswith(_VOXELS_OF_PAIR)
+    if file.problem is not None or not named_so:
+        return False
+    with suppress(ScanError):
+        return file_kind(files.folder / file.path) is FileKind.NIFTI_PIXELS
+    return False
 
 
 def _dicom_masks(
@@ -117,8 +130,13 @@ def _opened(path: Path) -> MaskReferences | Finding | None:
             return read_mask_references(path)
     except ScanError as error:
         return Finding(FindingCode.MASK_UNREADABLE, error.problem)
-    if kind is FileKind.NIFTI:
-        return None
+    return None if kind is FileKind.NIFTI else _no_mask(kind)
+
+
+def _no_mask(kind: FileKind) -> Finding:
+    if kind is FileKind.ARCHIVE:
+        detail = "an archive; unpack it, or put it among the scans"
+        return Finding(FindingCode.MASK_UNREADABLE, detail)
     detail = "in the mask folder, neither NIfTI nor DICOM"
     return Finding(FindingCode.NOT_AN_IMAGE, detail)
 

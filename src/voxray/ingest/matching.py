@@ -162,13 +162,13 @@ def _classify(options: IntakeOptions) -> ClassifySpec | None:
 def _table(options: IntakeOptions) -> LabelTable | None:
     if options.labels is None:
         return None
+    identity = _identity_columns(options)
+    return read_label_table(options.labels, _label_columns(options), sorted(identity))
+
+
+def _label_columns(options: IntakeOptions) -> tuple[str, ...]:
     classify = _classify(options)
-    decisive = [classify.column] if classify else []
-    if isinstance(options.patient, PatientColumn):
-        decisive.append(options.patient.column)
-    if isinstance(options.rules.exam, ExamColumn):
-        decisive.append(options.rules.exam.column)
-    return read_label_table(options.labels, decisive)
+    return classify.label_columns if classify else ()
 
 
 def _rows(
@@ -182,8 +182,7 @@ def _rows(
     people: Mapping[ScanId, Person] = find_people(scans, options.patient, {})
     names = patient_names(scans, people)
     match = match_rows(table, options.labels, scans, names, pseudonymizer)
-    classify = _classify(options)
-    return shared_in_exams(match, scans, classify.column if classify else None)
+    return shared_in_exams(match, scans, _label_columns(options))
 
 
 def _label_refusals(
@@ -204,10 +203,12 @@ def _labels(
     if classify is None:
         return {}
     return {
-        scan_id: {classify.column: value}
+        scan_id: {
+            column: value
+            for column in classify.label_columns
+            if (value := class_value(row.cells.get(column, ""), classify)) is not None
+        }
         for scan_id, row in rows.rows.items()
-        if (value := class_value(row.cells.get(classify.column, ""), classify))
-        is not None
     }
 
 
@@ -218,8 +219,7 @@ def _meta(
     pseudonymizer: Pseudonymizer,
 ) -> dict[ScanId, dict[str, str]]:
     """Cells that are neither label nor, unless ids are readable, identity."""
-    classify = _classify(options)
-    hidden = {classify.column} if classify else set()
+    hidden = set(_label_columns(options))
     if not pseudonymizer.readable:
         hidden |= set(table.key_columns) if table else set()
         hidden |= _identity_columns(options)

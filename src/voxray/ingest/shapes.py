@@ -69,7 +69,7 @@ def stray(headers: Sequence[DicomHeader], groups: list[Group]) -> Finding | None
                 f"a volume of their own needs at least {MIN_SLICES}"
             )
             return Finding(code, detail)
-        if not turned and not overlap(headers, main, group):
+        if not turned and not overlap(*(levels_mm(headers, g) for g in (main, group))):
             detail = (
                 f"{len(main)} and {len(group)} slices differ in size and follow each "
                 f"other{_difference(headers[main[0]], headers[group[0]])}"
@@ -103,11 +103,10 @@ def levels_mm(headers: Sequence[DicomHeader], group: Group) -> list[float]:
     return [float(np.array(headers[i].position_lps_mm) @ normal) for i in group]
 
 
-def overlap(headers: Sequence[DicomHeader], one: Group, other: Group) -> bool:
-    """Whether two groups cover at least half of the shorter one's length."""
-    first, second = levels_mm(headers, one), levels_mm(headers, other)
-    shared = min(max(first), max(second)) - max(min(first), min(second))
-    return shared >= 0.5 * min(max(g) - min(g) for g in (first, second))
+def overlap(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether slices at these heights share half of the shorter one's length."""
+    shared = min(max(one), max(other)) - max(min(one), min(other))
+    return shared >= 0.5 * min(max(heights) - min(heights) for heights in (one, other))
 
 
 def shape_text(

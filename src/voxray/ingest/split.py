@@ -22,7 +22,7 @@ from voxray.ingest.shapes import (
     shape_text,
     stray,
 )
-from voxray.ingest.stack import SAME_PLACE_MM
+from voxray.ingest.stack import SAME_PLACE_MM, is_even
 from voxray.scan_io import DicomHeader
 
 
@@ -48,8 +48,8 @@ class _Attribute:
 
     Attributes:
         of: Its value in a slice.
-        apart: Whether it sets slices apart that do not share a place, but lie between
-            each other.
+        apart: Whether it sets slices apart that share no place, but lie between each
+            other; else only if together they are uneven, and each alone is even.
         alike: Whether volumes told apart by it have the same slices.
         private: Whether its values are not shown.
     """
@@ -107,6 +107,7 @@ def _file(header: DicomHeader) -> Hashable:
     return None if header.frame is None else header.instance_number
 
 
+_STACK = "stack"
 _ATTRIBUTES = (
     _Attribute("study", lambda h: h.study_instance_uid, alike=False, private=True),
     _Attribute("series number", lambda h: h.series_number, alike=False),
@@ -123,91 +124,112 @@ _ATTRIBUTES = (
     _Attribute("image type", lambda h: h.image_type, alike=False),
     _Attribute("acquisition", lambda h: h.acquisition_number, apart=False, alike=False),
     _Attribute("trigger time", lambda h: _round(h.trigger_time_ms), apart=False),
-    _Attribute("stack", lambda h: h.stack, alike=False),
+    _Attribute(_STACK, lambda h: h.stack, alike=False),
     _Attribute("dimension", lambda h: h.dimensions, apart=False),
-    _Attribute("file", _file, apart=False),
+    _Attribute("file", _file, alike=False),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Lie:
+    """Where the slices of one shape lie, by their index.
+
+    Attributes:
+        levels_mm: Along the normal.
+        places: Numbers of the levels; slices at one place share a number.
+    """
+
+    levels_mm: dict[int, float]
+    places: dict[int, int]
+
+    @classmethod
+    def of(cls, headers: Sequence[DicomHeader], group: Group) -> "_Lie":
+        levels = dict(zip(group, levels_mm(headers, group), strict=True))
+        places: dict[int, int] = {}
+        number, start = -1, float("-inf")
+        for index in sorted(group, key=levels.__getitem__):
+            if levels[index] - start > SAME_PLACE_MM:
+                number, start = number + 1, levels[index]
+            places[index] = number
+        return cls(levels, places)
+
+    def n_places(self, slices: Sequence[int]) -> int:
+        return len({self.places[i] for i in slices})
+
+    def heights(self, slices: Sequence[int]) -> list[float]:
+        return [self.levels_mm[i] for i in slices]
 
 
 def _by_attributes(
     headers: Sequence[DicomHeader], group: Group, told_by: str
 ) -> list[Part]:
     """Split slices of one shape until no place is taken twice, or nothing helps."""
-    places = _places(headers, group)
+    lie = _Lie.of(headers, group)
     parts = [Part(group, told_by)]
     for attribute in _ATTRIBUTES:
-        parts = [
-            p for part in parts for p in _refined(headers, part, places, attribute)
-        ]
-    return [p for part in parts for p in _by_order(headers, part, places)]
-
-
-def _places(headers: Sequence[DicomHeader], group: Group) -> dict[int, int]:
-    """Number of the level each slice lies at."""
-    levels = levels_mm(headers, group)
-    order = sorted(range(len(group)), key=levels.__getitem__)
-    places: dict[int, int] = {}
-    number, start = -1, float("-inf")
-    for n in order:
-        if levels[n] - start > SAME_PLACE_MM:
-            number, start = number + 1, levels[n]
-        places[group[n]] = number
-    return places
+        parts = [p for part in parts for p in _refined(headers, part, lie, attribute)]
+    return [p for part in parts for p in _by_order(headers, part, lie.places)]
 
 
 def _refined(
-    headers: Sequence[DicomHeader],
-    part: Part,
-    places: dict[int, int],
-    attribute: _Attribute,
+    headers: Sequence[DicomHeader], part: Part, lie: _Lie, attribute: _Attribute
 ) -> list[Part]:
     """Split by one attribute, if that sets whole volumes apart."""
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for index in part.slices:
         groups[attribute.of(headers[index])].append(index)
-    covered = {value: len({places[i] for i in groups[value]}) for value in groups}
-    if not _tells_apart(headers, part, places, attribute, list(groups.values())):
+    if len(groups) == 1 or not _tells_apart(part, lie, attribute, [*groups.values()]):
         return [part]
-    fullest = max(covered.values())
+    fullest = max(map(lie.n_places, groups.values()))
     ordered = sorted(groups, key=_sort_key)
     return [
         Part(
             tuple(groups[value]),
             _joined(part.told_by, f"{attribute.name} {_shown(value, n, attribute)}"),
-            part.problem or _lacking(covered[value], fullest, attribute),
+            part.problem or _lacking(lie.n_places(groups[value]), fullest, attribute),
         )
         for n, value in enumerate(ordered, start=1)
     ]
 
 
 def _tells_apart(
-    headers: Sequence[DicomHeader],
-    part: Part,
-    places: dict[int, int],
-    attribute: _Attribute,
-    groups: list[list[int]],
+    part: Part, lie: _Lie, attribute: _Attribute, groups: list[list[int]]
 ) -> bool:
     """Whether an attribute sets whole volumes apart.
 
-    Where slices share places, at least two groups must cover half of the places:
-    copies with another number are no volume. Where none do, groups must lie between
-    each other.
+    Volumes cover much the same length: what follows each other is one of them, in
+    parts. Where slices share places, at least two groups must cover half of the places,
+    since copies with another number are no volume.
     """
-    if len(groups) == 1:
+    n_places = lie.n_places(part.slices)
+    if n_places < len(part.slices):
+        whole = [g for g in groups if lie.n_places(g) >= max(1, n_places // 2)]
+        return len(whole) > 1 and _side_by_side(lie, whole)
+    if min(map(len, groups)) < MIN_SLICES:
         return False
-    n_levels = len({places[i] for i in part.slices})
-    if n_levels < len(part.slices):
-        half = max(1, n_levels // 2)
-        return sum(len({places[i] for i in g}) >= half for g in groups) > 1
-    largest = max(groups, key=len)
-    return attribute.apart and all(
-        len(g) >= MIN_SLICES and overlap(headers, tuple(largest), tuple(g))
-        for g in groups
+    beside = _side_by_side(lie, groups)
+    if beside and attribute.apart:
+        return True
+    may_follow = beside or attribute.name == _STACK
+    return may_follow and _only_even_alone(lie, part.slices, groups)
+
+
+def _side_by_side(lie: _Lie, groups: list[list[int]]) -> bool:
+    largest = lie.heights(max(groups, key=len))
+    span = min(largest), max(largest)
+    return all(overlap(span, lie.heights(group)) for group in groups)
+
+
+def _only_even_alone(lie: _Lie, together: Group, groups: list[list[int]]) -> bool:
+    return not is_even(lie.heights(together)) and all(
+        is_even(lie.heights(group)) for group in groups
     )
 
 
 def _lacking(n_places: int, fullest: int, attribute: _Attribute) -> Finding | None:
-    if n_places == fullest or not attribute.alike:
+    """Say that a volume is less than its siblings; a fragment is, whatever it is of."""
+    enough = fullest if attribute.alike else fullest // 2
+    if n_places >= enough:
         return None
     detail = (
         f"{n_places} slices, where a volume of the series with another "
@@ -277,4 +299,4 @@ def _shown(value: object, number: int, attribute: _Attribute) -> str:
 
 
 def _joined(one: str, other: str) -> str:
-    return f"{one}, {other}" if one else other
+    return ", ".join(filter(None, (one, other)))

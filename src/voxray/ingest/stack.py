@@ -8,6 +8,7 @@ show, such as slices missing at an end, is a finding, not an assumption.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from statistics import median_low
 
@@ -29,6 +30,7 @@ MAX_LEAN_DEGREES = 45.0
 DIRECTION_TOLERANCE = 1e-3
 UNIT_TOLERANCE = 1e-2
 SIZE_TOLERANCE_MM = 1e-3
+KIND_TOLERANCE = 0.01
 
 _SHOWN = 3
 _SLICE_MODALITIES = {"CT", "MR", "PT", "NM"}
@@ -71,7 +73,7 @@ def check_stack(
         same_pixels: Called only for slices at one position.
         n_in_series: Slices of the whole series; None if these are all.
     """
-    for check in (*_SERIES_CHECKS, _mixed_size, _mixed_orientation):
+    for check in (*_SERIES_CHECKS, _mixed_size, _mixed_orientation, _mixed_kind):
         if problem := check(headers):
             return Stack((), (), (problem,))
     return _check_places(headers, same_pixels, n_in_series or len(headers))
@@ -177,18 +179,22 @@ def _geometry_problem(header: DicomHeader) -> str | None:
     missing = [name for name, value in values.items() if not value]
     if missing:
         return f"no {' and no '.join(missing)}"
-    return _plane_problem(header)
+    return _plane_problem(header.orientation_lps, header.pixel_spacing_mm)
 
 
-def _plane_problem(header: DicomHeader) -> str | None:
-    directions = np.array(header.orientation_lps, dtype=float)
+@lru_cache(maxsize=256)
+def _plane_problem(
+    orientation: tuple[float, ...] | None, spacing_mm: tuple[float, float] | None
+) -> str | None:
+    """Remembered, since the slices of a series say the same."""
+    directions = np.array(orientation, dtype=float)
     if directions.shape != (6,):
         return f"the orientation has {directions.size} numbers instead of 6"
     row, column = directions.reshape(2, 3)
     lengths = np.linalg.norm([row, column], axis=1)
     if np.abs(lengths - 1).max() > UNIT_TOLERANCE or abs(row @ column) > UNIT_TOLERANCE:
         return "row and column directions are not two unit vectors at right angles"
-    if min(header.pixel_spacing_mm or (0.0,)) <= 0:
+    if min(spacing_mm or (0.0,)) <= 0:
         return "pixel spacing is not above 0 mm"
     return None
 
@@ -219,6 +225,26 @@ def _mixed_orientation(headers: Sequence[DicomHeader]) -> Finding | None:
         f"first; planes differ by up to {angle:.1f} degrees"
     )
     return Finding(FindingCode.MIXED_ORIENTATION, detail)
+
+
+def _mixed_kind(headers: Sequence[DicomHeader]) -> Finding | None:
+    """Find what a volume can have only one of, where it told no volumes apart."""
+    spaces = {h.frame_of_reference_uid for h in headers} - {None}
+    if len(spaces) > 1:
+        detail = f"slices of {len(spaces)} frames of reference in one volume"
+        return Finding(FindingCode.CONFLICTING_SLICES, detail)
+    for name, stated in (
+        ("echo times", [h.echo_time_ms for h in headers]),
+        ("b-values", [h.b_value for h in headers]),
+    ):
+        numbers = [n for n in stated if n is not None]
+        if numbers and max(numbers) - min(numbers) > KIND_TOLERANCE * max(numbers):
+            detail = (
+                f"slices of {name} from {min(numbers):g} to {max(numbers):g} "
+                "in one volume"
+            )
+            return Finding(FindingCode.CONFLICTING_SLICES, detail)
+    return None
 
 
 _SERIES_CHECKS: tuple[_Check, ...] = (
@@ -350,13 +376,18 @@ def _steps(levels: _Points) -> Finding | None:
     return Finding(FindingCode.UNEVEN_SPACING, detail)
 
 
+def is_even(levels_mm: Sequence[float]) -> bool:
+    """Whether slices at these heights, in any order, have even steps."""
+    return _steps(np.sort(np.array(levels_mm))) is None
+
+
 def _is_gap(step: float, usual: float) -> bool:
     times = round(step / usual)
     return times > 1 and _is_multiple(step, usual, times)
 
 
 def _is_multiple(step: float, usual: float, times: int) -> bool:
-    tolerance = times * step_tolerance_mm(usual)
+    tolerance = min(times * step_tolerance_mm(usual), usual / 4)
     return abs(step - times * usual) <= tolerance
 
 

@@ -1,8 +1,8 @@
 """Where the voxels of the manifest's scans are."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -28,7 +28,7 @@ def read_sources(
 
     Raises:
         ManifestError: If a table is missing or broken, a record has no file in it, or a
-            file is gone or has another size than it had.
+            file, or the archive it lies in, is gone or has another size than it had.
     """
     sizes = dict(
         zip(*_columns(ingest_folder / _FILES, "path", "size_bytes"), strict=True)
@@ -40,9 +40,8 @@ def read_sources(
     sources = {}
     for record in records:
         source = _source(root, record, by_scan.get(record.scan_id, []))
-        for file in dict.fromkeys(source.files):
-            size_bytes = sizes.get(file.relative_to(root).as_posix(), -1)
-            _check_unchanged(file, size_bytes, record.scan_id)
+        for name in dict.fromkeys(_on_disk(f, root, sizes) for f in source.files):
+            _check_unchanged(root / name, sizes.get(name, -1), record.scan_id)
         sources[record.scan_id] = source
     return sources
 
@@ -74,6 +73,13 @@ def _source(root: Path, record: ScanRecord, rows: list[dict[str, Any]]) -> ScanS
         volume=rows[0]["volume"],
         repairs=tuple(FindingCode(code) for code in rows[0]["repairs"].split()),
     )
+
+
+def _on_disk(file: Path, root: Path, sizes: Mapping[str, int]) -> str:
+    """Relative path of the file itself, or of the listed archive that it lies in."""
+    path = PurePosixPath(file.relative_to(root).as_posix())
+    inside = (parent.as_posix() for parent in path.parents)
+    return next((name for name in inside if name in sizes), path.as_posix())
 
 
 def _check_unchanged(path: Path, size_bytes: int, scan_id: ScanId) -> None:

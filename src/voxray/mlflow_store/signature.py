@@ -16,7 +16,6 @@ from voxray.core.specs import ModelPackage
 
 SOURCE = "source"
 _SCORING_DISTRIBUTIONS = (
-    "highdicom",
     "mlflow",
     "monai",
     "nibabel",

@@ -231,7 +231,7 @@ def _mirror_axes(task: TaskSpec, reasons: dict[str, str]) -> tuple[int, ...]:
     if task.classify is None:
         reasons["mirror_axes"] = "none: structures are where they are; learned faster"
         return ()
-    names = list(task.classify.classes)
+    names = list(task.classify.label_names)
     names += list(task.segment.classes) if task.segment else []
     if task.lateral or any(_names_a_side(name) for name in names):
         reasons["mirror_axes"] = "none: the task tells left from right"

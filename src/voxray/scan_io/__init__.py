@@ -29,6 +29,7 @@ from voxray.scan_io.mr_series import (
 )
 from voxray.scan_io.nifti import (
     read_label_map,
+    read_nifti_doubt,
     read_nifti_grid,
     read_nifti_volume,
     write_label_map,
@@ -61,6 +62,7 @@ __all__ = [
     "read_label_map",
     "read_mask",
     "read_mask_references",
+    "read_nifti_doubt",
     "read_nifti_grid",
     "read_nifti_volume",
     "read_picture_facts",

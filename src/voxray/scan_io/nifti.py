@@ -25,10 +25,12 @@ from voxray.core.geometry import Affine, Shape, VoxelGrid
 from voxray.core.records import ScanSource, Volume
 from voxray.scan_io.bounds import check_size
 from voxray.scan_io.files import open_scan
+from voxray.scan_io.nifti_place import place_doubt
 from voxray.scan_io.sniff import is_nifti_head, is_nifti_pair_head
 
 _HEAD_BYTES = 348
 _BLOCK_BYTES = 1 << 24
+_PASSED_BYTES = 1 << 18
 _GZIP_MAGIC = b"\x1f\x8b"
 _SPATIAL_UNIT_BITS = 7
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
@@ -65,6 +67,16 @@ def read_nifti_grid(path: Path, scan_id: str) -> tuple[VoxelGrid, tuple[int, ...
         return layout.grid(scan_id), layout.shape
 
 
+def read_nifti_doubt(path: Path, scan_id: str) -> str | None:
+    """Say why the place of the voxels is doubtful; None when it is not.
+
+    Raises:
+        UnreadableScanError: If the file cannot be opened or is not NIfTI.
+    """
+    with _opened(path, scan_id) as (_, layout):
+        return place_doubt(layout.header, layout.shape)
+
+
 def read_nifti_volume(source: ScanSource) -> Volume:
     """Read a scan: one volume of a file that may hold several along its fourth axis.
 
@@ -87,7 +99,7 @@ def read_nifti_volume(source: ScanSource) -> Volume:
     raw, layout = _read(source.files[0], source.scan_id, source.volume)
     grid = layout.grid(source.scan_id)
     voxels = np.empty(raw.shape, np.float32, order="F")
-    with np.errstate(over="ignore"):  # beyond float32 it becomes infinite: a finding
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite or NaN: a finding
         for k in range(raw.shape[2]):
             voxels[:, :, k] = layout.scaled(raw[:, :, k])
     return Volume(voxels, grid)
@@ -277,7 +289,7 @@ def _read(path: Path, scan_id: str, volume: int | None) -> tuple[NDArray[Any], _
         stream.seek(layout.offset + (volume or 0) * wanted)
         content = _take(stream, wanted)
         # The checksum of a gzip file stands at its end and is checked on the way there.
-        while stream.read(_BLOCK_BYTES):
+        while isinstance(stream, gzip.GzipFile) and stream.read(_PASSED_BYTES):
             pass
     if len(content) < wanted:
         problem = f"the file is truncated: {len(content)} of {wanted} voxel bytes"

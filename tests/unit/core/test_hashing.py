@@ -1,5 +1,6 @@
 import hashlib
 import struct
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -29,6 +30,20 @@ def test_pixel_hash_does_not_depend_on_the_stored_type(dtype):
     voxels = np.arange(24).reshape(2, 3, 4)
 
     assert hash_of(voxels.astype(dtype)) == hash_of(voxels.astype(np.float32))
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, -1), (-1, -1, 1)])
+def test_pixel_hash_does_not_depend_on_how_axes_are_stored(order, signs):
+    voxels = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    affine = np.diag([1.0, 2.0, 3.0, 1.0])
+    axes = np.eye(3)[:, order] * signs
+    turned = np.transpose(voxels, order)[tuple(slice(None, None, s) for s in signs)]
+    affine[:3, :3] = affine[:3, :3] @ axes
+
+    stored = sha256_pixels(turned, VoxelGrid.from_affine("s", turned.shape, affine))
+
+    assert stored == hash_of(voxels)
 
 
 def test_negative_zero_counts_as_zero():

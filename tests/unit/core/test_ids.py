@@ -64,6 +64,7 @@ def test_key_is_not_shown():
         ("a/b.nii.gz", "a__b"),
         ("a/b.nii", "a__b"),
         ("x.y.dcm", "x.y"),
+        ("a/b.png", "a__b"),
         ("ä b/ç:1.nii", "ä_b__ç_1"),
         ("folder/series", "folder__series"),
     ],

@@ -185,3 +185,34 @@ def test_plan_records_refuse_unknown_keys():
         NetworkPlan.model_validate(
             {"features": [8], "strides": [[1, 1, 1]], "kernels": [[3, 3, 3]], "x": 1}
         )
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({}, "give 'column' with 'classes', or 'columns'"),
+        ({"column": "a", "columns": ["b", "c"]}, "give 'column' with 'classes', or"),
+        ({"column": "a"}, "at least two classes"),
+        ({"columns": ["a"]}, "at least two different ones"),
+        ({"columns": ["a", "a"]}, "at least two different ones"),
+        ({"columns": ["a", "b"], "ordinal": True}, "without classes, positive and"),
+        ({"columns": ["a", "b"], "classes": {"x": 1}}, "without classes, positive"),
+    ],
+)
+def test_labels_are_one_column_of_classes_or_several_of_0_and_1(said, message):
+    with pytest.raises(ValidationError, match=message):
+        ClassifySpec.model_validate(said)
+
+
+def test_ordinal_classes_keep_their_order():
+    spec = ClassifySpec(
+        column="grade", classes={"mild": 1, "severe": 3, "none": 0}, ordinal=True
+    )
+
+    assert spec.label_names == ("mild", "severe", "none")
+
+
+def test_several_labels_are_their_columns():
+    spec = ClassifySpec(columns=("effusion", "nodule"))
+
+    assert spec.label_columns == spec.label_names == ("effusion", "nodule")

@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 
 from tests.makers import write_mask, write_nifti
-from voxray.datasets.cards import DecathlonCard, NpzCard, RemoteFile
+from voxray.datasets.cards import DecathlonCard, NpzCard, RemoteFile, Task
 from voxray.datasets.download import Patience
 
 URL = "http://127.0.0.1:1/"
@@ -59,7 +59,8 @@ def arrays(
 
 def write_npz(path: Path, content: dict[str, np.ndarray] | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **(arrays() if content is None else content))
+    held: Any = arrays() if content is None else content
+    np.savez_compressed(path, **held)
     return path
 
 
@@ -95,7 +96,7 @@ def decathlon_card(*channels: str) -> DecathlonCard:
         licence="CC0",
         citation="Nobody (2026)",
         modality="MR",
-        tasks=("segmentation",),
+        tasks=(Task.SEGMENTATION,),
         patients="none",
         layout="imagesTr, labelsTr",
         channels=channels or ("mr",),
@@ -113,7 +114,8 @@ def write_tar(path: Path, folder: Path, *extra: tarfile.TarInfo) -> Path:
 
 
 def voxels_of(path: Path) -> np.ndarray:
-    return np.asanyarray(nib.load(path).dataobj)
+    image: Any = nib.load(path)
+    return np.asanyarray(image.dataobj)
 
 
 @dataclass

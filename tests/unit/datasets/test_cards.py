@@ -13,7 +13,7 @@ from voxray.datasets import (
     find_card,
     list_cards,
 )
-from voxray.datasets.cards import DataCard, Task
+from voxray.datasets.cards import Task
 from voxray.datasets.catalogue import find_wanted, read_card
 
 CARDS = list_cards()
@@ -23,7 +23,7 @@ SOLID = {"organ", "nodule", "fracture", "adrenal", "vessel", "synapse"}
 named = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 
 
-def of_kind(kind: type[DataCard]):
+def of_kind(kind):
     return {card.name: card for card in CARDS if isinstance(card, kind)}
 
 

@@ -179,6 +179,16 @@ def test_a_damaged_file_that_is_there_is_replaced(tmp_path):
         assert get(server, tmp_path).read_bytes() == CONTENT
 
 
+def test_a_part_that_is_whole_only_gets_its_name(tmp_path):
+    with serve(CUT, Answer(CONTENT, cut=0)) as server:
+        with pytest.raises(MachineError):
+            get(server, tmp_path)
+        (tmp_path / "tiny.npz.part").write_bytes(CONTENT)
+        server.ranges.clear()
+        assert get(server, tmp_path).read_bytes() == CONTENT
+    assert server.ranges == []
+
+
 def test_a_part_of_another_address_is_thrown_away(tmp_path):
     with serve(CUT, Answer(CONTENT, cut=0)) as server, pytest.raises(MachineError):
         get(server, tmp_path)

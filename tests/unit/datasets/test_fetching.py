@@ -1,5 +1,6 @@
 """Fetching a data set, from a folder or file of the user's or from a server."""
 
+import fcntl
 import json
 import os
 import resource
@@ -112,6 +113,23 @@ def test_a_killed_fetch_goes_on(tmp_path, card):
         fetch(card, tmp_path / "out", source, kill)
     result = fetch(card, tmp_path / "out", source)
     assert (result.n_written, result.n_kept) == (1, 7)
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path, card):
+    images = fetch(card, tmp_path / "out", a_source(tmp_path)).folder / "images"
+    left = images / ".0123abcd-train_000001.png"
+    left.write_bytes(b"half")
+    fetch(card, tmp_path / "out", a_source(tmp_path))
+    assert not left.exists()
+
+
+def test_two_runs_do_not_write_into_one_folder(tmp_path, card):
+    source = a_source(tmp_path)
+    folder = fetch(card, tmp_path / "out", source).folder
+    with (folder / ".lock").open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(MachineError, match="another run fetches into 'tiny'"):
+            fetch(card, tmp_path / "out", source)
 
 
 def test_a_folder_with_something_else_is_not_touched(tmp_path, card):

@@ -37,7 +37,8 @@ def test_heads_say_shape_and_type_of_each_array(tmp_path):
         tmp_path / "a.npz", {"x": np.zeros((3, 2)), "y": np.zeros(3, "u1")}
     )
     heads = array_heads(file)
-    assert (heads["x"].shape, heads["y"].dtype) == ((3, 2), np.uint8)
+    assert heads["x"].shape == (3, 2)
+    assert heads["y"].dtype == np.dtype(np.uint8)
 
 
 def test_a_newer_header_version_is_read(tmp_path):

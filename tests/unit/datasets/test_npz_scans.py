@@ -1,6 +1,7 @@
 """An npz file into pictures or volumes, and a label table."""
 
 import csv
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -59,7 +60,7 @@ def test_a_volume_is_nifti_without_a_place(tmp_path):
     _, folder = unpack(tmp_path, npz_card(volumes=True), content)
     file = folder / "images" / "test_000000.nii.gz"
     assert np.array_equal(voxels_of(file), content["test_images"][0])
-    header = nib.load(file).header
+    header: Any = nib.load(file).header
     assert (int(header["sform_code"]), int(header["qform_code"])) == (0, 0)
 
 

@@ -162,6 +162,11 @@ def test_a_folder_of_scans_masks_and_a_table_is_copied_as_it_is(tmp_path):
     assert pairs.copied.n_written == 5
 
 
+def test_a_folder_of_scans_alone_is_copied_too(tmp_path):
+    pairs = fetch(folder_card(), a_study(tmp_path / "in"), tmp_path / "out")
+    assert (pairs.masks, pairs.copied.n_written) == (frozenset(), 3)
+
+
 @pytest.mark.parametrize("missing", ["images", "masks", "table"])
 def test_a_folder_without_what_the_card_names_is_refused(tmp_path, missing):
     named = {"masks": "masks", "table": "labels.csv", missing: "elsewhere"}

@@ -1,5 +1,6 @@
 """DICOM masks: which scan they are of, where they may lie, what is wrong with them."""
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,17 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
+from tests.frame_makers import an_enhanced, nested
 from tests.makers import Series, a_slice, a_uid, save_dicom, truncate, write_mask
 from tests.mask_makers import a_seg, a_structure_set, full_slices, save_mask, square
 from tests.unit.ingest.makers import LESION, READABLE, codes, row_of, take_in
 from voxray.core.errors import ConfigError
 from voxray.core.findings import Action, FindingCode
-from voxray.core.specs import ChannelRules, IntakeRules
+from voxray.core.records import MaskSource
+from voxray.core.specs import ChannelRules, IntakeRules, SegmentSpec, TaskSpec
+from voxray.core.specs.experiment import SegmentClass
 from voxray.ingest import Disposition, Intake
+from voxray.scan_io import read_mask
 
 GOOD = Series(extra={"ImagesInAcquisition": 5})
 AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])
@@ -148,6 +153,31 @@ def test_images_that_a_structure_set_lists_tell_the_volume(tmp_path: Path) -> No
     assert codes(take_in_with(tmp_path)) == {"no-mask": 1}
 
 
+def test_frames_that_a_mask_names_tell_the_volume_of_a_file(tmp_path: Path) -> None:
+    series = replace(GOOD, voxels=np.arange(480, dtype=np.int16).reshape(10, 8, 6))
+    times = [
+        nested("FrameContentSequence", TemporalPositionIndex=n) for n in (1, 2) * 5
+    ]
+    dataset = an_enhanced(series, times)
+    for n, groups in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+        place = groups.PlanePositionSequence[0]
+        place.ImagePositionPatient = [0.0, 0.0, 2.0 * (n // 2)]
+    save_dicom(dataset, tmp_path / "scans" / "1.dcm")
+    mask = a_set([dataset], images=[dataset])
+    (frame,) = mask.ReferencedFrameOfReferenceSequence
+    (study,) = frame.RTReferencedStudySequence
+    (image,) = study.RTReferencedSeriesSequence[0].ContourImageSequence
+    image.ReferencedFrameNumber = [2, 4]
+    save_mask(mask, tmp_path / "masks" / "m.dcm")
+
+    intake = take_in_with(tmp_path)
+
+    (record,) = intake.records
+    assert "volume 2 of 2" in record.findings[0].detail
+    assert intake.sources[record.scan_id].frames == (1, 3, 5, 7, 9)
+    assert codes(intake) == {"no-mask": 1}
+
+
 def test_volume_that_a_channel_chose_has_the_mask(tmp_path: Path) -> None:
     slices = write(tmp_path / "scans" / "a")
     ct = write(tmp_path / "scans" / "b", replace(GOOD, name="ct", modality="CT"))
@@ -277,3 +307,86 @@ def test_image_in_the_mask_folder_is_no_mask(tmp_path: Path) -> None:
     assert row_of(intake, "mask-unreadable").detail == (
         "DICOM, but neither SEG nor RTSTRUCT"
     )
+
+
+def leaning(folder: Path) -> list[Dataset]:
+    """A CT series whose slices are each half a voxel further back: a tilted gantry."""
+    series = replace(GOOD, modality="CT", rows=12, columns=10)
+    slices = full_slices(series)
+    for k, dataset in enumerate(slices):
+        dataset.ImagePositionPatient = [0.0, 0.5 * k, 2.0 * k]
+        save_dicom(dataset, folder / f"{k}.dcm")
+    return slices
+
+
+def test_contours_of_a_tilted_series_lie_on_the_grid_it_is_moved_to(
+    tmp_path: Path,
+) -> None:
+    slices = leaning(tmp_path / "scans" / "a")
+    points = [(x, y, 6.0) for x, y in ((1.5, 4.5), (4.5, 4.5), (4.5, 8.5), (1.5, 8.5))]
+    mask = a_structure_set(slices[0], {"lesion": [points]})
+    save_mask(mask, tmp_path / "masks" / "m.dcm")
+
+    intake = take_in_with(tmp_path)
+
+    (record,) = intake.records
+    path = tmp_path / "masks" / "m.dcm"
+    source = MaskSource(record.scan_id, path, record.grid, {"lesion": 1})
+    found = np.argwhere(read_mask(source).voxels)
+    places = found @ record.grid.affine[:3, :3].T + record.grid.affine[:3, 3]
+    assert len(found) == 12
+    np.testing.assert_allclose(places.min(axis=0), (-4, -8, 6))
+    np.testing.assert_allclose(places.max(axis=0), (-2, -5, 6))
+
+
+def test_segmentation_of_tilted_slices_is_refused(tmp_path: Path) -> None:
+    slices = leaning(tmp_path / "scans" / "a")
+    mask = a_seg(slices, np.ones((5, 12, 10), np.uint8))
+    save_mask(mask, tmp_path / "masks" / "m.dcm")
+
+    intake = take_in_with(tmp_path)
+
+    assert codes(intake) == {"mask-geometry": 1}
+    assert "lie off the voxels" in row_of(intake, "mask-geometry").detail
+
+
+def test_mask_may_lie_with_its_series_in_an_archive(tmp_path: Path) -> None:
+    slices = write(tmp_path / "a")
+    save_mask(a_lesion(slices), tmp_path / "a" / "m.dcm")
+    (tmp_path / "scans").mkdir()
+    with zipfile.ZipFile(tmp_path / "scans" / "export.zip", "w") as packed:
+        for path in sorted((tmp_path / "a").iterdir()):
+            packed.write(path, f"t1/{path.name}")
+
+    intake = take_in_with(tmp_path, masks=tmp_path / "scans")
+
+    assert list(masks_of(intake).values()) == ["export.zip/t1/m.dcm"]
+
+
+def test_archive_in_the_mask_folder_is_listed(tmp_path: Path) -> None:
+    write(tmp_path / "scans" / "a")
+    (tmp_path / "masks").mkdir()
+    with zipfile.ZipFile(tmp_path / "masks" / "m.zip", "w") as packed:
+        packed.writestr("a", "text")
+
+    assert "unpack it" in row_of(take_in_with(tmp_path), "mask-unreadable").detail
+
+
+def test_what_the_index_knows_of_a_mask_ends_when_it_or_a_class_changes(
+    tmp_path: Path,
+) -> None:
+    slices = write(tmp_path / "scans" / "a")
+    path = save_mask(a_lesion(slices), tmp_path / "masks" / "m.dcm")
+    index = tmp_path / "index"
+    other = TaskSpec(segment=SegmentSpec(classes={"organ": SegmentClass(value=9)}))
+
+    good = take_in_with(tmp_path, index=index)
+    unknown = take_in_with(tmp_path, index=index, task=other)
+    save_mask(a_set(slices, k=2.5), path)
+    between = take_in_with(tmp_path, index=index)
+
+    assert [codes(intake) for intake in (good, unknown, between)] == [
+        {},
+        {"mask-unknown-value": 1},
+        {"mask-geometry": 1},
+    ]

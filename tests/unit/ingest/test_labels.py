@@ -1,5 +1,5 @@
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -16,11 +16,13 @@ from tests.unit.ingest.makers import (
     take_in,
 )
 from voxray.core.errors import ConfigError, DatasetError
-from voxray.core.records import PatientId, ScanId
-from voxray.core.specs import ClassifySpec, LabelsSpec
+from voxray.core.records import FileFormat, PatientId, ScanId
+from voxray.core.specs import ClassifySpec, LabelsSpec, TaskSpec
 from voxray.core.specs.experiment import LabelKey, PatientColumn
 from voxray.ingest import Intake
-from voxray.ingest.labels import class_value, permuted, shape_of
+from voxray.ingest.label_table import read_label_table
+from voxray.ingest.labels import class_value, match_rows, permuted, shape_of
+from voxray.ingest.scans import FoundScan
 
 GOOD = Series(extra={"ImagesInAcquisition": 5})
 
@@ -55,6 +57,17 @@ def test_series_is_named_by_folder_or_uid(tmp_path: Path, key: str) -> None:
     intake = take_in(tmp_path / "scans", labels=table, task=SICK)
 
     assert labels_of(intake) == {"p1__t1": 0}
+
+
+@pytest.mark.parametrize("key", ["p1/x", "p1/x.png", "x", "x.png"])
+def test_picture_is_named_by_path_or_file(tmp_path: Path, key: str) -> None:
+    spec = a_table(tmp_path / "t.csv", "scan,sick", f"{key},1")
+    path = PurePosixPath("p1/x.png")
+    scan = FoundScan(ScanId("x"), path.name, FileFormat.PICTURE, path, (path,))
+
+    matched = match_rows(read_label_table(spec, ["sick"]), spec, [scan], {}, KEYED)
+
+    assert matched.rows[ScanId("x")].cells["sick"] == "1"
 
 
 def test_name_that_two_scans_share_labels_neither(tmp_path: Path) -> None:
@@ -164,6 +177,58 @@ def test_scan_without_usable_label_is_quarantined(tmp_path: Path) -> None:
     assert row_of(intake, "unknown-label").detail == "'sick' holds none of [0, 1]"
 
 
+@pytest.mark.parametrize("text", ["NA", "n/a", "NaN", "null", "#N/A"])
+def test_cell_that_says_there_is_no_value_is_empty(tmp_path: Path, text: str) -> None:
+    scans = images(tmp_path, "a", "b")
+    lines = ("scan,sick,centre", f"a,{text},{text}", "b,1,x", f"{text},1,x")
+    table = a_table(tmp_path / "t.csv", *lines)
+
+    intake = take_in(scans, labels=table, task=SICK)
+
+    assert row_of(intake, "no-label").detail == "column 'sick' is empty"
+    assert intake.label_rows_without_scan == 1
+
+
+def test_na_may_be_the_name_of_a_class(tmp_path: Path) -> None:
+    scans = images(tmp_path, "a")
+    table = a_table(tmp_path / "t.csv", "scan,site", "a,NA")
+    classify = ClassifySpec(column="site", classes={"north": "NA", "europe": "EU"})
+
+    (record,) = take_in(scans, labels=table, task=TaskSpec(classify=classify)).records
+
+    assert record.labels == {"site": "NA"}
+
+
+def test_several_labels_are_taken_in_each_for_itself(tmp_path: Path) -> None:
+    scans = images(tmp_path, "both", "one", "part", "none", "odd")
+    table = a_table(
+        tmp_path / "t.csv",
+        "scan,effusion,nodule",
+        "both,1,yes",
+        "one,0,1.0",
+        "part,,0",
+        "none,NA,",
+        "odd,-1,1",
+    )
+    task = TaskSpec(classify=ClassifySpec(columns=("effusion", "nodule")))
+
+    intake = take_in(scans, labels=table, task=task)
+
+    assert {r.scan_id: r.labels for r in intake.records} == {
+        "both": {"effusion": 1, "nodule": 1},
+        "one": {"effusion": 0, "nodule": 1},
+        "part": {"nodule": 0},
+    }
+    assert row_of(intake, "no-label").detail == "'effusion', 'nodule' are empty"
+    assert row_of(intake, "unknown-label").detail == "'effusion' holds none of [0, 1]"
+
+
+def test_cell_may_hold_the_name_of_its_class() -> None:
+    grades = ClassifySpec(column="g", classes={"low": 1, "high": 2}, ordinal=True)
+
+    assert class_value("high", grades) == 2
+
+
 def test_table_without_task_still_tells_which_scan_it_lacks(tmp_path: Path) -> None:
     scans = images(tmp_path, "a", "b")
     table = a_table(tmp_path / "t.csv", "scan,sick", "a,1")
@@ -239,8 +304,31 @@ def test_rows_of_one_key_may_repeat_but_not_differ(tmp_path: Path) -> None:
     differ = a_table(tmp_path / "2.csv", "scan,sick", "a,1", "a,0")
 
     assert take_in(scans, labels=same, task=SICK).records[0].meta == {"scan": "a"}
-    with pytest.raises(DatasetError, match="1 keys with rows that differ in 'sick'"):
-        take_in(scans, labels=differ, task=SICK)
+    intake = take_in(scans, labels=differ, task=SICK)
+    assert row_of(intake, "label-conflict").detail == (
+        "rows 2, 3 of the label table differ in 'sick'"
+    )
+
+
+def test_conflict_of_one_scan_leaves_the_others(tmp_path: Path) -> None:
+    scans = images(tmp_path, "a", "b")
+    table = a_table(tmp_path / "t.csv", "scan,sick", "a,1", "b,1", "a,0", "b,1.0")
+
+    intake = take_in(scans, labels=table, task=SICK)
+
+    assert labels_of(intake) == {"b": 1}
+    assert codes(intake) == {"label-conflict": 1}
+
+
+def test_patient_that_rows_of_a_key_do_not_agree_on_is_an_error(tmp_path: Path) -> None:
+    scans = images(tmp_path, "a")
+    table = a_table(tmp_path / "t.csv", "scan,sick,who", "a,1,x", "a,1,y")
+    rule = PatientColumn(column="who")
+
+    with pytest.raises(
+        DatasetError, match=r"1 keys .* differ in 'who', first rows 2, 3"
+    ):
+        take_in(scans, labels=table, task=SICK, patient=rule)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -96,6 +97,18 @@ def test_mask_of_a_refused_scan_is_not_left_over(tmp_path: Path) -> None:
     write_mask(tmp_path / "masks" / "torn.nii.gz")
 
     assert codes(take_in_pairs(tmp_path)) == {"missing-slice": 1, "not-an-image": 1}
+
+
+def test_mask_may_be_a_nifti_pair(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "scans" / "a.nii.gz")
+    mask = np.ones((6, 8, 5), np.uint8)
+    path = tmp_path / "masks" / "a.hdr"
+    write_nifti(path, mask, kind=nib.Nifti1Pair)
+
+    intake = take_in_pairs(tmp_path)
+
+    assert [str(record.mask_path) for record in intake.records] == ["a.hdr"]
+    assert codes(intake) == {}
 
 
 def test_two_masks_of_one_name_are_ambiguous(tmp_path: Path) -> None:

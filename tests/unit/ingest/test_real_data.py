@@ -44,6 +44,6 @@ def test_time_series_and_mosaics_become_one_volume_a_time() -> None:
     assert codes(intake) == {"not-an-image": 10}
     shapes = Counter(record.grid.shape for record in intake.records)
     assert shapes == {(64, 64, 15): 40, (72, 72, 5): 8}
-    told = Counter(f.code for record in intake.records for f in record.findings)
+    told = Counter(f.code.value for record in intake.records for f in record.findings)
     assert told["split-series"] == 48
     assert told["extent-unverified"] == 0

@@ -177,7 +177,8 @@ def test_every_slice_is_in_one_part_whatever_the_order(
 
 
 def problems_of(headers: Sequence[DicomHeader]) -> list[str | None]:
-    return [p.problem and p.problem.detail for p in split_series(headers)]
+    problems = [part.problem for part in split_series(headers)]
+    return [problem.detail if problem else None for problem in problems]
 
 
 def test_scouts_are_set_aside() -> None:
@@ -295,3 +296,59 @@ def test_dimensions_of_an_enhanced_file_tell_apart_what_nothing_else_does() -> N
     ]
 
     assert [p.told_by for p in split_series(headers)] == ["dimension 0", "dimension 1"]
+
+
+def test_acquisitions_that_are_even_only_alone_are_volumes() -> None:
+    headers = [
+        a_header(2.0 * k + 0.5 * n, acquisition_number=n)
+        for n in range(3)
+        for k in range(4)
+    ]
+
+    assert levels_of(headers)[1] == [0.5, 2.5, 4.5, 6.5]
+
+
+def test_slabs_that_share_one_place_are_no_volumes() -> None:
+    headers = [*a_stack(0, 2, 4, 6, acquisition_number=1)]
+    headers += a_stack(6, 8, 10, 12, acquisition_number=2)
+
+    assert len(split_series(headers)) == 1
+
+
+def test_stacks_apart_are_volumes() -> None:
+    headers = [*a_stack(0, 2, 4, stack=1), *a_stack(100, 102, 104, stack=2)]
+
+    assert levels_of(headers) == [[0, 2, 4], [100, 102, 104]]
+
+
+def test_mosaics_that_moved_are_volumes_by_file() -> None:
+    headers = [
+        a_header(2.0 * k + 0.5 * n, frame=k, mosaic_tiles=3, instance_number=n)
+        for n in range(3)
+        for k in range(3)
+    ]
+
+    assert [len(part.slices) for part in split_series(headers)] == [3, 3, 3]
+
+
+def test_fragment_is_no_volume_whatever_tells_it_apart() -> None:
+    headers = [
+        a_header(2.0 * k, acquisition_number=n) for n in (1, 2) for k in range(6)
+    ]
+    headers += a_stack(4, 6, acquisition_number=3)
+
+    assert problems_of(headers) == [
+        None,
+        None,
+        "2 slices, where a volume of the series with another acquisition has 6",
+    ]
+
+
+def test_series_of_many_attributes_is_split_in_time() -> None:
+    headers = [
+        a_header(2.0 * k, trigger_time_ms=float(t), acquisition_number=k * 7 % 4000)
+        for t in range(3)
+        for k in range(4000)
+    ]
+
+    assert len(split_series(headers)) == 3

@@ -311,3 +311,62 @@ def test_count_may_mean_the_series_of_many_volumes(
     stack = check_stack(headers, same, n_in_series=30)
 
     assert [finding.code for finding in stack.findings] == codes
+
+
+@pytest.mark.parametrize(
+    ("attribute", "values", "detail"),
+    [
+        ("echo_time_ms", (10.0, 80.0), "echo times from 10 to 80 in one volume"),
+        ("b_value", (0.0, 500.0), "b-values from 0 to 500 in one volume"),
+        ("frame_of_reference_uid", ("1", "2"), "2 frames of reference in one volume"),
+    ],
+)
+def test_slice_of_another_kind_conflicts(
+    attribute: str, values: tuple[Any, Any], detail: str
+) -> None:
+    headers = with_one(
+        a_stack(0, 2, 4, **{attribute: values[0]}), 1, **{attribute: values[1]}
+    )
+
+    assert found(headers) == {"conflicting-slices": f"slices of {detail}"}
+
+
+def test_echo_times_may_differ_by_one_percent() -> None:
+    headers = with_one(a_stack(0, 2, 4, echo_time_ms=10.0), 1, echo_time_ms=10.05)
+
+    assert "conflicting-slices" not in found(headers)
+
+
+def test_every_third_slice_alone_is_found_by_the_thickness() -> None:
+    headers = [
+        a_header(6.0 * k, instance_number=30 - 3 * k, slice_thickness_mm=2.0)
+        for k in range(4)
+    ]
+
+    assert "only one slice of 3 is here" in found(headers)["missing-slice"]
+
+
+def test_gaps_between_thick_slices_are_no_missing_slices() -> None:
+    headers = [
+        a_header(4.0 * k, instance_number=k + 1, slice_thickness_mm=2.0)
+        for k in range(4)
+    ]
+
+    assert list(found(headers)) == ["extent-unverified"]
+
+
+def test_steps_of_two_lengths_far_apart_are_uneven() -> None:
+    assert "uneven-spacing" in found(a_stack(0, 0.03, 2, 2.03, 4, 4.03))
+
+
+def test_distance_of_a_tilted_stack_may_be_stated_along_it() -> None:
+    headers = [
+        a_header(
+            position_lps_mm=(0.0, 3.0 * k, 4.0 * k),
+            spacing_between_slices_mm=5.0,
+            images_in_acquisition=4,
+        )
+        for k in range(4)
+    ]
+
+    assert list(found(headers)) == ["gantry-tilt"]

@@ -116,3 +116,28 @@ def test_table_that_cannot_be_read_says_what_to_run(
 
     with pytest.raises(ManifestError, match=r"run stage 1 \(ingest\) again"):
         sources(tmp_path)
+
+
+def in_an_archive(folder: Path) -> Path:
+    """Two slices in an archive of 4 bytes."""
+    rows = [a_slice_row("a.zip/x", 0), a_slice_row("a.zip/y", 1)]
+    sizes = [("a.zip", 4), ("a.zip/x", 9), ("a.zip/y", 9)]
+    files = [{"path": name, "size_bytes": n_bytes} for name, n_bytes in sizes]
+    pq.write_table(pa.Table.from_pylist(files, FILES), folder / "files.parquet")
+    pq.write_table(pa.Table.from_pylist(rows, SLICES), folder / "slices.parquet")
+    (folder / "scans").mkdir()
+    (folder / "scans" / "a.zip").write_bytes(b"scan")
+    return folder
+
+
+def test_files_in_an_archive_are_checked_by_the_archive(tmp_path: Path) -> None:
+    folder = in_an_archive(tmp_path)
+
+    assert [p.name for p in sources(folder)[ScanId("s1")].files] == ["x", "y"]
+
+
+def test_an_archive_of_another_size_is_refused(tmp_path: Path) -> None:
+    folder = in_an_archive(tmp_path)
+    (folder / "scans" / "a.zip").write_bytes(b"longer")
+    with pytest.raises(ManifestError, match="has 6 bytes, at ingest it had 4"):
+        sources(folder)

@@ -6,6 +6,7 @@ from tests.makers import nifti_source, write_nifti
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import MaskSource, ScanId
 from voxray.preprocess import ScanGeometry, prepare_exam
+from voxray.scan_io import read_nifti_grid
 
 SLOPE = np.array([1.0, 2.0, -0.5])
 SHAPE = (16, 20, 12)
@@ -60,5 +61,6 @@ def prepare_scan(source, mask, plan):
     """Prepare an exam of one channel; the mask is given as a scan is."""
     drawn = None
     if mask is not None:
-        drawn = MaskSource(ScanId(mask.scan_id), mask.files[0], a_grid())
+        grid, _ = read_nifti_grid(mask.files[0], mask.scan_id)
+        drawn = MaskSource(ScanId(mask.scan_id), mask.files[0], grid)
     return prepare_exam({plan.channels[0]: source}, drawn, plan)

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -68,7 +69,8 @@ def test_slope_and_intercept_stay(tmp_path):
     image = nib.Nifti1Image(np.linspace(-1, 1, 16).reshape(2, 2, 2, 2), np.eye(4))
     image.set_data_dtype(np.int16)
     image.to_filename(tmp_path / "a.nii")
-    whole = nib.load(tmp_path / "a.nii").get_fdata()
+    stored: Any = nib.load(tmp_path / "a.nii")
+    whole = stored.get_fdata()
     for c, volume in enumerate(split(tmp_path / "a.nii")):
         assert np.array_equal(volume.get_fdata(), whole[..., c])
 
@@ -110,3 +112,21 @@ def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(gzip.compress(bytes(2 << 20)))
     with pytest.raises(UnreadableScanError, match="it has more than"):
         split(tmp_path / "a")
+
+
+def test_an_axis_of_negative_length_is_refused(tmp_path):
+    path = write_nifti(tmp_path / "a.nii", np.zeros((2, 2, 2, 2), np.uint8))
+    content = bytearray(path.read_bytes())
+    content[42:44] = (-2).to_bytes(2, "little", signed=True)  # dim[1], nifti1.h
+    path.write_bytes(content)
+    with pytest.raises(GeometryError, match="-2 x 2 x 2 x 2 voxels"):
+        split(path)
+
+
+def test_a_size_beyond_the_file_takes_no_memory(tmp_path):
+    path = write_nifti(tmp_path / "a.nii", np.zeros((2, 2, 2, 2), np.uint8))
+    content = bytearray(path.read_bytes())
+    content[42:50] = (32_000).to_bytes(2, "little") * 4
+    path.write_bytes(content)
+    with pytest.raises(UnreadableScanError, match="truncated"):
+        split(path)

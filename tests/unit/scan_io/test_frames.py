@@ -188,8 +188,8 @@ def test_slices_of_a_tomogram_follow_the_sign_of_the_spacing(
 ) -> None:
     frames = frames_of(a_tomogram(SpacingBetweenSlices=between))
 
-    assert frames[0].position_lps_mm == (1, 2, 3)
-    assert frames[2].position_lps_mm == (1, 2, last_mm)
+    places = [frame.position_lps_mm for frame in frames]
+    assert (places[0], places[2]) == ((1, 2, 3), (1, 2, last_mm))
 
 
 @pytest.mark.parametrize(

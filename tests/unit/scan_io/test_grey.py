@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
@@ -18,7 +19,7 @@ from voxray.scan_io import grey_facts, read_dicom_header, read_volume
 NO_PLACE = {"ImagePositionPatient": None, "ImageOrientationPatient": None}
 
 
-def an_image(stored, modality="DX", **extra: Any) -> Dataset:
+def an_image(stored: NDArray[Any], modality: str = "DX", **extra: Any) -> Dataset:
     """One image of these rows of stored values; a radiograph by default."""
     pixels = np.array([stored])
     place = NO_PLACE if modality not in {"CT", "MR", "PT"} else {}
@@ -28,7 +29,7 @@ def an_image(stored, modality="DX", **extra: Any) -> Dataset:
     return a_slice(series, 0)
 
 
-def words(*rows, dtype=np.uint16):
+def words(*rows: list[int], dtype: Any = np.uint16) -> NDArray[Any]:
     return np.array(rows, dtype)
 
 
@@ -37,18 +38,18 @@ def read(path: Path, *repairs: FindingCode) -> Volume:
     return read_volume(source)
 
 
-def grey(tmp_path, dataset, *repairs) -> list[list[float]]:
+def grey(tmp_path: Path, dataset: Dataset, *repairs: FindingCode) -> list[list[float]]:
     """Grey values, row by row."""
     path = save_dicom(dataset, tmp_path / "a.dcm")
     return [list(row) for row in read(path, *repairs).voxels[:, :, 0].T.tolist()]
 
 
-def facts(tmp_path, dataset) -> dict[str, str]:
+def facts(tmp_path: Path, dataset: Dataset) -> dict[str, str]:
     path = save_dicom(dataset, tmp_path / "facts.dcm")
     return {str(k): v for k, v in grey_facts(read_dicom_header(path)).items()}
 
 
-def a_table(first, *entries, bits=16, signed=False) -> Dataset:
+def a_table(first: int, *entries: int, bits: int = 16, signed: bool = False) -> Dataset:
     item = Dataset()
     item.add_new("LUTDescriptor", "SS" if signed else "US", [len(entries), first, bits])
     item.add_new("LUTData", "US", list(entries))
@@ -120,6 +121,20 @@ def test_real_numbers_are_read(tmp_path, keyword, dtype):
     setattr(dataset, keyword, np.array([0.25, -3.5], dtype).tobytes())
 
     assert grey(tmp_path, dataset) == [[0.25, -3.5]]
+
+
+def test_real_numbers_that_are_none_stay_so_silently(tmp_path):
+    dataset = an_image(words([0, 0]))
+    for absent in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
+        delattr(dataset, absent)
+    dataset.BitsAllocated, dataset.RescaleSlope = 64, 1e9
+    signalling = np.array([0x7FF0000000000001], np.uint64).tobytes()
+    dataset.DoubleFloatPixelData = signalling + np.array([1e300]).tobytes()
+
+    values = grey(tmp_path, dataset)[0]
+
+    assert np.isnan(values[0])
+    assert np.isinf(values[1])
 
 
 # Modality rescale and table
@@ -355,6 +370,15 @@ def test_padding_stated_as_the_other_kind_of_16_bits_is_understood(tmp_path, syn
     assert facts(tmp_path, dataset) == {"padding-value": "stored value -2000"}
 
 
+def test_padding_of_an_absurd_bit_depth_does_no_harm(tmp_path):
+    dataset = an_image(words([1, 5]), PixelPaddingValue=3, RescaleSlope=2)
+    dataset.BitsAllocated, dataset.PixelRepresentation = 65535, 1
+
+    assert facts(tmp_path, dataset) == {
+        "padding-value": "stored value 3, after rescale 6"
+    }
+
+
 def test_image_of_padding_alone_stays_as_it_is(tmp_path):
     dataset = an_image(words([7, 7]), PixelPaddingValue=7)
 
@@ -364,7 +388,7 @@ def test_image_of_padding_alone_stays_as_it_is(tmp_path):
 # Colour
 
 
-def colour(kind, pixels, modality="US") -> Dataset:
+def colour(kind: str, pixels: NDArray[Any], modality: str = "US") -> Dataset:
     """(row, column, 3) of 8 bits."""
     dataset = an_image(words([0, 0], dtype=np.uint8), modality)
     set_pixels(dataset, pixels.reshape(pixels.shape[0], -1))

@@ -12,6 +12,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -75,7 +76,7 @@ def hash_of_frames(folder: Path, write: Write, series: Series = CT) -> str:
     return pixel_hash(replace(series.source([path] * len(frames)), frames=frames))
 
 
-def encoded_as(syntax: str) -> Write:
+def encoded_as(syntax: UID) -> Write:
     def write(dataset: Dataset, path: Path) -> Path:
         dataset.file_meta.TransferSyntaxUID = syntax
         if syntax == ExplicitVRBigEndian:
@@ -86,7 +87,7 @@ def encoded_as(syntax: str) -> Write:
     return write
 
 
-def compressed_as(syntax: str) -> Write:
+def compressed_as(syntax: UID) -> Write:
     return lambda dataset, path: save_dicom(compressed(dataset, syntax), path)
 
 
@@ -114,7 +115,8 @@ def as_high_throughput(dataset: Dataset, path: Path) -> Path:
         picture, stream = path.with_suffix(".pgm"), path.with_suffix(".j2c")
         head = f"P5 {frame.shape[1]} {frame.shape[0]} 4095\n".encode()
         picture.write_bytes(head + frame.astype(">u2").tobytes())
-        command = ["ojph_compress", "-i", picture, "-o", stream, "-reversible", "true"]
+        names = ["-i", str(picture), "-o", str(stream)]
+        command = ["ojph_compress", *names, "-reversible", "true"]
         subprocess.run(command, check=True, capture_output=True)
         streams.append(stream.read_bytes())
     dataset.PixelData = encapsulate(streams)

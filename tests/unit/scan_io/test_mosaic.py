@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from tests.frame_makers import a_mosaic, csa_header, tiled
 from tests.makers import CORONAL, Series, save_dicom
@@ -26,8 +28,8 @@ with warnings.catch_warnings():
     from nibabel.nicom import csareader, dicomwrappers
 
 
-def positions(dataset: Dataset) -> list[tuple[float, ...] | None]:
-    return [frame.position_lps_mm for frame in frames_of(dataset)]
+def positions(dataset: Dataset) -> NDArray[np.float64]:
+    return np.array([frame.position_lps_mm for frame in frames_of(dataset)])
 
 
 @pytest.mark.parametrize("orientation", [CORONAL, OBLIQUE])
@@ -40,8 +42,20 @@ def test_tiles_lie_where_the_slices_of_the_series_lay(
     places = positions(a_mosaic(series, downwards=downwards))
 
     step = 2.0 * np.cross(orientation[:3], orientation[3:])
-    expected = [np.array(series.origin_lps_mm) + k * step for k in range(5)]
+    expected = np.array(series.origin_lps_mm) + np.outer(range(5), step)
     np.testing.assert_allclose(places, expected[::-1] if downwards else expected)
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_private_header_is_found_however_the_file_is_encoded(
+    tmp_path: Path, syntax: UID
+) -> None:
+    dataset = a_mosaic()
+    dataset.file_meta.TransferSyntaxUID = syntax
+
+    header = read_dicom_header(save_dicom(dataset, tmp_path / "a.dcm"))
+
+    assert len(header.frames) == 5
 
 
 def test_headers_of_tiles_have_the_size_of_a_tile(tmp_path: Path) -> None:

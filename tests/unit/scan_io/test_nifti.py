@@ -1,5 +1,7 @@
 import gzip
 import hashlib
+import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import nibabel as nib
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.makers import nifti_source, truncate, write_mask, write_nifti
-from voxray.core.errors import GeometryError, UnreadableScanError
+from voxray.core.errors import GeometryError, TooLargeError, UnreadableScanError
 from voxray.core.geometry import VoxelGrid
 from voxray.scan_io import (
     read_label_map,
@@ -65,13 +67,17 @@ def test_slope_and_intercept_are_applied(tmp_path):
     assert np.unique(read(path).voxels) == 2
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64, ">i2"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8", ">i2", ">i8", ">f8"],
+)
 def test_every_real_type_is_read(tmp_path, dtype):
     voxels = np.arange(24).reshape(2, 3, 4).astype(dtype)
+    image: Any = nib.Nifti1Image(voxels, np.eye(4), dtype=voxels.dtype)
+    image.to_filename(tmp_path / "s.nii")
 
     np.testing.assert_array_equal(
-        read(write_nifti(tmp_path / "s.nii", voxels)).voxels,
-        np.arange(24).reshape(2, 3, 4),
+        read(tmp_path / "s.nii").voxels, np.arange(24).reshape(2, 3, 4)
     )
 
 
@@ -79,6 +85,13 @@ def test_value_beyond_float32_becomes_infinite(tmp_path):
     path = write_nifti(tmp_path / "s.nii", np.full((2, 2, 2), 1e300))
 
     assert np.isinf(read(path).voxels).all()
+
+
+def test_value_that_is_no_number_stays_none_silently(tmp_path):
+    signalling = np.full(8, 0x7FF0000000000001, np.uint64).view(np.float64)
+    path = write_nifti(tmp_path / "s.nii", signalling.reshape(2, 2, 2))
+
+    assert np.isnan(read(path).voxels).all()
 
 
 def test_sform_comes_before_qform(tmp_path):
@@ -158,10 +171,103 @@ def test_plane_gets_a_third_axis(tmp_path):
     assert volume.voxels.shape == volume.grid.shape == (2, 3, 1)
 
 
-def test_series_of_volumes_is_refused(tmp_path):
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".hdr"])
+def test_fourth_axis_is_a_list_of_volumes(tmp_path, suffix):
+    voxels = np.arange(2 * 3 * 4 * 7, dtype=np.int16).reshape(2, 3, 4, 7)
+    kind = nib.Nifti1Pair if suffix == ".hdr" else nib.Nifti1Image
+    path = write_nifti(tmp_path / f"s{suffix}", voxels, kind=kind)
+
+    for volume in (0, 5, 6):
+        source = replace(nifti_source(path), volume=volume)
+        np.testing.assert_array_equal(read_volume(source).voxels, voxels[..., volume])
+
+
+@pytest.mark.parametrize("volume", [7, -1])
+def test_volume_that_is_not_there_is_refused(tmp_path, volume):
+    path = write_nifti(tmp_path / "s.nii", np.zeros((2, 3, 4, 7), np.int16))
+
+    with pytest.raises(GeometryError, match=r"it has no volume .*: 2 x 3 x 4 x 7"):
+        read_volume(replace(nifti_source(path), volume=volume))
+
+
+def test_values_beyond_space_and_time_are_refused(tmp_path):
+    path = write_nifti(tmp_path / "s.nii", np.zeros((2, 3, 4, 1, 3), np.int16))
+
+    with pytest.raises(GeometryError, match=r"not one volume: 2 x 3 x 4 x 1 x 3 vox"):
+        read(path)
+
+
+def test_mask_of_several_volumes_is_refused(tmp_path):
     path = write_nifti(tmp_path / "s.nii", np.zeros((2, 3, 4, 7), np.int16))
 
     with pytest.raises(GeometryError, match=r"not one volume: 2 x 3 x 4 x 7 voxels"):
+        read_label_map(path, "s")
+
+
+def test_only_the_volume_that_is_read_is_kept_in_memory(tmp_path):
+    path = write_nifti(tmp_path / "s.nii", np.zeros((64, 64, 16, 20), np.int16))
+    tracemalloc.start()
+
+    n_bytes = read(path).voxels.nbytes
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * n_bytes + (1 << 18)
+
+
+@pytest.mark.parametrize("slope", [0.0, np.nan, np.inf])
+def test_slope_that_is_none_is_not_applied(tmp_path, slope):
+    path = write_nifti(tmp_path / "s.nii", np.full((2, 2, 2), 10, np.int16))
+    patched(path, scl_slope=slope, scl_inter=5.0)
+
+    assert np.unique(read(path).voxels) == 10
+
+
+@pytest.mark.parametrize(
+    ("header", "voxels"),
+    [
+        ("s.hdr", "s.img"),
+        ("s.hdr", "s.img.gz"),
+        ("s.hdr.gz", "s.img"),
+        ("S.HDR", "S.IMG"),
+    ],
+)
+def test_header_of_a_pair_leads_to_its_voxels(tmp_path, header, voxels):
+    write_nifti(tmp_path / "a.hdr", kind=nib.Nifti1Pair)
+    for made, name in (("a.hdr", header), ("a.img", voxels)):
+        content = (tmp_path / made).read_bytes()
+        packed = gzip.compress(content) if name.endswith(".gz") else content
+        (tmp_path / name).write_bytes(packed)
+
+    single = read(write_nifti(tmp_path / "one.nii"))
+
+    pair = read(tmp_path / header)
+    np.testing.assert_array_equal(pair.voxels, single.voxels)
+    assert pair.grid.matches(single.grid)
+    assert read_nifti_grid(tmp_path / header, "s")[1] == (6, 8, 5)
+
+
+def test_pair_without_voxels_is_refused_by_its_header(tmp_path):
+    path = write_nifti(tmp_path / "s.hdr", kind=nib.Nifti1Pair)
+    path.with_suffix(".img").unlink()
+
+    with pytest.raises(UnreadableScanError, match=r"no \.img of its name lies beside"):
+        read_nifti_grid(path, "s")
+
+
+def test_truncated_voxels_of_a_pair_are_refused(tmp_path):
+    path = write_nifti(tmp_path / "s.hdr", kind=nib.Nifti1Pair)
+    truncate(path.with_suffix(".img"), 100)
+
+    with pytest.raises(UnreadableScanError, match="truncated: 100 of 480 voxel bytes"):
+        read(path)
+
+
+def test_volume_beyond_the_bound_is_refused_before_it_is_read(tmp_path):
+    dim = [3, 30000, 30000, 3, 1, 1, 1, 1]
+    path = patched(write_nifti(tmp_path / "s.nii"), dim=dim)
+
+    with pytest.raises(TooLargeError, match=r"declares 30000 x 30000 x 3 voxels"):
         read(path)
 
 
@@ -251,7 +357,7 @@ def test_impossible_voxel_offset_is_refused(tmp_path, offset, message):
 def test_file_that_is_no_nifti_is_refused(tmp_path):
     (tmp_path / "s.nii").write_text("patient,label\n" * 90)
 
-    with pytest.raises(UnreadableScanError, match="it is not a single-file NIfTI"):
+    with pytest.raises(UnreadableScanError, match="it is not NIfTI"):
         read(tmp_path / "s.nii")
 
 

@@ -28,7 +28,7 @@ OBLIQUE = (0.8, 0.6, 0.0, -0.36, 0.48, 0.8)
 
 
 def places_at(
-    points_lps_mm: Sequence[Sequence[float]], orientation: tuple[float, ...]
+    points_lps_mm: Sequence[NDArray[np.float64]], orientation: tuple[float, ...]
 ) -> list[SlicePlace]:
     headers = [
         a_header(
@@ -124,7 +124,7 @@ def test_uneven_steps_become_even_by_hand() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.floats(0.5, 6), min_size=1, max_size=8))
+@given(st.lists(st.floats(2, 6), min_size=1, max_size=8))
 def test_ramp_of_an_uneven_stack_comes_back_from_end_to_end(steps: list[float]) -> None:
     levels = np.concatenate([[0], np.cumsum(steps)])
 
@@ -208,3 +208,10 @@ def test_turned_slice_is_refused() -> None:
 
     with pytest.raises(GeometryError, match="slice 3 is turned or scaled"):
         read(places, TILT)
+
+
+def test_volume_that_would_be_mostly_invented_is_refused() -> None:
+    levels = [0, 0.1, 0.2, 0.3, 50]
+
+    with pytest.raises(GeometryError, match="would make 501 slices of 5"):
+        read(leaning(levels, (0, 0)), UNEVEN)

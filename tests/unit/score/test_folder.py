@@ -176,6 +176,24 @@ def test_a_killed_run_is_continued_to_the_same_bytes(tmp_path, n):
     assert lasting(tmp_path / "out") == lasting(tmp_path / "whole")
 
 
+def test_a_run_killed_while_it_read_headers_is_continued(tmp_path):
+    request = a_request(tmp_path)
+    private = request.out / "private"
+    private.mkdir(parents=True)
+    (private / ".index.sqlite").write_bytes(b"torn")
+    (private / ".index.sqlite-journal").write_bytes(b"torn")
+
+    assert scored(request).counts["scored"] == 3
+
+
+def test_a_second_run_reads_no_scan_to_know_it(tmp_path):
+    request = a_request(tmp_path)
+    scored(request)
+    totals = {}
+    scored(request, listen=lambda event: totals.update({event.task: event.total}))
+    assert totals["reading headers"] == totals["reading pixels"] == 0
+
+
 @pytest.mark.parametrize("file", ["scores.csv", STATUS_FILE])
 def test_torn_last_lines_spoil_nothing_even_twice(tmp_path, file):
     request = a_request(tmp_path)

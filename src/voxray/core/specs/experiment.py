@@ -48,7 +48,8 @@ class LabelsSpec(Spec):
     """The label table.
 
     Attributes:
-        table: CSV file (or TSV).
+        table: CSV, TSV, Excel (.xlsx) or Parquet.
+        sheet: Of an Excel file; the first one by default.
         key: Which columns name the scan, exam, study or patient.
         by: What the key names. A scan is named by its relative path without suffix, its
             file or folder name, or its SeriesInstanceUID; an exam by what `data.exam`
@@ -57,6 +58,7 @@ class LabelsSpec(Spec):
     """
 
     table: Path
+    sheet: str | None = None
     key: LabelKey = LabelKey(column="scan")
     by: Literal["scan", "exam", "study", "patient"] = "scan"
 
@@ -158,22 +160,44 @@ def _plain_value(value: object) -> float | str:
 
 
 class ClassifySpec(Spec):
-    """Predict a class per exam.
+    """Predict a class per exam, or several labels that do not exclude each other.
 
     Attributes:
         column: Column of the label table.
-        classes: Class name to the value it has in the table.
+        columns: Or several columns, each a label of its own that is 0 or 1.
+        classes: Class name to the value it has in the table; none with `columns`.
         positive: The class that sensitivity is about; the last one by default.
+        ordinal: The order of the classes means something.
         level: What a label is about.
     """
 
-    column: str
-    classes: dict[Name, ClassValue]
+    column: str = ""
+    columns: tuple[str, ...] = ()
+    classes: dict[Name, ClassValue] = {}
     positive: str = ""
+    ordinal: bool = False
     level: Literal["scan", "exam", "patient"] = "scan"
 
     @model_validator(mode="after")
-    def _classes_are_distinct(self) -> Self:
+    def _one_or_several_columns(self) -> Self:
+        if bool(self.column) == bool(self.columns):
+            msg = "give 'column' with 'classes', or 'columns' for labels of 0 and 1"
+            raise ValueError(msg)
+        if self.columns:
+            self._check_columns()
+        else:
+            self._check_classes()
+        return self
+
+    def _check_columns(self) -> None:
+        if len(set(self.columns)) < max(2, len(self.columns)):
+            msg = f"columns: at least two different ones, got {list(self.columns)}"
+            raise ValueError(msg)
+        if self.classes or self.positive or self.ordinal:
+            msg = "'columns' are 0 or 1 each: without classes, positive and ordinal"
+            raise ValueError(msg)
+
+    def _check_classes(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes.values())) < len(self.classes):  # noqa: PLR2004
             msg = f"at least two classes of different value, got {self.classes}"
             raise ValueError(msg)
@@ -185,7 +209,16 @@ class ClassifySpec(Spec):
             if other not in {None, name}:
                 msg = f"{name!r} names a class, but is the value of {other!r}"
                 raise ValueError(msg)
-        return self
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """Columns of the label table that hold labels."""
+        return self.columns or (self.column,)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """What an exam may be: the classes, or of several labels those that are 1."""
+        return self.columns or tuple(self.classes)
 
     @property
     def positive_class(self) -> str:

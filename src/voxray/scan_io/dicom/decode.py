@@ -10,17 +10,18 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
-from pydicom.pixels import get_decoder, pixel_array
-from pydicom.pixels.utils import as_pixel_options
+from pydicom.encaps import generate_frames, get_frame
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.utils import as_pixel_options, pixel_array
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    UID_dictionary,
 )
 
+from voxray.scan_io.dicom.codestream import stated_size
 from voxray.scan_io.dicom.header import DicomHeader
 from voxray.scan_io.dicom.native import (
     has_sound_bits,
@@ -76,7 +77,7 @@ class PixelFile:
     def syntax_name(self) -> str:
         """Transfer syntax, as the standard calls it."""
         uid = UID(self.header.transfer_syntax_uid or "")
-        return uid.name if uid in UID_dictionary else "an unknown transfer syntax"
+        return "an unknown transfer syntax" if uid.name == uid else uid.name
 
     def frame(self, index: int) -> NDArray[Any]:
         """Decode one frame; of a file of one, all there is.
@@ -133,6 +134,10 @@ class PixelFile:
             and has_sound_bits(self.header)
             and self.dataset.file_meta.TransferSyntaxUID in _UNCOMPRESSED
         )
+        if self.dataset.file_meta.TransferSyntaxUID not in _UNCOMPRESSED:
+            # Read as pydicom will: without a table of offsets, which may be wrong.
+            frames = generate_frames(self.dataset.PixelData, number_of_frames=1)
+            self._check(next(frames))
         decoded = pixel_array(
             self.dataset,
             index=index if several else None,
@@ -146,8 +151,23 @@ class PixelFile:
         options = as_pixel_options(self.dataset, pixel_keyword="PixelData")
         source = cast("BinaryIO", GuardedStream(self._stream))
         source.seek(self._pixels_at)
+        offsets, n_frames = options.get("extended_offsets"), options["number_of_frames"]
+        self._check(
+            get_frame(
+                source, index, extended_offsets=offsets, number_of_frames=n_frames
+            )
+        )
+        source.seek(self._pixels_at)
         frame, _ = decoder.as_array(source, index=index, **options)
         return np.asarray(frame)
+
+    def _check(self, frame: bytes) -> None:
+        """Refuse a codestream that would unpack to another size than the header's."""
+        size = stated_size(frame)
+        header = self.header
+        if size not in {None, (header.rows, header.columns, header.samples_per_pixel)}:
+            msg = "the compressed pixels have another size than the header states"
+            raise ValueError(msg)
 
     @cached_property
     def _pixels_at(self) -> int:

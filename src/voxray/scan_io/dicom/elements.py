@@ -228,10 +228,10 @@ def _check(found: Found, content: bytes) -> None:
 def _values(found: Found, content: bytes, *, implicit: bool) -> dict[str, object]:
     values: dict[str, object] = {}
     odd = []
-    for keyword, (vr, stated_vr, place, length) in found.items():
+    for keyword, (own_vr, stated_vr, place, length) in found.items():
         raw = content[place : place + length]
-        if vr == _US_OR_SS:  # whichever is right, who wants the value puts it right
-            vr = stated_vr or _US
+        # Of two VRs, whoever wants the value takes the right one.
+        vr = (stated_vr or _US) if own_vr == _US_OR_SS else own_vr
         if stated_vr and stated_vr != vr:
             odd.append(keyword)
         elif vr in _TEXT_VRS:

@@ -4,9 +4,10 @@ What a frame says of itself stands in its own item of the functional groups, els
 the item that all frames share.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import BaseTag
@@ -18,28 +19,107 @@ from voxray.scan_io.dicom.quiet import READ_ERRORS
 MOST_FRAMES = 1 << 17
 """In one file. The largest time series that are known have 90,000."""
 
+_MOST_DIMENSIONS = 16
 _SHARED = "SharedFunctionalGroupsSequence"
 _PER_FRAME = "PerFrameFunctionalGroupsSequence"
 _CONTENT = "FrameContentSequence"
 _MEASURES = "PixelMeasuresSequence"
-_FRAME_TYPES = (
-    "MRImageFrameTypeSequence",
-    "CTImageFrameTypeSequence",
-    "PETFrameTypeSequence",
-    "XAXRFFrameCharacteristicsSequence",
-)
-_UNASSIGNED = "UnassignedPerFrameConvertedAttributesSequence"
-_CONVERTED = (_UNASSIGNED, "UnassignedSharedConvertedAttributesSequence")
+_CONVERTED = "UnassignedPerFrameConvertedAttributesSequence"
+_CONVERTED_SHARED = "UnassignedSharedConvertedAttributesSequence"
 """Where legacy converted images keep what has no functional group (C.7.6.16.2.25)."""
 
-_PLACES = {
-    BaseTag(0x00200032),  # ImagePositionPatient
-    BaseTag(0x00209056),  # StackID
-    BaseTag(0x00209057),  # InStackPositionNumber
-    BaseTag(0x00200037),  # ImageOrientationPatient
+_Read = Callable[[values.Values, str], Any]
+_Groups = Mapping[str, Dataset]
+"""The first item of each functional group by its keyword."""
+
+
+def _six(dataset: values.Values, keyword: str) -> tuple[float, ...] | None:
+    return values.reals(dataset, keyword, count=6)
+
+
+def _texts(dataset: values.Values, keyword: str) -> tuple[str, ...] | None:
+    return values.texts(dataset, keyword) or None
+
+
+def _direction(
+    diffusion: values.Values, keyword: str
+) -> tuple[float, float, float] | None:
+    items = items_of(diffusion, keyword)
+    return values.point(items[0], "DiffusionGradientOrientation") if items else None
+
+
+def _indexes(dataset: values.Values, keyword: str) -> tuple[int, ...] | None:
+    texts = values.texts(dataset, keyword)[:_MOST_DIMENSIONS]
+    return tuple(map(int, texts)) if all(t.isdecimal() for t in texts) else None
+
+
+def _of(read: _Read, *places: str) -> tuple[_Read, list[tuple[str, str]]]:
+    """How a value is read, and its places: group and element, the first one counts."""
+    return read, [(group, element) for group, element in (p.split(".") for p in places)]
+
+
+_ATTRIBUTES: dict[str, tuple[_Read, list[tuple[str, str]]]] = {
+    "position_lps_mm": _of(
+        values.point,
+        "PlanePositionSequence.ImagePositionPatient",
+        f"{_CONVERTED}.ImagePositionPatient",
+    ),
+    "orientation_lps": _of(_six, "PlaneOrientationSequence.ImageOrientationPatient"),
+    "pixel_spacing_mm": _of(values.pair, f"{_MEASURES}.PixelSpacing"),
+    "slice_thickness_mm": _of(values.real, f"{_MEASURES}.SliceThickness"),
+    "spacing_between_slices_mm": _of(values.real, f"{_MEASURES}.SpacingBetweenSlices"),
+    "image_type": _of(
+        _texts,
+        "MRImageFrameTypeSequence.FrameType",
+        "CTImageFrameTypeSequence.FrameType",
+        "PETFrameTypeSequence.FrameType",
+    ),
+    "acquisition_number": _of(
+        values.whole,
+        f"{_CONTENT}.FrameAcquisitionNumber",
+        f"{_CONVERTED}.AcquisitionNumber",
+    ),
+    "temporal_position": _of(
+        values.whole,
+        f"{_CONTENT}.TemporalPositionIndex",
+        f"{_CONVERTED}.TemporalPositionIdentifier",
+    ),
+    "echo_time_ms": _of(
+        values.real,
+        "MREchoSequence.EffectiveEchoTime",
+        f"{_CONVERTED}.EchoTime",
+        f"{_CONVERTED_SHARED}.EchoTime",
+    ),
+    "trigger_time_ms": _of(
+        values.real,
+        "CardiacSynchronizationSequence.NominalCardiacTriggerDelayTime",
+        f"{_CONVERTED}.TriggerTime",
+    ),
+    "b_value": _of(
+        values.real,
+        "MRDiffusionSequence.DiffusionBValue",
+        f"{_CONVERTED}.DiffusionBValue",
+    ),
+    "diffusion_direction": _of(
+        _direction, "MRDiffusionSequence.DiffusionGradientDirectionSequence"
+    ),
+    "stack": _of(values.text, f"{_CONTENT}.StackID"),
+    "dimensions": _of(_indexes, f"{_CONTENT}.DimensionIndexValues"),
 }
-_MOST_DIMENSIONS = 16
-_Value = TypeVar("_Value")
+_GROUPS = {
+    BaseTag(tag_for_keyword(group) or 0): group
+    for _, places in _ATTRIBUTES.values()
+    for group, _ in places
+}
+_PLACES = {
+    BaseTag(tag_for_keyword(keyword) or 0)
+    for keyword in (
+        "ImagePositionPatient",
+        "ImageOrientationPatient",
+        "StackID",
+        "InStackPositionNumber",
+    )
+}
 
 
 def is_enhanced(dataset: Dataset) -> bool:
@@ -53,135 +133,58 @@ def enhanced_frames(dataset: Dataset) -> tuple[FrameHeader, ...]:
     Empty if they describe more or fewer frames than the file says it has: then no
     frame can be trusted to be the one that is described.
     """
-    shared = (items_of(dataset, _SHARED) or [Dataset()])[0]
     own = items_of(dataset, _PER_FRAME)
     stated = values.whole(dataset, "NumberOfFrames") or 1
     if stated != (len(own) or 1) or stated > MOST_FRAMES:
         return ()
-    groups = [_Groups(frame, shared) for frame in own or [Dataset()]]
+    shared = _stated(next(iter(items_of(dataset, _SHARED)), Dataset()))
     counted = _counted_dimensions(dataset)
-    stacks = _numbered([frame.stack_id() for frame in groups])
-    return tuple(
-        _frame(index, frame, stack, counted)
-        for index, (frame, stack) in enumerate(zip(groups, stacks, strict=True))
-    )
+    return tuple(_frames(own or [Dataset()], shared, counted))
 
 
-def _frame(
-    index: int, groups: "_Groups", stack: int | None, counted: Sequence[int]
-) -> FrameHeader:
-    first = groups.first
-    return FrameHeader(
-        index=index,
-        position_lps_mm=first(
-            values.point, "PlanePositionSequence", "ImagePositionPatient"
-        ),
-        orientation_lps=first(
-            _six, "PlaneOrientationSequence", "ImageOrientationPatient"
-        ),
-        pixel_spacing_mm=first(values.pair, "PixelMeasuresSequence", "PixelSpacing"),
-        slice_thickness_mm=first(
-            values.real, "PixelMeasuresSequence", "SliceThickness"
-        ),
-        spacing_between_slices_mm=first(
-            values.real, "PixelMeasuresSequence", "SpacingBetweenSlices"
-        ),
-        image_type=groups.frame_type(),
-        acquisition_number=groups.acquisition_number(),
-        temporal_position=groups.temporal_position(),
-        echo_time_ms=groups.echo_time_ms(),
-        trigger_time_ms=groups.trigger_time_ms(),
-        b_value=first(values.real, "MRDiffusionSequence", "DiffusionBValue"),
-        diffusion_direction=groups.diffusion_direction(),
-        stack=stack,
-        dimensions=groups.dimensions(counted),
-    )
+def _frames(
+    own: Sequence[Dataset], shared: Mapping[str, Any], counted: Sequence[int]
+) -> Iterator[FrameHeader]:
+    known: dict[object, Any] = {}  # equal values are held once
+    stacks: dict[str, int] = {}  # by number, since a name could be anything
+    for index, item in enumerate(own):
+        stated = {**shared, **_stated(item)}
+        if (name := stated.get("stack")) is not None:
+            stated["stack"] = stacks.setdefault(name, len(stacks) + 1)
+        stated["dimensions"] = _counted(stated.get("dimensions"), counted)
+        same = {name: known.setdefault(v, v) for name, v in stated.items()}
+        yield FrameHeader(index=index, **same)
 
 
-def _six(dataset: values.Values, keyword: str) -> tuple[float, ...] | None:
-    return values.reals(dataset, keyword, count=6)
+def _stated(item: Dataset) -> dict[str, Any]:
+    """What the groups of one item say, by attribute."""
+    groups = _first_items(item)
+    found = {}
+    for attribute, (read, places) in _ATTRIBUTES.items():
+        for group, element in places:
+            if group in groups and (value := read(groups[group], element)) is not None:
+                found[attribute] = value
+                break
+    return found
 
 
-class _Groups:
-    """The functional groups of one frame over those that all frames share."""
+def _first_items(item: Dataset) -> _Groups:
+    """The groups of an item, taken from a copy: what is parsed of it is not kept."""
+    raw: dict[BaseTag, Any] = {
+        tag: item.get_item(tag) for tag in item.keys() & _GROUPS.keys()
+    }
+    copied = Dataset(raw)
+    found = {_GROUPS[tag]: items_of(copied, _GROUPS[tag]) for tag in raw}
+    return {group: items[0] for group, items in found.items() if items}
 
-    def __init__(self, own: Dataset, shared: Dataset) -> None:
-        self._levels = (own, shared)
 
-    def first(
-        self,
-        read: Callable[[values.Values, str], _Value | None],
-        sequence: str,
-        keyword: str,
-    ) -> _Value | None:
-        """Value of the frame's own group, else of the shared one, else converted."""
-        for name in (sequence, *_CONVERTED):
-            for level in self._levels:
-                for item in items_of(level, name)[:1]:
-                    if (value := read(item, keyword)) is not None:
-                        return value
+def _counted(
+    indexes: tuple[int, ...] | None, counted: Sequence[int]
+) -> tuple[int, ...] | None:
+    """Index values in the dimensions that are no place."""
+    if indexes is None or not counted or len(indexes) <= max(counted):
         return None
-
-    def stack_id(self) -> str | None:
-        return self.first(values.text, _CONTENT, "StackID")
-
-    def frame_type(self) -> tuple[str, ...] | None:
-        for sequence in _FRAME_TYPES:
-            if found := self.first(_texts, sequence, "FrameType"):
-                return found
-        return None
-
-    def acquisition_number(self) -> int | None:
-        own = self.first(values.whole, _CONTENT, "FrameAcquisitionNumber")
-        return own or self.first(values.whole, _UNASSIGNED, "AcquisitionNumber")
-
-    def temporal_position(self) -> int | None:
-        own = self.first(values.whole, _CONTENT, "TemporalPositionIndex")
-        return own or self.first(
-            values.whole, _UNASSIGNED, "TemporalPositionIdentifier"
-        )
-
-    def echo_time_ms(self) -> float | None:
-        effective = self.first(values.real, "MREchoSequence", "EffectiveEchoTime")
-        if effective is not None:
-            return effective
-        return self.first(values.real, _UNASSIGNED, "EchoTime")
-
-    def trigger_time_ms(self) -> float | None:
-        delay = self.first(
-            values.real,
-            "CardiacSynchronizationSequence",
-            "NominalCardiacTriggerDelayTime",
-        )
-        if delay is not None:
-            return delay
-        return self.first(values.real, _UNASSIGNED, "TriggerTime")
-
-    def diffusion_direction(self) -> tuple[float, float, float] | None:
-        return self.first(_direction, "MRDiffusionSequence", "")
-
-    def dimensions(self, counted: Sequence[int]) -> tuple[int, ...] | None:
-        """Index values of the frame in the dimensions that are neither place."""
-        if not counted:
-            return None
-        found = self.first(_indexes, _CONTENT, "DimensionIndexValues")
-        if found is None or len(found) <= max(counted):
-            return None
-        return tuple(found[n] for n in counted)
-
-
-def _direction(diffusion: values.Values, _: str) -> tuple[float, float, float] | None:
-    items = items_of(diffusion, "DiffusionGradientDirectionSequence")
-    return values.point(items[0], "DiffusionGradientOrientation") if items else None
-
-
-def _texts(dataset: values.Values, keyword: str) -> tuple[str, ...] | None:
-    return values.texts(dataset, keyword) or None
-
-
-def _indexes(dataset: values.Values, keyword: str) -> tuple[int, ...] | None:
-    texts = values.texts(dataset, keyword)[:_MOST_DIMENSIONS]
-    return tuple(map(int, texts)) if all(t.isdecimal() for t in texts) else None
+    return tuple(indexes[n] for n in counted)
 
 
 def _counted_dimensions(dataset: Dataset) -> list[int]:
@@ -189,15 +192,6 @@ def _counted_dimensions(dataset: Dataset) -> list[int]:
     items = items_of(dataset, "DimensionIndexSequence")[:_MOST_DIMENSIONS]
     pointers = [item.get("DimensionIndexPointer") for item in items]
     return [n for n, pointer in enumerate(pointers) if pointer not in _PLACES]
-
-
-def _numbered(names: Sequence[str | None]) -> list[int | None]:
-    """Numbers from 1 for the stacks; a name of a stack could be anything."""
-    numbers: dict[str, int] = {}
-    return [
-        None if name is None else numbers.setdefault(name, len(numbers) + 1)
-        for name in names
-    ]
 
 
 def items_of(dataset: values.Values, keyword: str) -> Sequence[Dataset]:

@@ -46,6 +46,10 @@ class GreyRule:
             stored: (row, column).
             out: Of the same shape; gets the grey values.
         """
+        with np.errstate(over="ignore", invalid="ignore"):  # not finite is a finding
+            self._apply(stored, out)
+
+    def _apply(self, stored: NDArray[Any], out: Grey) -> None:
         if self.table is not None:
             out[...] = self.table.look_up(stored)
         else:
@@ -71,11 +75,10 @@ def rescale(stored: NDArray[Any], slope: float, intercept: float, out: Grey) -> 
     Whole numbers of 16 bits and a whole intercept need none: the sum is exact.
     """
     exact = intercept.is_integer() and abs(intercept) < _EXACT
-    with np.errstate(over="ignore"):  # beyond float32 it becomes infinite: a finding
-        if slope == 1 and stored.dtype.itemsize <= 2 and exact:  # noqa: PLR2004
-            np.add(stored, np.float32(intercept), out=out, dtype=np.float32)
-        else:
-            out[...] = stored.astype(np.float64) * slope + intercept
+    if slope == 1 and stored.dtype.itemsize <= 2 and exact:  # noqa: PLR2004
+        np.add(stored, np.float32(intercept), out=out, dtype=np.float32)
+    else:
+        out[...] = stored.astype(np.float64) * slope + intercept
 
 
 def luminance(colours: NDArray[Any]) -> Grey:
@@ -163,12 +166,11 @@ def _flipped(rule: GreyRule, header: DicomHeader) -> GreyRule:
 
 def _lowest_and_highest(rule: GreyRule, header: DicomHeader) -> float:
     """The sum of both ends of what the values could be; 0 for real numbers."""
-    if rule.voi is not None:
-        return rule.voi.highest
+    last_table = rule.voi or rule.table
     if rule.window is not None:
         return rule.window.ends_sum
-    if rule.table is not None:
-        return rule.table.highest
+    if last_table is not None:
+        return last_table.highest
     if header.bits_stored is None:
         return 0.0
     stored = -1.0 if header.pixel_representation else (1 << header.bits_stored) - 1.0

@@ -81,6 +81,15 @@ def native_frame(
     return stored_bits(frame, header)
 
 
+def _fits(frame: NDArray[np.integer[Any]], bits: int) -> bool:
+    """Whether the bits above so many hold nothing but the sign."""
+    if bits == 8 * frame.dtype.itemsize or not frame.size:
+        return True
+    n_values = 1 << bits
+    lowest = -n_values // 2 if frame.dtype.kind == "i" else 0
+    return bool(frame.min() >= lowest and frame.max() < lowest + n_values)
+
+
 def stored_bits(
     frame: NDArray[np.integer[Any]], header: DicomHeader
 ) -> NDArray[np.integer[Any]]:
@@ -91,7 +100,8 @@ def stored_bits(
     allocated = 8 * frame.dtype.itemsize
     above = allocated - 1 - (header.high_bit or 0)
     below = allocated - (header.bits_stored or 0)
-    if not above and not below:
+    if above == below and _fits(frame, header.bits_stored or 0):
         return frame
-    moved = np.left_shift(frame, above)
-    return np.right_shift(moved, below, out=moved)
+    moved: NDArray[np.integer[Any]] = np.left_shift(frame, above)
+    moved >>= below
+    return moved

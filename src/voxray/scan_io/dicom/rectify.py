@@ -31,6 +31,9 @@ MAX_LEAN_DEGREES = 45.0
 _SAME_VOXEL = 1e-4
 """Part of a voxel, or of a step, by which positions may be rounded."""
 
+_MOST_STEPS = 4
+"""Per step there is: more would be a volume that is mostly invented."""
+
 _Plane = NDArray[np.float32]
 _Box = tuple[slice, slice]
 
@@ -58,12 +61,12 @@ def rectified(
         repairs: Which of the two to do; others are ignored.
 
     Returns:
-        float32, first axis fastest in memory, and its grid. One slice more than the
-        result is held in memory, not a second volume.
+        float32, first axis fastest in memory, and its grid. Besides it and the stack,
+        memory holds a few slices.
 
     Raises:
-        GeometryError: If slices are not parallel, lean by more than 45 degrees, or
-            stay uneven.
+        GeometryError: If slices are not parallel, lean by more than 45 degrees, stay
+            uneven, or would become more than four times as many.
     """
     layout = _Layout.of(voxels.shape, places, scan_id, repairs)
     result = np.full(layout.grid.shape, fill, np.float32, order="F")
@@ -138,7 +141,7 @@ class _Layout:
         corner, plane_shape = _span(shifts, shape)
         reads = [(k, 0.0) for k in range(len(places))]
         if FindingCode.UNEVEN_SPACING in repairs and len(places) > 1:
-            reads = _even_reads(levels)
+            reads = _even_reads(scan_id, levels)
         origin = first.origin_mm + corner @ np.array([first.step_i_mm, first.step_j_mm])
         places = [
             replace(first, origin_mm=origin + _between(ways, k, weight))
@@ -189,10 +192,13 @@ def _span(
     return low, (i, j)
 
 
-def _even_reads(levels: Vector) -> list[tuple[int, float]]:
+def _even_reads(scan_id: str, levels: Vector) -> list[tuple[int, float]]:
     steps = [high - low for low, high in pairwise(levels.tolist())]
     n_steps = round(levels[-1] / median_low(steps))
     n_steps = max(1, min(n_steps, int(levels[-1] / min(steps) + _SAME_VOXEL)))
+    if n_steps > _MOST_STEPS * len(steps):
+        problem = f"even steps would make {n_steps + 1} slices of {len(levels)}"
+        raise GeometryError(scan_id, problem)
     reads = []
     for level in np.linspace(0, levels[-1], n_steps + 1):
         k = int(np.searchsorted(levels, level, side="right")) - 1

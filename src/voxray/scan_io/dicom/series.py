@@ -86,7 +86,8 @@ def _shape(slice_: Slice, header: DicomHeader) -> Shape:
     """Of the volume that a slice is of."""
     shape = (header.columns or 0, header.rows or 0, slice_.total)
     if prod(shape) == 0:
-        raise slice_.unreadable("is no image: it states no rows or no columns")
+        problem = "is no image: it states no rows or no columns"
+        raise slice_.unreadable(problem)
     check_size(slice_.scan_id, shape)
     return shape
 

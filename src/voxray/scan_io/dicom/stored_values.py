@@ -4,6 +4,7 @@ from voxray.scan_io.dicom import values
 
 RADIOGRAPHS = frozenset({"CR", "DX", "IO", "MG", "PX", "RF", "RG", "XA"})
 """Modalities whose window is a part of the image: a detector has no unit of its own."""
+_USUAL_BITS = 16
 
 
 def rescale(dataset: values.Values) -> tuple[float, float] | None:
@@ -19,9 +20,10 @@ def rescale(dataset: values.Values) -> tuple[float, float] | None:
 
 
 def _number(dataset: values.Values, keyword: str, absent: float) -> float | None:
-    if values.text(dataset, keyword) is None:
+    number = values.real(dataset, keyword)
+    if number is None and values.text(dataset, keyword) is None:
         return absent
-    return values.real(dataset, keyword)
+    return number
 
 
 def padding(dataset: values.Values) -> tuple[int, int] | None:
@@ -30,7 +32,8 @@ def padding(dataset: values.Values) -> tuple[int, int] | None:
     if value is None:
         return None
     limit = values.whole(dataset, "PixelPaddingRangeLimit")
-    bits = values.whole(dataset, "BitsAllocated") or 16
+    stated = values.whole(dataset, "BitsAllocated")
+    bits = stated if stated in {8, 16, 32} else _USUAL_BITS
     signed = values.whole(dataset, "PixelRepresentation") == 1
     ends = sorted(
         _as_stored(end, bits, signed=signed)

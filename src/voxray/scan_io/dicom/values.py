@@ -46,11 +46,7 @@ def texts(dataset: Values, keyword: str) -> tuple[str, ...]:
 
 def real(dataset: Values, keyword: str) -> float | None:
     """One finite number."""
-    value = _raw(dataset, keyword)
-    if value is None or isinstance(value, str | int | float):
-        return _number(value)
-    found = _several(value)
-    return _number(found[0]) if len(found) == 1 else None
+    return _only_number(_raw(dataset, keyword))
 
 
 def first_real(dataset: Values, keyword: str) -> float | None:
@@ -78,7 +74,10 @@ def reals(dataset: Values, keyword: str, count: int) -> tuple[float, ...] | None
 
 def whole(dataset: Values, keyword: str) -> int | None:
     """One whole number."""
-    number = real(dataset, keyword)
+    value = _raw(dataset, keyword)
+    if type(value) is int:  # most are, and need no more looking at
+        return value
+    number = _only_number(value)
     return int(number) if number is not None and number.is_integer() else None
 
 
@@ -132,6 +131,13 @@ def _raw(dataset: Values, keyword: str) -> object:
     except READ_ERRORS:
         return None
     return None if isinstance(value, str) and not value else value
+
+
+def _only_number(value: object) -> float | None:
+    if value is None or isinstance(value, str | int | float):
+        return _number(value)
+    found = _several(value)
+    return _number(found[0]) if len(found) == 1 else None
 
 
 def _number(value: object) -> float | None:

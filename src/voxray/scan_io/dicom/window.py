@@ -54,7 +54,6 @@ class Window:
         if not self.is_sigmoid:
             return np.clip(grey, np.float32(self.low), np.float32(self.high))
         centre, width = (self.low + self.high) / 2, self.high - self.low
-        steep = np.clip(
-            -4 * (grey.astype(np.float64) - centre) / width, -_STEEPEST, _STEEPEST
-        )
-        return np.asarray(1 / (1 + np.exp(steep)), dtype=np.float32)
+        exponents = -4 * (grey.astype(np.float64) - centre) / width
+        curve = 1 / (1 + np.exp(np.clip(exponents, -_STEEPEST, _STEEPEST)))
+        return np.asarray(curve, dtype=np.float32)

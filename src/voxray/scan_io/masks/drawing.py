@@ -45,8 +45,9 @@ class Canvas:
         self._grid = grid
         self._values = (0, *values.values())
         self._ranks = {name: rank for rank, name in enumerate(values, start=1)}
-        self._drawn = np.zeros(grid.shape, np.uint16)
-        self._shared = np.zeros(grid.shape, np.bool_)
+        # Slice by slice in memory, as it is painted.
+        self._drawn = np.zeros(grid.shape, np.uint16, order="F")
+        self._shared = np.zeros(grid.shape, np.bool_, order="F")
         self._n_outside = 0
 
     def paint(self, name: str, voxels: Indexes) -> None:
@@ -61,7 +62,8 @@ class Canvas:
     def volume(self) -> Volume:
         """Give the mask with the values of its classes."""
         values = np.array(self._values, np.uint16)
-        return Volume(values[self._drawn], self._grid)
+        drawn = values[self._drawn.ravel(order="F")]
+        return Volume(drawn.reshape(self._grid.shape, order="F"), self._grid)
 
     def findings(self) -> list[Finding]:
         """Say what was painted outside, twice, or not at all."""

@@ -10,6 +10,8 @@ from voxray.scan_io.masks.drawing import Indexes
 OFF_VOXEL = 0.05
 """How far, in voxels, the corners of a frame may lie from voxel centres."""
 
+_FARTHEST = 1e6  # voxels
+_NOWHERE: Indexes = np.empty((0, 3), np.intp)
 _CORNERS = np.array([(0, 0), (0, 1), (1, 0), (1, 1)]).T
 
 
@@ -36,6 +38,9 @@ class Lattice:
         turn, offset = self._to_index[:3, :3], self._to_index[:3, 3]
         along = turn @ np.stack([place.step_j_mm, place.step_i_mm], axis=1)
         origin = turn @ place.origin_mm + offset
+        if np.abs(along).max() > _FARTHEST or np.abs(origin).max() > _FARTHEST:
+            self._n_turned += 1
+            return _NOWHERE
         steps, start = np.rint(along).astype(np.intp), np.rint(origin).astype(np.intp)
         last = np.array(pixels.shape)[:, None] - 1
         off = (along - steps) @ (_CORNERS * last) + (origin - start)[:, None]
@@ -45,14 +50,14 @@ class Lattice:
             self._off_mm.append(float(np.abs(off * self._spacing_mm).max()))
         else:
             return np.asarray(start + np.argwhere(pixels) @ steps.T)
-        return np.empty((0, 3), np.intp)
+        return _NOWHERE
 
     def problem(self) -> str | None:
         """Say how frames lie off; None when all fit."""
         if self._n_turned:
             return (
                 f"{self._n_turned} of {self._n_frames} frames have pixels of another "
-                "size or direction than the voxels of the scan"
+                "size, direction or place than the voxels of the scan"
             )
         if self._off_mm:
             return (

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from voxray.core.errors import GeometryError
@@ -121,11 +122,19 @@ def _points(contour: Dataset) -> Points:
     Raises:
         ValueError: If they are no triples of reasonable numbers.
     """
-    numbers = np.array(values.texts(contour, "ContourData"), dtype=np.float64)
+    numbers = np.array(_numbers(contour), dtype=np.float64)
     if numbers.size % 3 or not (np.abs(numbers) < _FARTHEST_MM).all():
         msg = "a contour holds no points"
         raise ValueError(msg)
     return ras_from_lps(numbers.reshape(-1, 3))
+
+
+def _numbers(contour: Dataset) -> list[float]:
+    """As stored; pydicom's own numbers take several times longer."""
+    raw: object = contour.get_item("ContourData")
+    if isinstance(raw, RawDataElement) and raw.value:
+        return [float(number) for number in raw.value.rstrip(b"\0 ").split(b"\\")]
+    return [float(number) for number in values.texts(contour, "ContourData")]
 
 
 def _by_class(rois: list[_Roi], wanted: Mapping[str, int]) -> list[tuple[_Roi, str]]:

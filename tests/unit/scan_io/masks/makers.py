@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from tests.makers import Series
-from tests.mask_makers import full_slices, save_dicom, save_mask
+from tests.makers import Series, save_dicom
+from tests.mask_makers import full_slices, save_mask
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import MaskSource, ScanId
 from voxray.scan_io import Drawing, read_drawing, read_volume

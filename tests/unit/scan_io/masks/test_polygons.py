@@ -59,8 +59,8 @@ def test_polygon_beyond_the_box_counts_within_it():
 
 def naive(points, i, j):
     crossings = 0
-    for (x0, y0), (x1, y1) in zip(points, points[1:] + points[:1], strict=True):
-        (x0, y0), (x1, y1) = sorted([(x0, y0), (x1, y1)], key=lambda p: p[1])
+    for ends in zip(points, points[1:] + points[:1], strict=True):
+        (x0, y0), (x1, y1) = sorted(ends, key=lambda p: p[1])
         if y0 <= j < y1:
             crossings += x0 + (j - y0) / (y1 - y0) * (x1 - x0) <= i
     return crossings % 2 == 1

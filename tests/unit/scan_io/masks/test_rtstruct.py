@@ -162,7 +162,7 @@ def test_contour_across_slices_is_refused_with_numbers(tmp_path):
     flat = square(*CORNERS, 2, scan.grid.affine)
     steep = [(x, y, z + 3 * (n % 2)) for n, (x, y, z) in enumerate(flat)]
 
-    with pytest.raises(GeometryError, match="not parallel .* up to 3 mm apart"):
+    with pytest.raises(GeometryError, match=r"not parallel .* up to 3 mm apart"):
         scan.drawing(a_set(scan, steep))
 
 
@@ -174,12 +174,11 @@ def test_contour_near_its_slice_is_on_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("corners", "k", "far"),
-    [(((0.5, 1.5), (9.0, 5.5)), 2, "4 mm"), (CORNERS, 7, "6 mm")],
+    ("high", "k", "far"), [((9.0, 5.5), 2, "4 mm"), ((3.5, 5.5), 7, "6 mm")]
 )
-def test_contour_beyond_the_scan_is_a_finding(tmp_path, corners, k, far):
+def test_contour_beyond_the_scan_is_a_finding(tmp_path, high, k, far):
     scan = a_scan(tmp_path)
-    mask = a_set(scan, square(*corners, k, scan.grid.affine))
+    mask = a_set(scan, square((0.5, 1.5), high, k, scan.grid.affine))
 
     found = said(scan.drawing(mask))["mask-outside-scan"]
 

@@ -170,8 +170,8 @@ def test_empty_segmentation_is_empty(tmp_path):
         ({"origin_lps_mm": (0.0, 0.0, 0.7)}, "3 of 3 frames lie off .* 0.7 mm"),
         ({"origin_lps_mm": (0.3, 0.0, 0.0)}, "3 of 3 frames lie off .* 0.3 mm"),
         ({"spacing_mm": (1.0, 1.0, 2.5)}, "3 of 3 frames lie off .* 1 mm"),
-        ({"spacing_mm": (1.5, 1.5, 2.0)}, "another size or direction"),
-        ({"orientation": OBLIQUE}, "off the voxels|another size or direction"),
+        ({"spacing_mm": (1.5, 1.5, 2.0)}, "another size, direction or place"),
+        ({"orientation": OBLIQUE}, "off the voxels|another size, direction"),
     ],
     ids=["between slices", "in plane", "spacing", "pixels", "turned"],
 )
@@ -181,6 +181,17 @@ def test_frames_off_the_voxels_are_refused_with_numbers(tmp_path, changes, messa
 
     with pytest.raises(GeometryError, match=message):
         scan.drawing(a_seg(other.slices, some_voxels()))
+
+
+@pytest.mark.parametrize("z_mm", [1e12, 1e300])
+def test_frame_at_an_impossible_place_is_refused(tmp_path, z_mm):
+    scan = a_scan(tmp_path)
+    mask = a_seg(scan.slices, some_voxels())
+    (place,) = mask.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence
+    place.ImagePositionPatient = [0, 0, z_mm]
+
+    with pytest.raises(GeometryError, match="1 of 3 frames have pixels of another"):
+        scan.drawing(mask)
 
 
 def test_rounded_positions_still_fit(tmp_path):
