@@ -21,8 +21,9 @@ def may_be_cropped(
         one: (scan, axis) number of voxels along R, A, S.
         other: The same of other scans.
     """
-    cut = np.abs(one[:, None, :] - other[None, :, :])
-    return (cut.max(axis=2) <= MOST_CUT) & (cut.max(axis=2) > 0)
+    cut = np.abs(one[:, None, :] - other[None, :, :]).max(axis=2)
+    cropped: NDArray[np.bool_] = (cut <= MOST_CUT) & (cut > 0)
+    return cropped
 
 
 def aligned(

@@ -179,7 +179,9 @@ def _steps(tiny: NDArray[np.float32]) -> NDArray[np.float32]:
 def _unit(steps: NDArray[np.float32]) -> NDArray[np.float32]:
     centred = steps - steps.mean(axis=1, keepdims=True)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+    unit: NDArray[np.float32] = np.zeros_like(centred)
+    np.divide(centred, length, out=unit, where=length > 0)
+    return unit
 
 
 def _near(one: _Block, other: _Block) -> Iterator[tuple[int, int, float, float]]:
