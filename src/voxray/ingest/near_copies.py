@@ -76,8 +76,8 @@ def find_near_copies(
 ) -> tuple[NearCopy, ...]:
     """Compare all scans with each other; equal images are not the question here.
 
-    Scans of one origin are not compared: series of one examination, and volumes of one
-    file, show one body and may well be alike.
+    Scans of one exam or origin are not compared: series of one examination, and volumes
+    of one file, show one body and may well be alike.
 
     Args:
         records: No two with the same pixels.
@@ -92,10 +92,17 @@ def find_near_copies(
         for one, other, distance, correlation in _pairs(group, looks):
             if len(pairs) >= _MOST_PAIRS:
                 break
-            pair = _near_copy(group[one], group[other], distance, correlation)
-            if origins[pair.scan_id] != origins[pair.other_scan_id]:
+            if not _one_body(group[one], group[other], origins):
+                pair = _near_copy(group[one], group[other], distance, correlation)
                 pairs.append(pair)
     return tuple(sorted(pairs, key=lambda p: (p.distance, p.scan_id, p.other_scan_id)))
+
+
+def _one_body(
+    one: ScanRecord, other: ScanRecord, origins: Mapping[ScanId, str]
+) -> bool:
+    same_origin = origins[one.scan_id] == origins[other.scan_id]
+    return same_origin or one.exam_id == other.exam_id
 
 
 def near_copy_findings(pairs: Iterable[NearCopy]) -> dict[ScanId, Finding]:
