@@ -1,6 +1,7 @@
 """Two channels through all stages, and a study that lacks one of them."""
 
 import csv
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from voxray.model import read_package
 from voxray.stages.run import Session, run_experiment
 
 
-def run(root, experiment: Experiment):
+def run(root: Path, experiment: Experiment) -> tuple[int, list[str]]:
     said: list[str] = []
     session = Session(root / "workspace", KEY, say=said.append)
     return run_experiment(experiment, session), said

@@ -219,17 +219,11 @@ def test_full_disk_ends_in_75_with_nothing_half_written(
 
     assert done.returncode == 75, done.stderr
     out = tmp_path / "out"
-    whole = {p.name for p in out.iterdir() if not p.name.startswith(".")}
-    assert "stage.json" not in whole
-    assert not [
-        p
-        for p in out.iterdir()
-        if p.suffix in {".parquet", ".csv"} and p.name.startswith(".")
-    ]
-    assert (
-        ingest_into(DataSpec(scans=tmp_path / "scans"), out, a_session(tmp_path, []))
-        == 0
-    )
+    names = {p.name for p in out.rglob("*")}
+    assert "stage.json" not in names
+    assert not [n for n in names if n[0] == "." and n.endswith((".parquet", ".csv"))]
+    data = DataSpec(scans=tmp_path / "scans")
+    assert ingest_into(data, out, a_session(tmp_path, [])) == 0
 
 
 def test_the_command_refuses_a_folder_of_other_scans(tmp_path: Path) -> None:

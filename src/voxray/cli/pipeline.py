@@ -37,7 +37,9 @@ def ingest(  # noqa: PLR0913 - one argument per option
     *,
     out: Annotated[Path, typer.Option(help="New private folder for the tables.")],
     masks: Annotated[Path | None, typer.Option(help="Folder with masks.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Label table (CSV, TSV, Excel, Parquet).")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Label table (CSV, TSV, Excel, Parquet).")
+    ] = None,
     rules: Annotated[
         Path | None, typer.Option(help="YAML with settings of `data:`.")
     ] = None,

@@ -7,7 +7,6 @@ an npz file. Nothing is ever unpickled.
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from voxray.core.errors import ConfigError
+from voxray.datasets.store import readable
 
 _SUFFIX = ".npy"
 _BROKEN = (
@@ -49,7 +48,7 @@ def array_heads(path: Path) -> dict[str, ArrayHead]:
     Raises:
         ConfigError: If it is no npz file, or an array is damaged or holds objects.
     """
-    with _explained(path), zipfile.ZipFile(path) as archive:
+    with readable(path, "npz file", _BROKEN), zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if m.filename.endswith(_SUFFIX)]
         heads = {}
         for member in members:
@@ -66,7 +65,7 @@ def rows(path: Path, name: str) -> Iterator[NDArray[Any]]:
         ConfigError: If the file is damaged; its checksum is compared after the last
             row.
     """
-    with _explained(path), zipfile.ZipFile(path) as archive:
+    with readable(path, "npz file", _BROKEN), zipfile.ZipFile(path) as archive:
         member = archive.getinfo(name + _SUFFIX)
         with archive.open(member) as stream:
             head = _read_head(stream, member.file_size)
@@ -99,12 +98,3 @@ def _read_head(stream: IO[bytes], n_bytes: int) -> ArrayHead:
         msg = f"an array of shape {shape} has {stored} bytes"
         raise ValueError(msg)
     return head
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except _BROKEN as error:
-        msg = f"{path.name!r} is no readable npz file: {error}; get it again"
-        raise ConfigError(msg) from error

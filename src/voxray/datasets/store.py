@@ -1,14 +1,17 @@
 """Files of a data set, whole or not at all; what is there and the same stays."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from voxray.core.files import atomic_path
+from voxray.core.errors import ConfigError, MachineError
+from voxray.core.files import MACHINE_ERRNOS, atomic_path
 
 _BLOCK_BYTES = 1 << 20
 
+Broken = tuple[type[Exception], ...]
 Opener = Callable[[], BinaryIO]
 
 
@@ -40,6 +43,32 @@ def put_stream(target: Path, n_bytes: int, opener: Opener) -> bool:
     ):
         shutil.copyfileobj(stream, out, _BLOCK_BYTES)
     return True
+
+
+@contextmanager
+def readable(source: Path, kind: str, broken: Broken = ()) -> Iterator[None]:
+    """Say which source cannot be read.
+
+    Args:
+        source: Named in errors.
+        kind: What it should be.
+        broken: What a library raises if it is not.
+
+    Raises:
+        ConfigError: If it is something else, or damaged.
+        MachineError: If the disk or a permission refuses.
+    """
+    try:
+        yield
+    except broken as error:
+        msg = f"{source.name!r} is no readable {kind}: {error}; get it again"
+        raise ConfigError(msg) from error
+    except OSError as error:
+        if error.errno in MACHINE_ERRNOS:
+            msg = f"cannot read {source.name!r}: {error.strerror}; free it, run again"
+            raise MachineError(msg) from error
+        msg = f"{source.name!r} is no readable {kind}: {error}; get it again"
+        raise ConfigError(msg) from error
 
 
 def _has_size(target: Path, n_bytes: int) -> bool:

@@ -4,7 +4,6 @@ A tar is never unpacked as it is: a hostile one is refused, and of the others fi
 read one by one under names that voxray chooses.
 """
 
-import gzip
 import lzma
 import tarfile
 import zlib
@@ -15,11 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol, cast
 
 from voxray.core.errors import ConfigError
-from voxray.datasets.store import Opener
+from voxray.datasets.store import Opener, readable
 
 _MAX_MEMBERS = 2_000_000
 _MAX_NAME = 200
-_BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
+_BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +58,17 @@ def open_tree(source: Path) -> Iterator[Tree]:
 
     Raises:
         ConfigError: If it is neither, or damaged.
+        MachineError: If it may not be read.
     """
     if source.is_dir():
-        yield _FolderTree(source)
+        with readable(source, "folder"):
+            yield _FolderTree(source)
     elif source.is_file():
-        with _opened_tar(source) as archive:
+        with readable(source, "tar archive", _BROKEN), tarfile.open(source) as archive:
             yield _TarTree(archive, _members(archive, source.name))
     else:
         msg = f"--source {source}: there is no such folder or file"
         raise ConfigError(msg)
-
-
-@contextmanager
-def _opened_tar(source: Path) -> Iterator[tarfile.TarFile]:
-    try:
-        with tarfile.open(source) as archive:
-            yield archive
-    except _BROKEN as error:
-        msg = f"{source.name!r} is no readable tar archive: {error}; get it again"
-        raise ConfigError(msg) from error
 
 
 def _members(

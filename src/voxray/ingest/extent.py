@@ -106,8 +106,15 @@ def _acquisitions_counted(headers: Sequence[DicomHeader]) -> bool:
 def _contradiction(
     headers: Sequence[DicomHeader], levels_mm: NDArray[np.float64]
 ) -> str | None:
+    """Say that positions and stated distance differ, along the normal and the stack.
+
+    Of a tilted stack, makers state the one or the other.
+    """
     stated, step = _stated_mm(headers), _step_mm(levels_mm)
     if stated is None or step is None or _near(step, stated):
+        return None
+    points = np.array([header.position_lps_mm for header in headers], dtype=float)
+    if _near(float(np.median(np.linalg.norm(np.diff(points, axis=0), axis=1))), stated):
         return None
     return (
         f"slices are {step:.4g} mm apart by their positions, which count, and "

@@ -67,7 +67,6 @@ def look_at(voxels: NDArray[Any], grid: VoxelGrid) -> Look:
     order, _ = grid.axes_to_ras()
     extent = np.array(grid.extent_mm)[list(order)]
     body = _body_share(coarse, p0_5, p99_5) * extent
-    n_ends = np.count_nonzero(voxels == low) + np.count_nonzero(voxels == high)
     return Look(
         low=low,
         high=high,
@@ -76,11 +75,19 @@ def look_at(voxels: NDArray[Any], grid: VoxelGrid) -> Look:
         p99_5=p99_5,
         mean=float(voxels.mean(dtype=np.float64)),
         fraction_zero=1.0 - np.count_nonzero(voxels) / voxels.size,
-        two_valued=bool(low < high and n_ends == voxels.size),
+        two_valued=low < high and _two_valued(voxels, low, high),
         extent_mm=_three(extent),
         body_mm=_three(body),
         tiny=_encoded(coarse),
     )
+
+
+def _two_valued(voxels: NDArray[Any], low: float, high: float) -> bool:
+    """Whether all are one of two values; one row of most scans shows that not."""
+    row = voxels[:, voxels.shape[1] // 2, voxels.shape[2] // 2]
+    if ((row != low) & (row != high)).any():
+        return False
+    return all(((x == low) | (x == high)).all() for x in np.moveaxis(voxels, 2, 0))
 
 
 def percentiles(voxels: NDArray[Any]) -> tuple[float, float, float]:

@@ -126,11 +126,11 @@ def _unread_code(error: ScanError, stored_as: FileFormat) -> FindingCode:
 
 
 def _value_problem(voxels: NDArray[np.generic]) -> Finding | None:
-    n_bad = voxels.size - int(np.isfinite(voxels).sum())
-    if n_bad:
+    low, high = float(voxels.min()), float(voxels.max())  # NaN if any voxel is
+    if not (np.isfinite(low) and np.isfinite(high)):
+        n_bad = voxels.size - int(np.isfinite(voxels).sum())
         detail = f"{n_bad} of {voxels.size} voxels are NaN or infinite"
         return Finding(FindingCode.NOT_FINITE, detail)
-    low, high = float(voxels.min()), float(voxels.max())
     if low == high:
         return Finding(FindingCode.CONSTANT_IMAGE, f"every voxel is {low:g}")
     return None

@@ -4,6 +4,7 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
+from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -19,6 +20,13 @@ from voxray.core.errors import GeometryError, UnreadableScanError
 _GZIP_MAGIC = b"\x1f\x8b"
 _LEVEL = 4
 _MOST_BYTES = 4 << 30
+_NOT_NIFTI = (
+    HeaderDataError,
+    ImageFileError,
+    OverflowError,
+    ValueError,
+    WrapStructError,
+)
 _PLANE, _VOLUME, _VOLUMES, _COLOURS = 2, 3, 4, 3
 
 
@@ -71,23 +79,30 @@ def split_nifti(file: BinaryIO, scan_id: str) -> Iterator[bytes]:
 
     Raises:
         UnreadableScanError: If it is damaged, not NIfTI, or larger than any scan.
-        GeometryError: If it has not three or four axes.
+        GeometryError: If it has not three or four axes, or an axis of no length.
     """
-    image = _read(_unpacked(file, scan_id), scan_id)
+    content = _unpacked(file, scan_id)
+    image = _read(content, scan_id)
     shape = image.shape
-    if not _VOLUME <= len(shape) <= _VOLUMES:
+    if not _VOLUME <= len(shape) <= _VOLUMES or min(shape) < 1:
         text = " x ".join(map(str, shape))
         raise GeometryError(scan_id, f"it is not a list of volumes: {text} voxels")
-    try:
-        raw = np.asanyarray(image.dataobj.get_unscaled())
-    except (OSError, ValueError) as error:
-        problem = "the NIfTI file is truncated; copy it again"
-        raise UnreadableScanError(scan_id, problem) from error
+    raw = _raw(image, len(content), scan_id)
     header = image.header.copy()
     # nibabel takes slope and intercept out of the header when it reads a file.
     header.set_slope_inter(image.dataobj.slope, image.dataobj.inter)
     whole = raw.reshape(*shape, *(1,) * (_VOLUMES - len(shape)))
     return (_file(header, whole[..., c]) for c in range(whole.shape[3]))
+
+
+def _raw(image: Any, n_bytes: int, scan_id: str) -> NDArray[Any]:  # noqa: ANN401
+    """Stored numbers; no more memory is taken than the file fills."""
+    stored = image.dataobj
+    if stored.offset + prod(stored.shape) * stored.dtype.itemsize > n_bytes:
+        problem = "the NIfTI file is truncated; copy it again"
+        raise UnreadableScanError(scan_id, problem)
+    raw: NDArray[Any] = np.asanyarray(stored.get_unscaled())
+    return raw
 
 
 def _unpacked(file: BinaryIO, scan_id: str) -> bytes:
@@ -112,7 +127,7 @@ def _read(content: bytes, scan_id: str) -> Any:  # noqa: ANN401 - nibabel is unt
     kind: Any = Nifti1Image if content[344:348] == b"n+1\0" else Nifti2Image
     try:
         return kind.from_bytes(content)
-    except (HeaderDataError, ImageFileError, ValueError, WrapStructError) as error:
+    except _NOT_NIFTI as error:
         raise UnreadableScanError(scan_id, "it is not a single-file NIfTI") from error
 
 

@@ -80,7 +80,7 @@ def take_in(
     private_folder(folder)
     write_intake(intake, folder)
     write_manifest(intake.records, folder / MANIFEST)
-    write_intake_page(intake, folder, options.workers, listen)
+    write_intake_page(intake, folder / PAGE, options.workers, listen)
     for note in summary(intake)["notes"]:
         say(f"note: {note}")
     return _outcome(intake)

@@ -18,31 +18,27 @@ from voxray.report import (
     render_intake_page,
     scans_on_page,
 )
-from voxray.stages.ingest import PAGE
 
 THUMBNAILS = "thumbnails"
 
 
 def write_intake_page(
-    intake: Intake, folder: Path, workers: int, listen: Listener
-) -> Path:
-    """Write `intake.html`, and draw what it shows.
+    intake: Intake, page: Path, workers: int, listen: Listener
+) -> None:
+    """Write the page, and draw what it shows.
 
     Args:
         intake: What was found.
-        folder: Private; gets the page and the folder `thumbnails`.
+        page: In a private folder, which gets the folder `thumbnails` too.
         workers: Processes that read scans whose picture is missing.
         listen: Told the progress.
-
-    Returns:
-        The page.
 
     Raises:
         MachineError: If the disk is full or the folder may not be written.
     """
     scans = tuple(_seen(r, intake.traits[r.scan_id]) for r in intake.records)
     wanted = scans_on_page(scans)
-    drawn = draw_missing(intake, wanted, folder / THUMBNAILS, workers, listen)
+    drawn = draw_missing(intake, wanted, page.with_name(THUMBNAILS), workers, listen)
     content = IntakeContent(
         voxray_version=voxray.__version__,
         files=dict(sorted(Counter(str(f.disposition) for f in intake.files).items())),
@@ -57,9 +53,7 @@ def write_intake_page(
         label_row_examples=intake.label_row_examples,
         notes=intake.notes,
     )
-    page = folder / PAGE
     write_text(page, render_intake_page(content))
-    return page
 
 
 def _seen(record: ScanRecord, traits: Traits) -> SeenScan:

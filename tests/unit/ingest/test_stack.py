@@ -357,3 +357,16 @@ def test_gaps_between_thick_slices_are_no_missing_slices() -> None:
 
 def test_steps_of_two_lengths_far_apart_are_uneven() -> None:
     assert "uneven-spacing" in found(a_stack(0, 0.03, 2, 2.03, 4, 4.03))
+
+
+def test_distance_of_a_tilted_stack_may_be_stated_along_it() -> None:
+    headers = [
+        a_header(
+            position_lps_mm=(0.0, 3.0 * k, 4.0 * k),
+            spacing_between_slices_mm=5.0,
+            images_in_acquisition=4,
+        )
+        for k in range(4)
+    ]
+
+    assert list(found(headers)) == ["gantry-tilt"]

@@ -37,6 +37,10 @@ def test_the_device_predicts_what_the_processor_does(shape):
     on_cpu = predict(PLAIN_CPU.place(a_network(plan)), image, plan, PLAIN_CPU)
     on_gpu = predict(compute.place(a_network(plan)), image, plan, compute)
 
+    assert on_gpu.classes is not None
+    assert on_cpu.classes is not None
+    assert on_gpu.masks is not None
+    assert on_cpu.masks is not None
     np.testing.assert_allclose(on_gpu.classes, on_cpu.classes, atol=BFLOAT16_SHARE)
     np.testing.assert_allclose(on_gpu.masks, on_cpu.masks, atol=BFLOAT16_SHARE)
 

@@ -142,7 +142,7 @@ def test_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
     a_tar(tmp_path / "a.tar", "x/1", "./x//1")
 
     for path in (tmp_path / "a.zip", tmp_path / "a.tar"):
-        with pytest.raises(UnreadableScanError, match="1 names stand .* twice"):
+        with pytest.raises(UnreadableScanError, match=r"1 names stand .* twice"):
             list_archive(path)
 
 

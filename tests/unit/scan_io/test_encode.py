@@ -112,3 +112,21 @@ def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(gzip.compress(bytes(2 << 20)))
     with pytest.raises(UnreadableScanError, match="it has more than"):
         split(tmp_path / "a")
+
+
+def test_an_axis_of_negative_length_is_refused(tmp_path):
+    path = write_nifti(tmp_path / "a.nii", np.zeros((2, 2, 2, 2), np.uint8))
+    content = bytearray(path.read_bytes())
+    content[42:44] = (-2).to_bytes(2, "little", signed=True)  # dim[1], nifti1.h
+    path.write_bytes(content)
+    with pytest.raises(GeometryError, match="-2 x 2 x 2 x 2 voxels"):
+        split(path)
+
+
+def test_a_size_beyond_the_file_takes_no_memory(tmp_path):
+    path = write_nifti(tmp_path / "a.nii", np.zeros((2, 2, 2, 2), np.uint8))
+    content = bytearray(path.read_bytes())
+    content[42:50] = (32_000).to_bytes(2, "little") * 4
+    path.write_bytes(content)
+    with pytest.raises(UnreadableScanError, match="truncated"):
+        split(path)

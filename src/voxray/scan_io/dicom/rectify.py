@@ -61,8 +61,8 @@ def rectified(
         repairs: Which of the two to do; others are ignored.
 
     Returns:
-        float32, first axis fastest in memory, and its grid. One slice more than the
-        result is held in memory, not a second volume.
+        float32, first axis fastest in memory, and its grid. Besides it and the stack,
+        memory holds a few slices.
 
     Raises:
         GeometryError: If slices are not parallel, lean by more than 45 degrees, stay
