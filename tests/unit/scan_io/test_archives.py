@@ -1,4 +1,5 @@
 import bz2
+import gc
 import gzip
 import io
 import lzma
@@ -319,3 +320,17 @@ def test_chain_of_long_headers_in_a_tar_is_damage_not_a_crash(tmp_path: Path) ->
 
     with pytest.raises(UnreadableScanError, match="damaged"):
         list_archive(tmp_path / "a.tar")
+
+
+def test_member_before_the_start_of_the_archive_leaves_nothing_open(
+    tmp_path: Path,
+) -> None:
+    path = a_zip(tmp_path / "a.zip", "a")
+    content = bytearray(path.read_bytes())
+    place = int.from_bytes(content[-6:-2], "little")  # of the list of members
+    content[-6:-2] = (place + 10).to_bytes(4, "little")
+    path.write_bytes(content)
+
+    with pytest.raises(OSError, match="Invalid argument"):
+        open_scan(path / "a")
+    gc.collect()  # an open file would be told now
