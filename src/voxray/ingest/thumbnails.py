@@ -1,9 +1,10 @@
 """A small picture per scan, from which nobody can be recognised.
 
 Rule: ultrasound, secondary captures and pictures get none, since text may stand in
-their pixels, unless they are too small for it. A head gets three axial slices 35, 50 and 65 mm below its highest point,
-above eyes and nose, each cropped to the middle 80 % of the head in that slice; a single
-plane of a head gets none. Anything else gets its three middle slices.
+their pixels, unless they are too small for it. A head gets three axial slices 35, 50
+and 65 mm below its highest point, above eyes and nose, each cropped to the middle 80 %
+of the head in that slice; a single plane of a head gets none. Anything else gets its
+three middle slices.
 """
 
 import hashlib
