@@ -168,8 +168,7 @@ def test_the_command_looks_again_when_anything_changed(
             (out / "manifest.csv").write_text("scan_id")
         case "lost":
             (out / "summary.json").unlink()
-        case "key":
-            (tmp_path / "other").mkdir()
+        case _:
             session = replace(session, key=b"o" * 32)
             out = tmp_path / "out2"
 
