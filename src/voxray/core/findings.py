@@ -128,8 +128,9 @@ POLICY: dict[FindingCode, Policy] = {
     ),
     _C.UNSAFE_ARCHIVE: Policy(
         _X,
-        "An archive that cannot be read safely: encrypted, damaged, unpacking to far "
-        "more than its size, or with a path that leaves it.",
+        "An archive that cannot be read safely: encrypted, damaged, inside another, "
+        "unpacking to far more than its size, or with a path that leaves it or stands "
+        "twice. Or a link or a device in an archive.",
         "Unpack it, look at it, and give the folder.",
     ),
     _C.TOO_LARGE: Policy(

@@ -26,7 +26,8 @@ def extent_findings(
     Args:
         headers: In slice order, without copies.
         levels_mm: Of each along the normal.
-        n_in_series: Slices of the whole series, of which these may be one volume.
+        n_in_series: Slices of the whole series, of which these may be one volume;
+            copies of these are not counted.
     """
     alone = n_in_series == len(headers)
     lacking = _thinned(headers, levels_mm, alone=alone)

@@ -1,7 +1,7 @@
 """Files into volumes: one or more per DICOM series, NIfTI file or picture."""
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -96,10 +96,12 @@ def _series_scans(
     """The volumes and 2D images of one series."""
     paths = sorted(group, key=PurePosixPath.as_posix)
     slices = [_Slice(path, h) for path in paths for h in group[path].slices()]
-    headers = [piece.header for piece in slices]
     planes = [piece for piece in slices if is_plane(piece.header)]
+    seen: Counter[str] = Counter()
     for piece in planes:
-        yield _plane_scan(piece, rules)
+        name = piece.header.sop_instance_uid or piece.path.as_posix()
+        seen[name] += 1
+        yield _plane_scan(piece, name, seen[name], rules)
     rest = [piece for piece in slices if not is_plane(piece.header)]
     if not rest:
         return
@@ -141,11 +143,15 @@ def _stacked(
     return judged(_in_order(scan, stack), findings, rules.policy)
 
 
-def _plane_scan(piece: _Slice, rules: IntakeRules) -> FoundScan:
+def _plane_scan(
+    piece: _Slice, name: str, number: int, rules: IntakeRules
+) -> FoundScan:
+    """A 2D image; of several files of one name each is a scan, maybe a copy."""
     header = piece.header
+    again = f"#{number}" if number > 1 else ""
     scan = FoundScan(
         scan_id=ScanId(""),
-        identity=f"{header.series_instance_uid}#{header.sop_instance_uid}",
+        identity=f"{header.series_instance_uid}#{name}{again}",
         format=FileFormat.DICOM,
         path=piece.path,
         files=(piece.path,),

@@ -440,3 +440,21 @@ def test_each_time_of_mixed_frames_is_a_volume_of_its_own(tmp_path: Path) -> Non
     }
     np.testing.assert_array_equal(found["volume 1 of 2"].voxels, stored[..., :4])
     np.testing.assert_array_equal(found["volume 2 of 2"].voxels, stored[..., 4:])
+
+
+@pytest.mark.parametrize("name", ["1.2.3", None])
+def test_two_exports_of_a_radiograph_are_a_scan_and_its_copy(
+    tmp_path: Path, name: str | None
+) -> None:
+    film = replace(MR, modality="CR", n_slices=1)
+    for folder in ("a", "b"):
+        (dataset,) = slices(film, ImagePositionPatient=None, SOPInstanceUID=name)
+        dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+        save_dicom(dataset, tmp_path / folder / "image")
+
+    intake = take_in(tmp_path, KEYED, patient="dicom")
+
+    assert [r.path.as_posix() for r in intake.records] == ["a/image"]
+    assert [(q.path.as_posix(), q.code.value) for q in intake.quarantine] == [
+        ("b/image", "copy-of")
+    ]
