@@ -96,7 +96,8 @@ def _ingest(
     scans = keep_whole(refused(scans, copies.refusals), options.rules)
     traits = {s.scan_id: traits_of(s, pixels[s.scan_id]) for s in usable(scans)}
     company = look_around(scans, _records(scans, matched, pixels), traits, options)
-    scans = keep_whole(company.scans, options.rules)
+    scans = overridden(company.scans, signed, options.rules.policy)
+    scans = keep_whole(scans, options.rules)
     accounts = account_for(listing, facts, scans, matched, pseudonymizer)
     return Intake(
         root=listing.root,
