@@ -55,7 +55,7 @@ def find_copies(records: Sequence[ScanRecord], treatment: Treatment) -> Copies:
 
 
 def _groups(records: Sequence[ScanRecord]) -> list[list[ScanRecord]]:
-    """Equal images, those of one exam together, so that of two exams one stays whole."""
+    """Equal images, by exam: of two exams with the same images one stays whole."""
     places: dict[ExamId, int] = {}
     for record in records:
         places.setdefault(record.exam_id, len(places))
