@@ -108,20 +108,21 @@ def judged(
 
 
 def _with_finding(scan: FoundScan, finding: Finding, action: Action) -> FoundScan:
-    if action is Action.REFUSE:
+    if action is Action.REFUSE or (action is Action.REPAIR and finding.beyond_repair):
         return replace(scan, refusal=finding)
     findings = (*scan.findings, finding)
     if action is Action.REPAIR:
-        repairs = (*scan.repairs, *repaired_by_reader(finding.code))
+        repairs = (*scan.repairs, *repaired_by_reader(finding))
         signed = scan.state is ScanState.OVERRIDDEN
         state = ScanState.OVERRIDDEN if signed else ScanState.REPAIRED
         return replace(scan, findings=findings, repairs=repairs, state=state)
     return replace(scan, findings=findings)
 
 
-def repaired_by_reader(code: FindingCode) -> tuple[FindingCode, ...]:
+def repaired_by_reader(finding: Finding) -> tuple[FindingCode, ...]:
     """What the reader has to put right when a finding is repaired."""
-    return (_READER_REPAIRS[code],) if code in _READER_REPAIRS else ()
+    repair = None if finding.beyond_repair else _READER_REPAIRS.get(finding.code)
+    return () if repair is None else (repair,)
 
 
 def refused(

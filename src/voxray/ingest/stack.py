@@ -96,9 +96,8 @@ def _check_places(
     findings = [*_copies(places), *_layout(points[list(order)], normal)]
     in_order = [headers[index] for index in order]
     n_without_copies = n_in_series - len(dropped)
-    findings += extent_findings(
-        in_order, points[list(order)] @ normal, n_without_copies
-    )
+    levels = points[list(order)] @ normal
+    findings += extent_findings(in_order, levels, n_without_copies, _n_in_gaps(levels))
     return Stack(order, dropped, tuple(findings))
 
 
@@ -386,6 +385,13 @@ def _steps(levels: _Points) -> Finding | None:
 def is_even(levels_mm: Sequence[float]) -> bool:
     """Whether slices at these heights, in any order, have even steps."""
     return _steps(np.sort(np.array(levels_mm))) is None
+
+
+def _n_in_gaps(levels: _Points) -> int:
+    """Slices that are missing between slices at these heights, in order."""
+    steps = [float(high - low) for low, high in pairwise(levels)]
+    usual = median_low(steps) if steps else 0.0
+    return sum(round(s / usual) - 1 for s in steps if _is_gap(s, usual))
 
 
 def _is_gap(step: float, usual: float) -> bool:

@@ -458,3 +458,53 @@ def test_two_exports_of_a_radiograph_are_a_scan_and_its_copy(
     assert [(q.path.as_posix(), q.code.value) for q in intake.quarantine] == [
         ("b/image", "copy-of")
     ]
+
+
+REPAIRED = RULES.model_copy(
+    update={"policy": {FindingCode.MISSING_SLICE: Action.REPAIR}}
+)
+
+
+@pytest.mark.parametrize(
+    "datasets",
+    [
+        lambda: slices(ImagesInAcquisition=8)[:6],
+        lambda: slices()[::2],
+        lambda: without(slices(ImagesInAcquisition=8)[:7], 3),
+    ],
+    ids=["end", "every second", "end and gap"],
+)
+def test_slices_without_neighbours_are_not_called_repaired(
+    tmp_path: Path, datasets: Callable[[], list[Dataset]]
+) -> None:
+    write(tmp_path, datasets())
+
+    intake = take_in(tmp_path, rules=REPAIRED)
+
+    assert not intake.records
+    assert [q.code for q in intake.quarantine] == [FindingCode.MISSING_SLICE]
+
+
+def test_gap_that_accounts_for_the_stated_count_is_repaired(tmp_path: Path) -> None:
+    write(tmp_path, without(slices(ImagesInAcquisition=8), 3))
+
+    (record,) = take_in(tmp_path, rules=REPAIRED).records
+
+    assert record.grid.shape[2] == 8
+
+
+def test_echo_with_fewer_slices_is_refused_or_signed_for_in_order(
+    tmp_path: Path,
+) -> None:
+    one = slices(EchoNumbers=1)
+    two = without(slices(other(1), uid="two", EchoNumbers=2), 3)
+    write(tmp_path / "scans", [*one, *reversed(two)])
+    signed = tmp_path / "overrides.csv"
+
+    (refused,) = take_in(tmp_path / "scans", rules=REPAIRED).quarantine
+    line = f"{refused.scan_id},missing-slice,me,outside the lesion"
+    signed.write_text(f"scan,code,who,why\n{line}\n", encoding="utf-8")
+    used = take_in(tmp_path / "scans", overrides=signed).records
+
+    assert "7 slices, where a volume" in refused.detail
+    assert sorted(record.grid.shape[2] for record in used) == [8, 8]

@@ -165,6 +165,23 @@ def test_a_policy_may_refuse_near_copies(tmp_path: Path) -> None:
     assert [record.scan_id for record in intake.records] == ["c"]
 
 
+def test_a_person_may_sign_for_a_near_copy_that_the_policy_refuses(
+    tmp_path: Path,
+) -> None:
+    rules = IntakeRules(
+        channels={"image": ChannelRules()},
+        policy={FindingCode.NEAR_COPY: Action.REFUSE},
+    )
+    signed = tmp_path / "overrides.csv"
+    signed.write_text("scan,code,who,why\na,near-copy,me,another visit\n", "utf-8")
+    body = a_body()
+
+    intake = taken_in(tmp_path, body, body[1:], rules=rules, overrides=signed)
+
+    assert [record.scan_id for record in intake.records] == ["a"]
+    assert intake.unused_overrides == 0
+
+
 def test_scoring_does_not_compare_scans(tmp_path: Path) -> None:
     body = a_body()
     intake = taken_in(tmp_path, body, body[1:], duplicates="keep")
