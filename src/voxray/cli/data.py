@@ -20,7 +20,10 @@ def add_to(app: typer.Typer) -> None:
 def list_(
     shell: Shell,
     name: Annotated[
-        str | None, typer.Argument(help="One of them, with all that is known of it.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", help="One of them, with all that is known of it."
+        ),
     ] = None,
 ) -> int:
     """List the public data sets that voxray knows, or describe one."""
@@ -42,8 +45,9 @@ def fetch(
     name: Annotated[
         str,
         typer.Argument(
+            metavar="NAME",
             help="Name as in `voxray data list`, with a size as in breastmnist_64, or "
-            "your own card's YAML file."
+            "your own card's YAML file.",
         ),
     ],
     *,

@@ -8,7 +8,10 @@ import typer
 from voxray.cli import wording
 from voxray.cli.command import Shell, command
 
-Ref = Annotated[str, typer.Argument(help="models:/NAME@ALIAS, models:/NAME/3, folder.")]
+Ref = Annotated[
+    str,
+    typer.Argument(metavar="REF", help="models:/NAME@ALIAS, models:/NAME/3, folder."),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -60,7 +63,8 @@ def promote(
 
 
 def rollback(
-    shell: Shell, name: Annotated[str, typer.Argument(help="Registered name.")]
+    shell: Shell,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Registered name.")],
 ) -> int:
     """Make the champion before this one champion again."""
     from voxray.stages import models

@@ -9,7 +9,13 @@ from voxray.cli.command import ReadableIds, Shell, Workers, command
 
 _FIRST, _LAST = "ingest", "report"
 
-Scans = Annotated[Path, typer.Argument(help="Folder with DICOM or NIfTI files.")]
+Scans = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SCANS",
+        help="Folder with DICOM, NIfTI or picture files or archives, or one such file.",
+    ),
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable."),
@@ -41,17 +47,27 @@ def ingest(  # noqa: PLR0913 - one argument per option
         Path | None, typer.Option(help="Label table (CSV, TSV, Excel, Parquet).")
     ] = None,
     rules: Annotated[
-        Path | None, typer.Option(help="YAML with settings of `data:`.")
+        Path | None,
+        typer.Option(help="YAML with settings of `data:`, or an experiment file."),
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a setting, such as data.patient=each_file; repeatable.",
+        ),
     ] = None,
     readable_ids: ReadableIds = False,
     workers: Workers = None,
 ) -> int:
-    """Account for every file under SCANS, and write the manifest into OUT."""
+    """Account for every file under SCANS; write tables and intake.html into OUT."""
     from voxray.stages.config import load_data
     from voxray.stages.ingest import ingest_into
 
     given = {"scans": scans, "masks": masks, "labels": labels}
-    data = load_data(rules, {key: path for key, path in given.items() if path})
+    paths = {key: path for key, path in given.items() if path}
+    data = load_data(rules, paths, sets=tuple(sets or ()))
     if readable_ids:
         data = data.model_copy(update={"ids": "path"})
     return ingest_into(data, out, shell.session(workers))
@@ -59,7 +75,9 @@ def ingest(  # noqa: PLR0913 - one argument per option
 
 def run(  # noqa: PLR0913 - one argument per option
     shell: Shell,
-    experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
+    experiment: Annotated[
+        Path, typer.Argument(metavar="EXPERIMENT", help="Experiment file (YAML).")
+    ],
     *,
     first: Annotated[
         str, typer.Option("--from", metavar="STAGE", help="First stage to run.")

@@ -30,18 +30,23 @@ class Drawing(Protocol):
 
 @dataclass(slots=True)
 class _Seen:
-    """When a task began, how far it was then, and when it was last shown."""
+    """When a task began, when it was last shown, and from where its pace counts.
+
+    The pace counts from the first step that was done: before it, workers started. A
+    resumed task counts from where it began.
+    """
 
     began: float
-    began_done: int
     shown: float
+    paced: float
+    paced_done: int
 
     def left(self, event: Progress, now: float) -> str:
-        """Time left at the pace so far; a resumed task counts from where it began."""
-        done = event.done - self.began_done
+        """Time left at the pace so far."""
+        done = event.done - self.paced_done
         if event.total is None or done <= 0:
             return ""
-        seconds = (now - self.began) / done * (event.total - event.done)
+        seconds = (now - self.paced) / done * (event.total - event.done)
         return f"{wording.duration(seconds)} left"
 
 
@@ -64,14 +69,20 @@ class Lines:
             self._seen.pop(event.task, None)
             self._write(finished_line(event, now - began))
         elif seen is None:
-            self._seen[event.task] = _Seen(now, event.done, now)
+            self._seen[event.task] = _Seen(now, now, now, event.done)
             self._write(_line(event, ""))
-        elif now - seen.shown >= LINE_EVERY_S:
-            seen.shown = now
-            self._write(_line(event, seen.left(event, now)))
+        else:
+            self._go_on(seen, event, now)
 
     def close(self) -> None:
         """Nothing is left on the screen."""
+
+    def _go_on(self, seen: _Seen, event: Progress, now: float) -> None:
+        if seen.paced_done == 0:
+            seen.paced, seen.paced_done = now, event.done
+        if now - seen.shown >= LINE_EVERY_S:
+            seen.shown = now
+            self._write(_line(event, seen.left(event, now)))
 
 
 class LiveBars:

@@ -142,14 +142,13 @@ def _label_counts(intake: Intake) -> dict[str, dict[str, int]]:
 def _notes(intake: Intake) -> list[str]:
     notes = list(intake.notes)
     if n_copies := sum(row.code is FindingCode.COPY_OF for row in intake.quarantine):
-        n_links = len(intake.linked_patients)
-        notes.append(
-            f"{n_copies} scans are exact copies of others and left out; "
-            f"{n_links} pairs of patients are linked by them and never split"
-        )
+        linked = ""
+        if n_links := len(intake.linked_patients):
+            linked = f"; pairs of patients linked by them and never split: {n_links}"
+        notes.append(f"exact copies of other scans, left out: {n_copies}{linked}")
     if intake.near_copies:
         notes.append(
-            f"{len(intake.near_copies)} pairs of scans are nearly the same image; "
+            f"pairs of scans that are nearly the same image: {len(intake.near_copies)}; "
             "nothing is merged, see near_copies.csv"
         )
     if intake.label_rows_without_scan:

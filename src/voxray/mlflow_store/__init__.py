@@ -7,6 +7,7 @@ settle_environment()  # before the first import of mlflow
 from voxray.mlflow_store.catalogue import (  # noqa: E402
     ModelDescription,
     ModelRow,
+    describe_folder,
     describe_model,
     list_models,
 )
@@ -27,8 +28,10 @@ from voxray.mlflow_store.metrics import (  # noqa: E402
     metrics_markdown,
 )
 from voxray.mlflow_store.refs import (  # noqa: E402
+    HOW_TO_NAME,
     ModelVersionRef,
     export_model,
+    is_registered,
     resolve_model,
 )
 from voxray.mlflow_store.registry import (  # noqa: E402
@@ -67,6 +70,7 @@ __all__ = [
     "AUDIT_TAG",
     "CANDIDATE",
     "CHAMPION",
+    "HOW_TO_NAME",
     "GatePolicy",
     "ModelDescription",
     "ModelGate",
@@ -76,10 +80,12 @@ __all__ = [
     "RunIds",
     "RunStatus",
     "Store",
+    "describe_folder",
     "describe_model",
     "describe_run",
     "export_model",
     "finish",
+    "is_registered",
     "list_models",
     "log_dataset",
     "log_epochs",

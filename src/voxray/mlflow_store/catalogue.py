@@ -74,7 +74,7 @@ def describe_model(store: Store, ref: str) -> ModelDescription:
         MachineError: If the store is away.
     """
     if not is_registered(ref):
-        return _described_folder(resolve_model(store, ref, Path()))
+        return describe_folder(resolve_model(store, ref, Path()))
     found = find_version(store, ref)
     with store.client() as client:
         version = client.get_model_version(found.name, str(found.version))
@@ -92,19 +92,24 @@ def describe_model(store: Store, ref: str) -> ModelDescription:
     )
 
 
-def _row(client: MlflowClient, store: Store, name: str) -> ModelRow:
-    model = registered_model(client, store, name)
-    aliases = {alias: int(v) for alias, v in sorted(model.aliases.items())}
-    versions = tuple(version_numbers(client, name))
-    return ModelRow(name, versions, aliases, dict(model.tags))
+def describe_folder(folder: Path) -> ModelDescription:
+    """A model folder; it has no version and no run.
 
-
-def _described_folder(folder: Path) -> ModelDescription:
+    Raises:
+        ConfigError: If it is none.
+    """
     package = read_package_file(folder)
     tags = {"licence": package.licence, "voxray_version": package.voxray_version}
     return ModelDescription(
         package.name, None, (), tags, {}, package.intended_use, run_id=None
     )
+
+
+def _row(client: MlflowClient, store: Store, name: str) -> ModelRow:
+    model = registered_model(client, store, name)
+    aliases = {alias: int(v) for alias, v in sorted(model.aliases.items())}
+    versions = tuple(version_numbers(client, name))
+    return ModelRow(name, versions, aliases, dict(model.tags))
 
 
 def _metrics(client: MlflowClient, version: ModelVersion) -> dict[str, float]:

@@ -21,7 +21,7 @@ from voxray.mlflow_store.store import Store
 
 _SCHEME = "models:"
 _REF = re.compile(r"models:/([^/@]+)(?:/([1-9][0-9]*)|@([^/@]+))")
-_HOW = "write models:/NAME@ALIAS, models:/NAME/VERSION, or a model folder"
+HOW_TO_NAME = "write models:/NAME@ALIAS, models:/NAME/VERSION, or a model folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def resolve_model(store: Store, ref: str, cache: Path) -> Path:
         return fetch_version(store, find_version(store, ref), cache)
     folder = Path(ref).expanduser()
     if not folder.is_dir():
-        msg = f"there is no model folder {ref!r}; {_HOW}"
+        msg = f"there is no model folder {ref!r}; {HOW_TO_NAME}"
         raise ConfigError(msg)
     read_package_file(folder)
     return folder
@@ -98,7 +98,7 @@ def find_version(store: Store, ref: str) -> ModelVersionRef:
     """
     match = _REF.fullmatch(ref)
     if match is None:
-        msg = f"cannot read the model reference {ref!r}; {_HOW}"
+        msg = f"cannot read the model reference {ref!r}; {HOW_TO_NAME}"
         raise ConfigError(msg)
     name, version, alias = match.groups()
     with store.client() as client:

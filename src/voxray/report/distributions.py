@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from voxray.core.records import ScanRecord
 from voxray.report.intake_content import SeenScan
 
 N_BINS = 24
@@ -64,16 +65,26 @@ def word_bars(scans: Sequence[SeenScan]) -> list[Bars]:
         "Manufacturer": [s.manufacturer for s in scans],
         "Site": [r.site or "" for r in records],
         "Sex": [r.sex or "" for r in records],
-        "Mask": ["yes" if r.mask_path else "" for r in records],
+        **_exam_columns(records),
     }
-    labels = sorted({name for r in records for name in r.labels})
-    for name in labels:
-        values = [r.labels.get(name) for r in records]
-        columns[f"Label {name}"] = ["" if v is None else str(v) for v in values]
     channels = [r.channel for r in records]
     if len(set(channels)) > 1:
         columns["Channel"] = channels
     return [_bars(title, words) for title, words in columns.items() if any(words)]
+
+
+def _exam_columns(records: Sequence[ScanRecord]) -> dict[str, list[str]]:
+    """Masks and labels: a word for each exam, since all its scans share them."""
+    exams = {record.exam_id: record for record in records}
+    per = ", by exam" if len(exams) < len(records) else ""
+    masked = {record.exam_id for record in records if record.mask_path}
+    words = ["yes" if exam in masked else "no" for exam in exams]
+    columns = {f"Mask{per}": words} if masked else {}
+    for name in sorted({name for r in records for name in r.labels}):
+        values = [record.labels.get(name) for record in exams.values()]
+        words = ["" if v is None else str(v) for v in values]
+        columns[f"Label {name}{per}"] = words
+    return columns
 
 
 def _bars(title: str, words: Iterable[str]) -> Bars:

@@ -101,6 +101,9 @@ def _unused(content: IntakeContent) -> Iterator[Concern]:
     text = (
         f"{n_refused:,} files or series are refused, most often {code} ({n:,}); "
         f"{counted(len(content.scans), 'scan')} may be used."
+        if n_refused > 1
+        else f"A file or series is refused, {code} (1); "
+        f"{counted(len(content.scans), 'scan')} may be used."
     )
     share = n_refused / (n_refused + len(content.scans))
     yield Concern(text, "unused", grave=share > _MANY)

@@ -55,18 +55,23 @@ def load_data(
     rules: Path | None,
     given: Mapping[str, Path],
     variables: Mapping[str, str] | None = None,
+    sets: Sequence[str] = (),
 ) -> DataSpec:
     """Read the settings of `data:` alone, for `voxray ingest`.
 
     Args:
-        rules: YAML file with keys of `data:`; None for the defaults.
+        rules: YAML file with keys of `data:`, or a whole experiment; None for the
+            defaults.
         given: "scans", "masks" and "labels" of the command line, which come first.
         variables: For `${VAR}`; the environment by default.
+        sets: `data.key=VALUE` each; VALUE is read as YAML. They come before the file.
 
     Raises:
-        ConfigError: As in `load_experiment`.
+        ConfigError: As in `load_experiment`, or if `sets` has a key outside `data`.
     """
     content = {"data": _read_rules(rules) if rules else {}}
+    for text in sets:
+        _apply_data_set(content, text)
     base = rules.resolve().parent if rules else Path.cwd()
     for key in PATH_KEYS:
         _expand_at(content, key, base, variables)
@@ -178,7 +183,21 @@ def _read_rules(file: Path) -> dict[str, Any]:
     if not file.is_file():
         msg = f"the rules file {str(file)!r} does not exist"
         raise ConfigError(msg)
-    return _read_mapping(file)
+    content = _read_mapping(file)
+    data = content.get("data", content)
+    if not isinstance(data, dict):
+        msg = f"{file.name}: 'data' holds {data!r}, it has no keys"
+        raise ConfigError(msg)
+    return data
+
+
+def _apply_data_set(content: dict[str, Any], text: str) -> None:
+    if not text.startswith("data."):
+        msg = (
+            f"--set {text!r}: here only keys of data count, e.g. data.patient=each_file"
+        )
+        raise ConfigError(msg)
+    _apply_set(content, text)
 
 
 def _apply_set(content: dict[str, Any], text: str) -> None:

@@ -26,7 +26,7 @@ from voxray.stages.frame import (
     run_recorded,
 )
 from voxray.stages.run import Session, exit_code
-from voxray.stages.workspace import claimed
+from voxray.stages.workspace import check_outside, claimed
 
 if TYPE_CHECKING:  # loading takes longer than to see that nothing has changed
     from voxray.ingest import Intake, IntakeOptions
@@ -98,8 +98,10 @@ def ingest_into(data: DataSpec, out: Path, session: Session) -> int:
         Exit code.
 
     Raises:
-        ConfigError: If `out` belongs to something else, or there is no image.
+        ConfigError: If `out` belongs to something else or lies in the scan folder, or
+            there is no image.
     """
+    check_outside(out, data.scans)
     pseudonymizer = Pseudonymizer(session.key, readable=data.ids == "path")
     scans = pseudonymizer.study_id(f"scan folder {data.scans.resolve()}")
 
@@ -174,10 +176,15 @@ def _outcome(intake: "Intake") -> StageOutcome:
     }
     why = ", ".join(f"{code} {n}" for code, n in sorted(reasons.items()))
     message = (
-        f"{len(intake.files)} files: {len(intake.records)} scans of {len(patients)} "
-        f"patients accepted, {n_unused} not used" + (f" ({why})" if why else "")
+        f"{_counted(counts['files'], 'file')}: {_counted(counts['scans'], 'scan')} of "
+        f"{_counted(counts['patients'], 'patient')} accepted, {n_unused} not used"
     )
+    message += f" ({why})" if why else ""
     return StageOutcome(counts=counts, message=message, n_unused=n_unused)
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _config(experiment: Experiment) -> object:
@@ -215,6 +222,7 @@ def _run(context: StageContext) -> StageOutcome:
     outcome = take_in(
         options, folder, context.pseudonymizer, context.listen, context.say
     )
+    context.say(f"look at the scans: {folder / PAGE}")
     if not outcome.counts["scans"]:
         msg = f"no scan can be used; see {folder / 'quarantine.csv'}. {outcome.message}"
         raise DatasetError(msg)

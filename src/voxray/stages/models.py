@@ -43,6 +43,9 @@ def find_model(workspace: Path, ref: str) -> Path:
     """
     if Path(ref).expanduser().is_dir():
         return Path(ref).expanduser()
+    if not mlflow_store.is_registered(ref):
+        msg = f"there is no model folder {ref!r}; {mlflow_store.HOW_TO_NAME}"
+        raise ConfigError(msg)
     store = existing_store(workspace)
     return mlflow_store.resolve_model(store, ref, workspace / "models")
 
@@ -65,6 +68,9 @@ def show(workspace: Path, ref: str) -> list[str]:
     Raises:
         ConfigError: If there is no such model.
     """
+    if not mlflow_store.is_registered(ref):
+        folder = find_model(workspace, ref)
+        return _lines(mlflow_store.describe_folder(folder))
     return _lines(mlflow_store.describe_model(existing_store(workspace), ref))
 
 

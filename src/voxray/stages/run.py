@@ -17,7 +17,7 @@ from voxray.stages.frame import (
     require_stage,
     run_stage,
 )
-from voxray.stages.workspace import claimed, identity_of
+from voxray.stages.workspace import check_outside, claimed, identity_of
 
 
 def default_workers() -> int:
@@ -121,6 +121,8 @@ def run_experiment(
     if "train" in names:
         check_trainable(experiment)
     context = make_context(experiment, session)
+    for scans in (experiment.data.scans, experiment.score.scans):
+        check_outside(context.folder, scans)
     identity = identity_of(experiment, _keyed_scans(experiment, context.pseudonymizer))
     with claimed(context.folder, identity):
         for name in STAGE_NAMES[: STAGE_NAMES.index(names[0])]:

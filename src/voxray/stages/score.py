@@ -15,7 +15,7 @@ from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.models import find_model
 from voxray.stages.report import score_content, write_report
 from voxray.stages.run import ScoreRequest, Session
-from voxray.stages.workspace import stage_folder
+from voxray.stages.workspace import check_outside, stage_folder
 
 FOLDER = "score"
 
@@ -60,7 +60,12 @@ def score_command(request: ScoreRequest, session: Session) -> int:
 
     Returns:
         Exit code: 4 when a volume failed, or with `--strict` when one was not scored.
+
+    Raises:
+        ConfigError: If the scores would lie in the scan folder, or there is no such
+            model.
     """
+    check_outside(request.out, request.scans)
     model = find_model(session.workspace, request.model)
     pseudonymizer = Pseudonymizer(session.key, readable=request.readable_ids)
     summary = score_folder(

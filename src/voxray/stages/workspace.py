@@ -67,6 +67,26 @@ def claimed(
             raise
 
 
+def check_outside(folder: Path, scans: Path | None) -> None:
+    """Refuse to write below a folder of scans: what is written would be taken in.
+
+    Args:
+        folder: To be written into.
+        scans: Folder of scans, or one file, or None.
+
+    Raises:
+        ConfigError: If `folder` is `scans` or lies in it.
+    """
+    if scans is None or not scans.is_dir():
+        return
+    if folder.resolve().is_relative_to(scans.resolve()):
+        msg = (
+            f"the folder {str(folder)!r} lies in the scan folder {str(scans)!r}: what "
+            "is written there would be read as scans; choose one elsewhere"
+        )
+        raise ConfigError(msg)
+
+
 def check_folder(folder: Path, identity: Mapping[str, str], record: str) -> None:
     """Refuse a folder that belongs to something else; writes nothing.
 

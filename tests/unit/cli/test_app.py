@@ -112,6 +112,23 @@ def test_ingest_writes_flat_and_strict_minds_what_is_not_used(call, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ingest", "scans", "--out", "scans/out", "--set", "data.patient=each_file"],
+        ["score", "scans", "--out", "scans/out", "--model", "model"],
+        ["run", "toy.yaml", "--workspace", "scans/workspace"],
+    ],
+)
+@pytest.mark.usefixtures("study")
+def test_no_command_writes_below_the_scans(call, tmp_path, arguments):
+    before = sorted((tmp_path / "scans").rglob("*"))
+    done = call(*arguments)
+    assert done.exit_code == 2
+    assert "lies in the scan folder" in done.stderr
+    assert sorted((tmp_path / "scans").rglob("*")) == before
+
+
+@pytest.mark.parametrize(
     ("make", "problem"),
     [("empty", "holds no file"), ("none", "does not exist"), ("text", "none of them")],
 )

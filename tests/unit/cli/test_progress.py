@@ -53,12 +53,23 @@ def test_between_there_is_at_most_one_line_in_ten_seconds(lines, watch, written)
 
 
 def test_training_shows_loss_score_and_time_left(lines, watch, written):
-    lines.listen(Progress("fold 1 of 5", 0, 600))
+    lines.listen(Progress("fold 1 of 5", 1, 600))
     watch.now = 60
-    lines.listen(Progress("fold 1 of 5", 120, 600, {"loss": 0.3123, "dice": 0.81}))
+    lines.listen(Progress("fold 1 of 5", 121, 600, {"loss": 0.3123, "dice": 0.81}))
     assert (
-        written[-1] == "  fold 1 of 5: 120/600, loss 0.312, dice 0.81, 4 min 0 s left"
+        written[-1] == "  fold 1 of 5: 121/600, loss 0.312, dice 0.81, 4 min 0 s left"
     )
+
+
+def test_the_start_of_workers_does_not_count_as_pace(lines, watch, written):
+    for now, done in ((0, 0), (20, 1), (21, 2), (30, 11)):
+        watch.now = now
+        lines.listen(Progress("preparing", done, 31))
+    assert written == [
+        "  preparing: 0/31",
+        "  preparing: 1/31",
+        "  preparing: 11/31, 20 s left",
+    ]
 
 
 def test_a_resumed_task_counts_time_left_from_where_it_began(lines, watch, written):

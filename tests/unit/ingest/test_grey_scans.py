@@ -10,7 +10,8 @@ from PIL import Image
 from pydicom.uid import RLELossless
 
 from tests.makers import Series, a_slice, compressed, save_dicom, write_series
-from tests.unit.ingest.makers import RULES, codes, row_of, take_in
+from tests.unit.ingest.makers import KEYED, RULES, codes, row_of, take_in
+from voxray.core.errors import DatasetError
 from voxray.core.findings import Action, FindingCode
 from voxray.core.records import ScanRecord, ScanState
 from voxray.ingest import Intake
@@ -108,6 +109,27 @@ def test_colour_picture_says_so(tmp_path: Path) -> None:
     assert details.keys() == {"no-geometry", "colour-to-grey"}
     assert "turned upright" in details["no-geometry"]
     assert record.grid.shape == (8, 6, 1)
+
+
+def test_an_image_that_is_there_twice_is_used_once(tmp_path: Path) -> None:
+    alone = only(take_in(a_radiograph(tmp_path).parent, KEYED))
+    (tmp_path / "b.dcm").write_bytes((tmp_path / "a.dcm").read_bytes())
+
+    intake = take_in(tmp_path, KEYED)
+
+    assert codes(intake) == {"copy-of": 1}
+    assert only(intake).scan_id == alone.scan_id
+    assert len({row.scan_id for row in intake.linkage}) == 2
+
+
+def test_readable_names_that_cannot_be_told_apart_stop_the_stage(
+    tmp_path: Path,
+) -> None:
+    for name in ("a.jpg", "a.png", "a_1.png"):
+        (tmp_path / name).write_bytes(encode_png(GREY))
+
+    with pytest.raises(DatasetError, match="name more than one scan, first 'a_1'"):
+        take_in(tmp_path)
 
 
 def test_same_image_as_picture_and_radiograph_is_a_copy(tmp_path: Path) -> None:

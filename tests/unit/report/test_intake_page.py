@@ -1,5 +1,7 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from tests.unit.report.intake_makers import (
 from voxray.core.findings import FindingCode as C
 from voxray.core.records import PatientId, ScanId
 from voxray.report import IntakeContent, Thumbnail, render_intake_page, scans_on_page
+from voxray.report.distributions import word_bars
 
 
 class _Page(HTMLParser):
@@ -85,6 +88,16 @@ def test_everything_has_its_place_on_the_page() -> None:
         "The scans are a mixture in age.",
     ):
         assert said in text
+
+
+def test_masks_and_labels_of_several_channels_are_counted_by_exam() -> None:
+    one, two = (a_seen_scan(name, record={"labels": {"sick": 1}}) for name in "ab")
+    two = replace(two, record=replace(two.record, exam_id=one.record.exam_id))
+    masked = replace(one.record, mask_path=PurePosixPath("a.nii.gz"))
+    bars = word_bars((replace(one, record=masked), two, a_seen_scan("c")))
+    rows = {bar.title: {word: n for word, n, _ in bar.rows} for bar in bars}
+    assert rows["Mask, by exam"] == {"yes": 1, "no": 1}
+    assert rows["Label sick, by exam"] == {"1": 1, "(not stated)": 1}
 
 
 def test_an_empty_intake_says_so() -> None:

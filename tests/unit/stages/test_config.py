@@ -153,9 +153,35 @@ def test_rules_are_settings_of_data(tmp_path: Path) -> None:
     assert data.masks == (tmp_path / "m").resolve()
 
 
+def test_an_experiment_file_serves_as_rules(tmp_path: Path) -> None:
+    data = load_data(write_yaml(tmp_path), {"scans": tmp_path / "first"})
+    assert data.scans == (tmp_path / "first").resolve()
+    assert data.labels is not None
+    assert data.labels.table == (tmp_path / "labels.csv").resolve()
+
+
+def test_set_comes_before_the_rules(tmp_path: Path) -> None:
+    rules = write_yaml(tmp_path, "{patient: dicom, ids: path}", "rules.yaml")
+    sets = ["data.patient=each_file"]
+    data = load_data(rules, {"scans": tmp_path}, sets=sets)
+    assert (data.patient, data.ids) == ("each_file", "path")
+
+
+def test_only_keys_of_data_can_be_set_for_data_alone(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="here only keys of data count"):
+        load_data(None, {"scans": tmp_path}, sets=["train.steps=3"])
+
+
+def test_rules_whose_data_has_no_keys_are_named(tmp_path: Path) -> None:
+    rules = write_yaml(tmp_path, "data: 3", "rules.yaml")
+    with pytest.raises(ConfigError, match="'data' holds 3, it has no keys"):
+        load_data(rules, {"scans": tmp_path})
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        ("{patient: {pattern: '(x'}}", r"'\(x' is no regular expression"),
         ("{patien: each_file}", r"data\.patien: unknown key; did you mean 'patient'"),
         ("{patient: nobody}", r"data\.patient: 'nobody' is none of"),
         ("{labels: 3}", "'labels' holds 3"),

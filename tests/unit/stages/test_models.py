@@ -2,6 +2,7 @@ import socket
 
 import pytest
 
+from tests.unit.mlflow_store.makers import a_model_folder
 from voxray.core.errors import ConfigError, MachineError
 from voxray.stages import models
 from voxray.stages.ui import check_free
@@ -32,3 +33,14 @@ def test_a_port_that_is_taken_is_told():
         with pytest.raises(MachineError, match=f"port {port} is taken"):
             check_free(port)
     check_free(port)
+
+
+def test_a_model_folder_that_is_not_there_is_said_without_a_store(tmp_path):
+    with pytest.raises(ConfigError, match=r"there is no model folder 'mdel'; write"):
+        models.find_model(tmp_path, "mdel")
+
+
+def test_a_model_folder_is_shown_without_a_store(tmp_path):
+    folder = a_model_folder(tmp_path / "model")
+    assert models.show(tmp_path / "workspace", str(folder))
+    assert not (tmp_path / "workspace").exists()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.stages.makers import a_context
 from voxray.core.errors import ConfigError, MachineError
-from voxray.stages.workspace import claimed, stage_folder
+from voxray.stages.workspace import check_outside, claimed, stage_folder
 
 MINE = {"experiment": "toy", "scans": "e-1"}
 HOLD_LOCK = """
@@ -92,3 +92,17 @@ def test_the_ingest_folder_is_private(tmp_path: Path) -> None:
     context = a_context(tmp_path)
     assert stage_folder(context, "ingest").stat().st_mode & 0o777 == 0o700
     assert stage_folder(context, "folds").stat().st_mode & 0o500 == 0o500
+
+
+@pytest.mark.parametrize("inner", [".", "out", "deep/out"])
+def test_nothing_is_written_below_the_scans(tmp_path: Path, inner: str) -> None:
+    with pytest.raises(ConfigError, match="lies in the scan folder"):
+        check_outside(tmp_path / inner, tmp_path)
+
+
+def test_a_folder_beside_the_scans_or_beside_one_file_is_free(tmp_path: Path) -> None:
+    scan = tmp_path / "scan.nii"
+    scan.touch()
+    check_outside(tmp_path / "scans_out", tmp_path / "scans")
+    check_outside(tmp_path / "out", scan)
+    check_outside(tmp_path / "out", None)

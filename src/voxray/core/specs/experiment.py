@@ -12,6 +12,7 @@ from voxray.core.specs.channels import (
     ChannelRules,
     ExamColumn,
     ExamRule,
+    Pattern,
     one_scan_an_exam,
 )
 
@@ -72,7 +73,7 @@ class PatientColumn(Spec):
 class PatientPattern(Spec):
     """The patient is the first group of a regular expression on the relative path."""
 
-    pattern: str
+    pattern: Pattern
 
     @field_validator("pattern")
     @classmethod
