@@ -131,7 +131,8 @@ def test_near_copies(data, name):
     )
     if name != "breastmnist":  # in which copies stand
         assert len(pairs) == equal
-    hits, tried = Counter(), Counter()
+    hits: Counter[str] = Counter()
+    tried: Counter[str] = Counter()
     for index in rng.permutation(len(found))[:N_COPIED]:
         original, image, _ = found[index]
         for kind, copy in saved_again(image, rng):
@@ -164,7 +165,7 @@ def with_text(plane, size, grey):
 @pytest.mark.parametrize("name", ["breastmnist", "pneumoniamnist"])
 def test_burned_in_text(data, name):
     planes = [
-        np.asarray(Image.fromarray(v[..., 0]).resize((512, 512), Image.BICUBIC))
+        np.asarray(Image.fromarray(v[..., 0]).resize((512, 512), Image.Resampling.BICUBIC))
         for _, v, _ in list(images(data, name))[:300]
     ]
     suspected = sum(bool(text_lines(p.astype(np.float32))) for p in planes)

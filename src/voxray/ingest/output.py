@@ -148,8 +148,8 @@ def _notes(intake: Intake) -> list[str]:
         notes.append(f"exact copies of other scans, left out: {n_copies}{linked}")
     if intake.near_copies:
         notes.append(
-            f"pairs of scans that are nearly the same image: {len(intake.near_copies)}; "
-            "nothing is merged, see near_copies.csv"
+            "pairs of scans that are nearly the same image: "
+            f"{len(intake.near_copies)}; nothing is merged, see near_copies.csv"
         )
     if intake.label_rows_without_scan:
         n_rows = intake.label_rows_without_scan
