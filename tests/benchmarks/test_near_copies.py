@@ -26,6 +26,7 @@ from voxray.ingest.burned_in import text_lines
 from voxray.ingest.looks import look_at
 from voxray.ingest.near_copies import find_near_copies
 
+_BICUBIC = Image.Resampling.BICUBIC
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 
 VOLUMES = ("hippocampus", "lidc_nodules")
@@ -165,7 +166,7 @@ def with_text(plane, size, grey):
 @pytest.mark.parametrize("name", ["breastmnist", "pneumoniamnist"])
 def test_burned_in_text(data, name):
     planes = [
-        np.asarray(Image.fromarray(v[..., 0]).resize((512, 512), Image.Resampling.BICUBIC))
+        np.asarray(Image.fromarray(v[..., 0]).resize((512, 512), _BICUBIC))
         for _, v, _ in list(images(data, name))[:300]
     ]
     suspected = sum(bool(text_lines(p.astype(np.float32))) for p in planes)
