@@ -1,9 +1,10 @@
+import errno
 import io
 import os
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -231,10 +232,19 @@ def test_pipe_has_a_row_and_nobody_waits_for_it(tmp_path: Path) -> None:
     assert row_of(intake, "not-an-image").path.name == "pipe"
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may read every file")
-def test_file_that_may_not_be_read_has_a_row(tmp_path: Path) -> None:
+def test_file_that_may_not_be_read_has_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_nifti(tmp_path / "a.nii.gz")
-    write_nifti(tmp_path / "b.nii.gz", seed=2).chmod(0)
+    closed = write_nifti(tmp_path / "b.nii.gz", seed=2)
+    really_open = Path.open
+
+    def open_as_user(path: Path, *mode: Any) -> IO[Any]:  # root may read every file
+        if path == closed:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return really_open(path, *mode)
+
+    monkeypatch.setattr(Path, "open", open_as_user)
 
     row = row_of(take_in(tmp_path), "unreadable-file")
 
