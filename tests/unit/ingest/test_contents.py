@@ -242,7 +242,8 @@ def test_file_that_may_not_be_read_has_a_row(
     def open_as_user(path: Path, *mode: Any) -> IO[Any]:  # root may read every file
         if path == closed:
             raise PermissionError(errno.EACCES, "Permission denied")
-        return really_open(path, *mode)
+        opened: IO[Any] = really_open(path, *mode)
+        return opened
 
     monkeypatch.setattr(Path, "open", open_as_user)
 
