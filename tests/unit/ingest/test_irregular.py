@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from tests.frame_makers import a_mosaic, an_enhanced, nested
 from tests.makers import (
@@ -449,7 +450,7 @@ def test_two_exports_of_a_radiograph_are_a_scan_and_its_copy(
     film = replace(MR, modality="CR", n_slices=1)
     for folder in ("a", "b"):
         (dataset,) = slices(film, ImagePositionPatient=None, SOPInstanceUID=name)
-        dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+        dataset.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3")
         save_dicom(dataset, tmp_path / folder / "image")
 
     intake = take_in(tmp_path, KEYED, patient="dicom")
