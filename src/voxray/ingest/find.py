@@ -15,8 +15,9 @@ from voxray.ingest.headers import FileFacts
 from voxray.ingest.images import image_findings, kind_findings
 from voxray.ingest.pixels import equal_pixels
 from voxray.ingest.scans import FoundScan, judged
+from voxray.ingest.series_checks import check_series
 from voxray.ingest.split import Part, split_series
-from voxray.ingest.stack import Stack, check_series, check_stack
+from voxray.ingest.stack import Stack, check_stack
 from voxray.scan_io import DicomHeader, FileKind, is_plane
 
 Facts = Mapping[PurePosixPath, FileFacts]

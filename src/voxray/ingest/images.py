@@ -7,7 +7,7 @@ from pathlib import Path
 from voxray.core.errors import TooLargeError, UnreadableScanError
 from voxray.core.findings import FindingCode
 from voxray.core.records import Finding
-from voxray.ingest.stack import unsupported_reason
+from voxray.ingest.series_checks import unsupported_reason
 from voxray.scan_io import (
     DicomHeader,
     grey_facts,

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from voxray.core.findings import FindingCode
 from voxray.core.records import Finding
-from voxray.ingest.stack import DIRECTION_TOLERANCE, SIZE_TOLERANCE_MM
+from voxray.ingest.series_checks import DIRECTION_TOLERANCE, SIZE_TOLERANCE_MM
 from voxray.scan_io import DicomHeader
 
 MIN_SLICES = 3
@@ -61,17 +61,19 @@ def stray(headers: Sequence[DicomHeader], groups: list[Group]) -> Finding | None
             DIRECTION_TOLERANCE,
         )
         code = FindingCode.MIXED_ORIENTATION if turned else FindingCode.MIXED_SIZE
+        what = "orientation" if turned else "size"
         if len(group) < MIN_SLICES:
-            what = "orientation" if turned else "size"
             detail = (
                 f"{len(group)} of {n_all} slices have another {what}"
                 f"{_difference(headers[main[0]], headers[group[0]])}; "
                 f"a volume of their own needs at least {MIN_SLICES}"
             )
             return Finding(code, detail)
-        if not turned and not overlap(*(levels_mm(headers, g) for g in (main, group))):
+        if _parallel(headers, main, group) and not overlap(
+            *(levels_mm(headers, g, headers[main[0]]) for g in (main, group))
+        ):
             detail = (
-                f"{len(main)} and {len(group)} slices differ in size and follow each "
+                f"{len(main)} and {len(group)} slices differ in {what} and follow each "
                 f"other{_difference(headers[main[0]], headers[group[0]])}"
             )
             return Finding(code, detail)
@@ -97,9 +99,17 @@ def _normal(header: DicomHeader) -> NDArray[np.float64]:
     return unit
 
 
-def levels_mm(headers: Sequence[DicomHeader], group: Group) -> list[float]:
-    """Heights of slices of one orientation along their normal."""
-    normal = _normal(headers[group[0]])
+def _parallel(headers: Sequence[DicomHeader], one: Group, other: Group) -> bool:
+    """Whether two groups lie in parallel planes, also if turned or flipped in them."""
+    cosine = abs(float(_normal(headers[one[0]]) @ _normal(headers[other[0]])))
+    return cosine > 1 - DIRECTION_TOLERANCE
+
+
+def levels_mm(
+    headers: Sequence[DicomHeader], group: Group, along: DicomHeader | None = None
+) -> list[float]:
+    """Heights of slices of one orientation along their normal, or that of a slice."""
+    normal = _normal(along or headers[group[0]])
     return [float(np.array(headers[i].position_lps_mm) @ normal) for i in group]
 
 

@@ -112,6 +112,9 @@ _ATTRIBUTES = (
     _Attribute("study", lambda h: h.study_instance_uid, alike=False, private=True),
     _Attribute("series number", lambda h: h.series_number, alike=False),
     _Attribute(
+        "series description", lambda h: h.series_description, alike=False, private=True
+    ),
+    _Attribute(
         "frame of reference",
         lambda h: h.frame_of_reference_uid,
         alike=False,

@@ -5,10 +5,9 @@ common normal (DICOM PS3.3 C.7.6.2.1.1) and not shifted against it. What headers
 show, such as slices missing at an end, is a finding, not an assumption.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from statistics import median_low
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from voxray.core.findings import FindingCode
 from voxray.core.records import Finding
 from voxray.ingest.extent import extent_findings
+from voxray.ingest.series_checks import check_alike, check_series
 from voxray.scan_io import DicomHeader
 
 SAME_PLACE_MM = 0.01
@@ -27,21 +27,14 @@ THIN_STEP_TOLERANCE = 0.2
 SHIFT_TOLERANCE_MM = 0.1
 MAX_SHEAR_DEGREES = 0.5
 MAX_LEAN_DEGREES = 45.0
-DIRECTION_TOLERANCE = 1e-3
-UNIT_TOLERANCE = 1e-2
-SIZE_TOLERANCE_MM = 1e-3
-KIND_TOLERANCE = 0.01
 
 _SHOWN = 3
-_SLICE_MODALITIES = {"CT", "MR", "PT", "NM"}
-_SECONDARY_CAPTURES = {
-    f"1.2.840.10008.5.1.4.1.1.7{end}" for end in ("", ".1", ".2", ".3", ".4")
-}
+_FEWEST = 3
+"""Instance numbers that may be those of a volume."""
 
 SamePixels = Callable[[int, int], bool]
 """Whether two slices, by index, hold equal pixels."""
 
-_Check = Callable[[Sequence[DicomHeader]], Finding | None]
 _Points = NDArray[np.float64]
 
 
@@ -73,15 +66,9 @@ def check_stack(
         same_pixels: Called only for slices at one position.
         n_in_series: Slices of the whole series; None if these are all.
     """
-    for check in (*_SERIES_CHECKS, _mixed_size, _mixed_orientation, _mixed_kind):
-        if problem := check(headers):
-            return Stack((), (), (problem,))
+    if problem := check_series(headers) or check_alike(headers):
+        return Stack((), (), (problem,))
     return _check_places(headers, same_pixels, n_in_series or len(headers))
-
-
-def check_series(headers: Sequence[DicomHeader]) -> Finding | None:
-    """Find what spoils a whole series, however its slices are sorted into volumes."""
-    return next((p for check in _SERIES_CHECKS if (p := check(headers))), None)
 
 
 def _check_places(
@@ -89,7 +76,8 @@ def _check_places(
 ) -> Stack:
     points, normal = _positions(headers)
     places = _places(points, normal)
-    if conflict := _conflict(places, points, same_pixels):
+    conflict = _conflict(places, points, same_pixels) or _interleaved(headers, places)
+    if conflict:
         return Stack((), (), (conflict,))
     order = tuple(place[0] for place in places)
     dropped = tuple(sorted(index for place in places for index in place[1:]))
@@ -99,166 +87,6 @@ def _check_places(
     levels = points[list(order)] @ normal
     findings += extent_findings(in_order, levels, n_without_copies, _n_in_gaps(levels))
     return Stack(order, dropped, tuple(findings))
-
-
-def _truncated(headers: Sequence[DicomHeader]) -> Finding | None:
-    n_cut = sum(header.truncated for header in headers)
-    if not n_cut:
-        return None
-    detail = f"{n_cut} of {len(headers)} files end before their pixels do"
-    return Finding(FindingCode.TRUNCATED_FILE, detail)
-
-
-def _mixed_patients(headers: Sequence[DicomHeader]) -> Finding | None:
-    people = {(h.issuer_of_patient_id, h.patient_id) for h in headers}
-    if len(people) == 1:
-        return None
-    detail = f"{len(people)} different patient ids in one series"
-    return Finding(FindingCode.MIXED_PATIENTS, detail)
-
-
-def _unsupported(headers: Sequence[DicomHeader]) -> Finding | None:
-    reasons = [reason for header in headers if (reason := unsupported_reason(header))]
-    if not reasons:
-        return None
-    first, n_files = reasons[0], len(headers)
-    detail = first if n_files == 1 else f"{len(reasons)} of {n_files} files: {first}"
-    return Finding(FindingCode.UNSUPPORTED_IMAGE, detail)
-
-
-def unsupported_reason(header: DicomHeader) -> str | None:
-    """Say why a file can be no part of a volume and no 2D image; None when it can."""
-    n_frames = header.number_of_frames or 1
-    whole_file = header.frame is None
-    placed = header.position_lps_mm is not None
-    modality = header.modality or ""
-    reasons = {
-        "no pixels": not header.has_pixels,
-        "a mask, to be given as data.masks": modality in {"SEG", "RTSTRUCT"},
-        "a dose or a map, no scan": modality in {"RTDOSE", "RTPLAN", "REG"},
-        f"{n_frames} frames without a place: a film": n_frames > 1
-        and (whole_file or not placed),
-        "mosaic whose tiles the header does not place": "MOSAIC" in header.image_type
-        and whole_file,
-        f"colour image ({header.photometric}) of slices": not _is_grey(header)
-        and placed,
-        "a screenshot, not an image of the scanner": _is_screenshot(header),
-    }
-    reason = next((text for text, applies in reasons.items() if applies), None)
-    return reason and f"{reason}, modality {header.modality or 'not stated'}"
-
-
-def _is_screenshot(header: DicomHeader) -> bool:
-    return (
-        header.sop_class_uid in _SECONDARY_CAPTURES
-        and header.modality in _SLICE_MODALITIES
-        and header.position_lps_mm is None
-    )
-
-
-def _is_grey(header: DicomHeader) -> bool:
-    kind = header.photometric
-    one_sample = (header.samples_per_pixel or 1) == 1
-    return one_sample and (not kind or kind.startswith("MONOCHROME"))
-
-
-def _missing_geometry(headers: Sequence[DicomHeader]) -> Finding | None:
-    problems = [problem for header in headers if (problem := _geometry_problem(header))]
-    if not problems:
-        return None
-    detail = f"{len(problems)} of {len(headers)} files: {problems[0]}"
-    return Finding(FindingCode.MISSING_GEOMETRY, detail)
-
-
-def _geometry_problem(header: DicomHeader) -> str | None:
-    values = {
-        "position": header.position_lps_mm,
-        "orientation": header.orientation_lps,
-        "pixel spacing": header.pixel_spacing_mm,
-        "rows": header.rows,
-        "columns": header.columns,
-    }
-    missing = [name for name, value in values.items() if not value]
-    if missing:
-        return f"no {' and no '.join(missing)}"
-    return _plane_problem(header.orientation_lps, header.pixel_spacing_mm)
-
-
-@lru_cache(maxsize=256)
-def _plane_problem(
-    orientation: tuple[float, ...] | None, spacing_mm: tuple[float, float] | None
-) -> str | None:
-    """Remembered, since the slices of a series say the same."""
-    directions = np.array(orientation, dtype=float)
-    if directions.shape != (6,):
-        return f"the orientation has {directions.size} numbers instead of 6"
-    row, column = directions.reshape(2, 3)
-    lengths = np.linalg.norm([row, column], axis=1)
-    if np.abs(lengths - 1).max() > UNIT_TOLERANCE or abs(row @ column) > UNIT_TOLERANCE:
-        return "row and column directions are not two unit vectors at right angles"
-    if min(spacing_mm or (0.0,)) <= 0:
-        return "pixel spacing is not above 0 mm"
-    return None
-
-
-def _mixed_size(headers: Sequence[DicomHeader]) -> Finding | None:
-    sizes = Counter((h.rows, h.columns) for h in headers)
-    if len(sizes) > 1:
-        shown = ", ".join(f"{r}x{c} ({n} slices)" for (r, c), n in sizes.most_common())
-        return Finding(FindingCode.MIXED_SIZE, f"rows x columns differ: {shown}")
-    spacings = np.array([h.pixel_spacing_mm for h in headers], dtype=float)
-    low, high = spacings.min(axis=0), spacings.max(axis=0)
-    if (high - low).max() <= SIZE_TOLERANCE_MM:
-        return None
-    axis = int((high - low).argmax())
-    detail = f"pixel spacing runs from {low[axis]:.4g} to {high[axis]:.4g} mm"
-    return Finding(FindingCode.MIXED_SIZE, detail)
-
-
-def _mixed_orientation(headers: Sequence[DicomHeader]) -> Finding | None:
-    directions = np.array([h.orientation_lps for h in headers], dtype=float)
-    away = np.abs(directions - directions[0]).max(axis=1) > DIRECTION_TOLERANCE
-    if not away.any():
-        return None
-    normals = np.cross(directions[:, :3], directions[:, 3:])
-    angle = np.degrees(np.arccos(np.clip(np.abs(normals @ normals[0]), 0, 1))).max()
-    detail = (
-        f"{int(away.sum())} of {len(headers)} slices have another orientation than the "
-        f"first; planes differ by up to {angle:.1f} degrees"
-    )
-    return Finding(FindingCode.MIXED_ORIENTATION, detail)
-
-
-def _mixed_kind(headers: Sequence[DicomHeader]) -> Finding | None:
-    """Find what a volume can have only one of, where it told no volumes apart."""
-    for name, words in (
-        ("frames of reference", {h.frame_of_reference_uid for h in headers}),
-        ("studies", {h.study_instance_uid for h in headers}),
-        ("modalities", {h.modality for h in headers}),
-    ):
-        if (n_words := len(words - {None})) > 1:
-            detail = f"slices of {n_words} {name} in one volume"
-            return Finding(FindingCode.CONFLICTING_SLICES, detail)
-    for name, stated in (
-        ("echo times", [h.echo_time_ms for h in headers]),
-        ("b-values", [h.b_value for h in headers]),
-    ):
-        numbers = [n for n in stated if n is not None]
-        if numbers and max(numbers) - min(numbers) > KIND_TOLERANCE * max(numbers):
-            detail = (
-                f"slices of {name} from {min(numbers):g} to {max(numbers):g} "
-                "in one volume"
-            )
-            return Finding(FindingCode.CONFLICTING_SLICES, detail)
-    return None
-
-
-_SERIES_CHECKS: tuple[_Check, ...] = (
-    _truncated,
-    _mixed_patients,
-    _unsupported,
-    _missing_geometry,
-)
 
 
 def _positions(headers: Sequence[DicomHeader]) -> tuple[_Points, _Points]:
@@ -313,6 +141,31 @@ def _conflict_detail(places: list[list[int]], number: int) -> str:
         f"position {number} of {len(places)} holds {len(places[number - 1])} slices "
         f"with different pixels; {n_shared} positions hold more than one slice"
     )
+
+
+def _interleaved(
+    headers: Sequence[DicomHeader], places: list[list[int]]
+) -> Finding | None:
+    """Find volumes that lie between each other and that only instance numbers tell.
+
+    Half of the numbers stand twice. Numbers that start anew where the slices before
+    end, or in another acquisition, are those of one volume.
+    """
+    levels_of: dict[int | None, list[int]] = defaultdict(list)
+    for level, place in enumerate(places):
+        levels_of[headers[place[0]].instance_number].append(level)
+    twice = [levels[:2] for levels in levels_of.values() if len(levels) > 1]
+    one_acquisition = len({h.acquisition_number for h in headers}) == 1
+    n_needed = max(_FEWEST, len(levels_of) // 2)
+    if None in levels_of or len(twice) < n_needed or not one_acquisition:
+        return None
+    if max(first for first, _ in twice) < min(second for _, second in twice):
+        return None
+    detail = (
+        f"{len(twice)} of {len(levels_of)} instance numbers stand in several slices, "
+        "which lie between each other: several volumes in one series"
+    )
+    return Finding(FindingCode.CONFLICTING_SLICES, detail)
 
 
 def _copies(places: list[list[int]]) -> list[Finding]:

@@ -3,6 +3,7 @@
 from voxray.scan_io.archives import list_archive
 from voxray.scan_io.bounds import size_problem
 from voxray.scan_io.dicom import (
+    SLICE_MODALITIES,
     DicomHeader,
     grey_facts,
     is_plane,
@@ -39,6 +40,7 @@ from voxray.scan_io.sniff import FileKind, file_kind, inspect
 from voxray.scan_io.volume import read_volume
 
 __all__ = [
+    "SLICE_MODALITIES",
     "DicomHeader",
     "Drawing",
     "FileKind",

@@ -165,7 +165,7 @@ def _options(request: ScoreRequest, rules: IntakeRules) -> IntakeOptions:
 
 
 def _without_table(rules: IntakeRules) -> IntakeRules:
-    """Exams that a label table named in training are studies: there is no table."""
+    """Take studies for exams that a label table named in training: there is none."""
     if isinstance(rules.exam, ExamColumn):
         return rules.model_copy(update={"exam": "study"})
     return rules

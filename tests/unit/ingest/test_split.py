@@ -37,6 +37,7 @@ def test_one_volume_stays_whole() -> None:
 @pytest.mark.parametrize(
     ("attribute", "values", "told_by"),
     [
+        ("series_description", ("lung", "soft"), "series description 2"),
         ("echo_number", (1, 2), "echo 2"),
         ("echo_time_ms", (10.0, 80.0), "echo time 80.0"),
         ("temporal_position", (1, 2), "temporal position 2"),
@@ -352,3 +353,17 @@ def test_series_of_many_attributes_is_split_in_time() -> None:
     ]
 
     assert len(split_series(headers)) == 3
+
+
+def test_halves_of_a_body_that_are_flipped_in_plane_are_no_volumes() -> None:
+    flipped = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+    headers = [
+        *a_stack(0, 2, 4, 6),
+        *a_stack(8, 10, 12, 14, orientation_lps=flipped),
+    ]
+
+    (part,) = split_series(headers)
+
+    assert part.problem is not None
+    assert part.problem.code == "mixed-orientation"
+    assert "follow each other" in part.problem.detail

@@ -1,5 +1,6 @@
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -324,9 +325,14 @@ def test_count_may_mean_the_series_of_many_volumes(
 @pytest.mark.parametrize(
     ("attribute", "values", "detail"),
     [
-        ("echo_time_ms", (10.0, 80.0), "echo times from 10 to 80 in one volume"),
+        ("echo_time_ms", (10.0, 80.0), "echo times (ms) from 10 to 80 in one volume"),
         ("b_value", (0.0, 500.0), "b-values from 0 to 500 in one volume"),
         ("frame_of_reference_uid", ("1", "2"), "2 frames of reference in one volume"),
+        (
+            "slice_thickness_mm",
+            (1.0, 5.0),
+            "thicknesses (mm) from 1 to 5 in one volume",
+        ),
         ("study_instance_uid", ("1", "2"), "2 studies in one volume"),
         ("modality", ("CT", "PT"), "2 modalities in one volume"),
     ],
@@ -339,6 +345,38 @@ def test_slice_of_another_kind_conflicts(
     )
 
     assert found(headers) == {"conflicting-slices": f"slices of {detail}"}
+
+
+def interleaved(*numbers: int, **changes: Any) -> list[DicomHeader]:
+    """Slices at even steps, with these instance numbers."""
+    return [
+        a_header(float(z), instance_number=n, **changes) for z, n in enumerate(numbers)
+    ]
+
+
+@pytest.mark.parametrize("numbers", [(1, 1, 2, 2, 3, 3), (1, 1, 2, 2, 3, 3, 4, 5)])
+def test_two_volumes_between_each_other_are_told_by_instance_numbers(
+    numbers: tuple[int, ...],
+) -> None:
+    assert (
+        "several volumes in one series"
+        in (found(interleaved(*numbers))["conflicting-slices"])
+    )
+
+
+def test_instance_numbers_may_start_anew_in_the_next_part() -> None:
+    assert checked(interleaved(1, 2, 3, 1, 2, 3)).order == (0, 1, 2, 3, 4, 5)
+
+
+def test_instance_numbers_may_start_anew_in_another_acquisition() -> None:
+    headers = interleaved(1, 1, 2, 2, 3, 3)
+    headers = [replace(h, acquisition_number=n % 2) for n, h in enumerate(headers)]
+
+    assert len(checked(headers).order) == 6
+
+
+def test_instance_numbers_that_are_all_one_tell_nothing() -> None:
+    assert len(checked(interleaved(1, 1, 1, 1, 1, 1)).order) == 6
 
 
 def test_echo_times_may_differ_by_one_percent() -> None:

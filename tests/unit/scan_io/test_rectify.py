@@ -19,7 +19,7 @@ from voxray.core.errors import GeometryError
 from voxray.core.findings import FindingCode
 from voxray.core.geometry import VoxelGrid
 from voxray.scan_io.dicom.placement import SlicePlace, stack_grid
-from voxray.scan_io.dicom.rectify import rectified, rectified_grid
+from voxray.scan_io.dicom.rectify import rectified
 
 TILT, UNEVEN = FindingCode.GANTRY_TILT, FindingCode.UNEVEN_SPACING
 FILL = -1000.0
@@ -161,14 +161,6 @@ def test_infinite_value_does_not_spread_into_slices_that_are_not_between() -> No
     result, _ = rectified(voxels, places, "s", FILL, (UNEVEN,))
 
     assert np.isnan(result[0, 0]).tolist() == [False, False, True, True, False]
-
-
-def test_grid_alone_is_the_same() -> None:
-    places = leaning([0, 2, 4, 7], (0.3, -0.4))
-
-    _, grid = read(places, TILT, UNEVEN)
-
-    assert rectified_grid(places, (*SIZE, 4), (TILT, UNEVEN)).matches(grid)
 
 
 def test_other_repairs_are_not_its_business() -> None:

@@ -100,14 +100,12 @@ class DicomHeader:
     truncated: bool
     imager_pixel_spacing_mm: tuple[float, float] | None = None
     protocol_name: str | None = field(default=None, repr=False)
-    study_description: str | None = field(default=None, repr=False)
     contrast_agent: str | None = None
     series_time: str | None = field(default=None, repr=False)
     laterality: str | None = None
     view_position: str | None = None
     echo_time_ms: float | None = None
     trigger_time_ms: float | None = None
-    gantry_tilt_degrees: float | None = None
     diffusion_direction: tuple[float, float, float] | None = None
     number_of_temporal_positions: int | None = None
     bits_allocated: int | None = None
@@ -204,7 +202,6 @@ KEYWORDS = [
     "BitsAllocated",
     "ImagerPixelSpacing",
     "ProtocolName",
-    "StudyDescription",
     "ContrastBolusAgent",
     "SeriesDate",
     "SeriesTime",
@@ -213,7 +210,6 @@ KEYWORDS = [
     "ViewPosition",
     "EchoTime",
     "TriggerTime",
-    "GantryDetectorTilt",
     "DiffusionGradientOrientation",
     "NumberOfTemporalPositions",
     "BurnedInAnnotation",
@@ -288,7 +284,6 @@ def header_from(
         truncated=pixels.truncated,
         imager_pixel_spacing_mm=values.pair(dataset, "ImagerPixelSpacing"),
         protocol_name=text("ProtocolName"),
-        study_description=text("StudyDescription"),
         contrast_agent=text("ContrastBolusAgent"),
         series_time=" ".join(filter(None, map(text, ("SeriesDate", "SeriesTime"))))
         or None,
@@ -296,7 +291,6 @@ def header_from(
         view_position=text("ViewPosition"),
         echo_time_ms=real("EchoTime"),
         trigger_time_ms=real("TriggerTime"),
-        gantry_tilt_degrees=real("GantryDetectorTilt"),
         diffusion_direction=values.point(dataset, "DiffusionGradientOrientation"),
         number_of_temporal_positions=whole("NumberOfTemporalPositions"),
         bits_allocated=whole("BitsAllocated"),

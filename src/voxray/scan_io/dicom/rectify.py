@@ -85,26 +85,6 @@ def rectified(
     return result, layout.grid
 
 
-def rectified_grid(
-    places: Sequence[SlicePlace],
-    shape: tuple[int, ...],
-    repairs: Collection[FindingCode],
-    scan_id: str = "-",
-) -> VoxelGrid:
-    """Give the grid that `rectified` reads onto, from headers alone.
-
-    Args:
-        places: One per slice, in order.
-        shape: Of the stack: columns, rows; more is ignored.
-        repairs: As for `rectified`.
-        scan_id: Named in errors.
-
-    Raises:
-        GeometryError: As `rectified` does.
-    """
-    return _Layout.of(shape, places, scan_id, repairs).grid
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Layout:
     """Where slices come from and go to.
