@@ -14,7 +14,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import islice
-from multiprocessing import get_all_start_methods, get_context, parent_process
+from multiprocessing import (
+    forkserver,
+    get_all_start_methods,
+    get_context,
+    parent_process,
+)
 from typing import Generic, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -76,6 +81,13 @@ def map_tasks(
         for done, (item, result) in enumerate(results, start=1):
             listen(Progress(task, done, total))
             yield item, result
+
+
+def get_ready(work: Callable[[T], R], workers: int) -> None:
+    """Load in the background what workers need; `map_tasks` then starts at once."""
+    if workers > 1 and _START == _BY_SERVER:
+        forkserver.set_forkserver_preload([_module_of(work)])
+        forkserver.ensure_running()
 
 
 def _here(work: Callable[[T], R], items: Iterable[T]) -> Results[T, R]:
@@ -176,7 +188,7 @@ class _Pool(Generic[T, R]):
     def _start(self) -> ProcessPoolExecutor:
         context = get_context(_START)
         if _START == _BY_SERVER:
-            context.set_forkserver_preload([_module_of(self._work)])
+            forkserver.set_forkserver_preload([_module_of(self._work)])
         return ProcessPoolExecutor(
             self._workers, mp_context=context, initializer=_prepare_worker
         )

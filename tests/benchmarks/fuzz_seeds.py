@@ -1,6 +1,7 @@
 """The real files that `fuzz_intake.py` damages."""
 
 import gzip
+import lzma
 import tarfile
 import warnings
 import zipfile
@@ -25,8 +26,10 @@ from tests.makers import (
     compressed,
     save_dicom,
     save_without_preamble,
+    write_mask,
     write_nifti,
 )
+from tests.mask_makers import a_seg, a_structure_set, full_slices, square
 
 _LARGEST_BYTES = 150_000
 
@@ -40,6 +43,7 @@ def real_files(folder: Path) -> list[tuple[str, bytes]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _write_dicom(folder)
+        _write_masks(folder)
         _write_others(folder)
     shipped = sorted(
         {Path(name) for name in get_testdata_files() if Path(name).is_file()}
@@ -72,6 +76,20 @@ def _write_dicom(folder: Path) -> None:
     save_without_preamble(a_slice(Series(), 0), folder / "old")
     save_dicom(_enhanced(), folder / "enhanced.dcm")
     save_dicom(_mosaic(), folder / "mosaic.dcm")
+
+
+def _write_masks(folder: Path) -> None:
+    """On a scan of 6 x 8 x 5 voxels, which is that of `fuzz_readers`."""
+    slices = full_slices(Series())
+    labels = np.zeros((5, 8, 6), np.uint8)
+    labels[1:4, 2:6, 1:5] = 1
+    for kind in ("BINARY", "FRACTIONAL", "LABELMAP"):
+        save_dicom(a_seg(slices, labels, kind=kind), folder / f"seg_{kind}.dcm")
+    affine = np.diag([-1.0, -1.0, 2.0, 1.0])
+    contours = [square((0.5, 1.5), (4.5, 6.5), k, affine) for k in (1, 2)]
+    drawn = a_structure_set(slices[0], {"lesion": contours}, images=slices)
+    save_dicom(drawn, folder / "rtstruct.dcm")
+    write_mask(folder / "mask.nii.gz")
 
 
 def _enhanced() -> Dataset:
@@ -121,5 +139,11 @@ def _write_others(folder: Path) -> None:
     Image.fromarray(grey.astype(np.uint16) * 200).save(folder / "r.png")
     with zipfile.ZipFile(folder / "z.zip", "w") as archive:
         archive.write(folder / "plain.dcm", "study/IM1")
-    with tarfile.open(folder / "t.tar.gz", "w:gz") as packed:
+    with zipfile.ZipFile(folder / "d.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(folder / "p.png", "study/p.png")
+        archive.write(folder / "b.nii.gz", "study/b.nii.gz")
+    with tarfile.open(folder / "t.tar", "w") as packed:
         packed.add(folder / "plain.dcm", "study/IM1")
+    content = (folder / "t.tar").read_bytes()
+    (folder / "t.tar.gz").write_bytes(gzip.compress(content, mtime=0))
+    (folder / "t.tar.xz").write_bytes(lzma.compress(content))

@@ -82,7 +82,12 @@ def test_matrix_has_enough_kinds_and_is_written(cells, named_versions):
     absent = "" if "MONAI ITKReader" in named_versions else " MONAI's ITKReader was not"
     absent += " run: it needs itk." if absent else ""
     command = "`make bench TESTS=tests/benchmarks/test_fault_matrix.py`"
-    text = f"{INTRODUCTION}Versions: {shown}.{absent} Command: {command}.\n\n"
+    n_faults = sum(f.group != CONTROL for f in FAULTS)
+    text = (
+        f"{INTRODUCTION}{n_faults} kinds of fault. Versions: {shown}.{absent} Command: "
+        f"{command}, with dcm2niix on the path and `pip install itk-io` for MONAI's "
+        "ITKReader.\n\n"
+    )
     with atomic_path(PAGE) as path:
         path.write_text(text + table(cells, named_versions), encoding="utf-8")
     print(f"\n{shown}\n{len(FAULTS)} kinds\n{table(cells, named_versions)}")

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -104,7 +105,7 @@ def timed_s(work):
 
 def plain_index(folder):
     """What is read by the usual loop: values of every slice, and a hash of them."""
-    digests = {}
+    digests: dict[str, Any] = {}
     for file in sorted(folder.rglob("IM*")):
         dataset = pydicom.dcmread(file)
         values = dataset.pixel_array * float(dataset.RescaleSlope)

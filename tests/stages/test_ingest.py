@@ -168,8 +168,7 @@ def test_the_command_looks_again_when_anything_changed(
             (out / "manifest.csv").write_text("scan_id")
         case "lost":
             (out / "summary.json").unlink()
-        case "key":
-            (tmp_path / "other").mkdir()
+        case _:
             session = replace(session, key=b"o" * 32)
             out = tmp_path / "out2"
 
@@ -235,3 +234,29 @@ def test_the_command_refuses_a_folder_of_other_scans(tmp_path: Path) -> None:
     masks = DataSpec(scans=tmp_path / "masks", patient="each_file")
     with pytest.raises(ConfigError, match="belongs to another experiment"):
         ingest_into(masks, out, session)
+
+
+def test_the_page_shows_every_scan_and_no_name(tmp_path: Path) -> None:
+    write_series(tmp_path / "scans", Series(patient="Secret-77", n_slices=40, rows=60))
+    data = DataSpec(scans=tmp_path / "scans")
+    said: list[str] = []
+
+    ingest_into(data, tmp_path / "out", a_session(tmp_path, said))
+
+    page = (tmp_path / "out" / "intake.html").read_text(encoding="utf-8")
+    (scan_id,) = column(tmp_path / "out" / "manifest.csv", "scan_id")
+    (picture,) = (tmp_path / "out" / "thumbnails").iterdir()
+    assert scan_id in page
+    assert f'src="thumbnails/{picture.name}"' in page
+    assert "Secret" not in page
+    assert str(tmp_path) not in page
+    assert said[-1].endswith("intake.html")
+
+
+def test_a_lost_picture_is_drawn_again(tmp_path: Path) -> None:
+    context = a_study(tmp_path, [])
+    run_stage(STAGE, context)
+    pictures = sorted((context.folder / "ingest" / "thumbnails").iterdir())
+    pictures[0].unlink()
+    run_stage(STAGE, context)
+    assert sorted((context.folder / "ingest" / "thumbnails").iterdir()) == pictures

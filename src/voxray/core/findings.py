@@ -128,8 +128,9 @@ POLICY: dict[FindingCode, Policy] = {
     ),
     _C.UNSAFE_ARCHIVE: Policy(
         _X,
-        "An archive that cannot be read safely: encrypted, damaged, unpacking to far "
-        "more than its size, or with a path that leaves it.",
+        "An archive that cannot be read safely: encrypted, damaged, inside another, "
+        "unpacking to far more than its size, or with a path that leaves it or stands "
+        "twice. Or a link or a device in an archive.",
         "Unpack it, look at it, and give the folder.",
     ),
     _C.TOO_LARGE: Policy(
@@ -193,14 +194,15 @@ POLICY: dict[FindingCode, Policy] = {
     _C.CONFLICTING_SLICES: Policy(
         _X,
         "Two slices lie at one position with different pixels, or slices of several "
-        "echoes, b-values or frames of reference make one stack.",
+        "echoes, b-values, frames of reference, studies or modalities make one stack.",
         "Split the series by echo, time or b-value, or export it again.",
     ),
     _C.MISSING_SLICE: Policy(
         _X,
-        "A gap between slices is a whole multiple of the others.",
-        "Export the missing slice again, or set repair: it is filled linearly from its "
-        "neighbours.",
+        "A gap between slices is a whole multiple of the others, or there are fewer "
+        "slices than the header or other volumes of the series say.",
+        "Export the missing slice again, or set repair: a gap is filled linearly from "
+        "its neighbours; what is missing at an end still refuses.",
         (_R,),
     ),
     _C.UNEVEN_SPACING: Policy(

@@ -53,11 +53,14 @@ class Finding:
         code: Row of the policy table.
         detail: The numbers that show it, for a person. No identity.
         override: Who uses the scan nevertheless, and why; "" without such a person.
+        beyond_repair: Whether the repair of this code cannot help here. The scan is
+            refused then, where the policy says repair.
     """
 
     code: FindingCode
     detail: str
     override: str = ""
+    beyond_repair: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

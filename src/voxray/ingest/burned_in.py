@@ -15,7 +15,8 @@ from scipy import ndimage
 from voxray.core.findings import FindingCode
 from voxray.core.records import Finding
 
-_MIN_SIDE = 96
+LEGIBLE_SIDE = 96
+"""Pixels; an image with a shorter side holds no legible text."""
 _EDGE = 0.25
 """Of the range of the image: step between neighbours at the edge of a letter."""
 _BRIGHT = 0.9
@@ -59,7 +60,7 @@ def text_lines(plane: NDArray[np.float32]) -> list[tuple[int, int, int, int]]:
     Args:
         plane: (row, column). One with a side under 96 pixels holds no legible text.
     """
-    if min(plane.shape) < _MIN_SIDE or plane.max() <= plane.min():
+    if min(plane.shape) < LEGIBLE_SIDE or plane.max() <= plane.min():
         return []
     grey = (plane - plane.min()) / (plane.max() - plane.min())
     brightest = (grey >= _BRIGHT).astype(np.float32)  # overlays have one bright value

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 
 from voxray.core.errors import DatasetError
 from voxray.core.findings import FindingCode
-from voxray.core.records import Finding, PatientId, ScanId, ScanRecord, Sha256
+from voxray.core.records import (
+    ExamId,
+    Finding,
+    PatientId,
+    ScanId,
+    ScanRecord,
+    Sha256,
+)
 from voxray.ingest.intake import Treatment
 
 
@@ -26,8 +33,8 @@ class Copies:
 def find_copies(records: Sequence[ScanRecord], treatment: Treatment) -> Copies:
     """Compare all images by the hash of their pixels.
 
-    Of copies with the same labels the first is kept. Copies with different labels are
-    all left out: one label is wrong.
+    Of copies with the same labels the first is kept, or that of the exam that comes
+    first. Copies with different labels are all left out: one label is wrong.
 
     Args:
         records: In order of path.
@@ -48,8 +55,12 @@ def find_copies(records: Sequence[ScanRecord], treatment: Treatment) -> Copies:
 
 
 def _groups(records: Sequence[ScanRecord]) -> list[list[ScanRecord]]:
-    groups: Mapping[Sha256, list[ScanRecord]] = defaultdict(list)
+    """Equal images, by exam: of two exams with the same images one stays whole."""
+    places: dict[ExamId, int] = {}
     for record in records:
+        places.setdefault(record.exam_id, len(places))
+    groups: Mapping[Sha256, list[ScanRecord]] = defaultdict(list)
+    for record in sorted(records, key=lambda r: places[r.exam_id]):
         groups[record.sha256_pixels].append(record)
     return [group for group in groups.values() if len(group) > 1]
 

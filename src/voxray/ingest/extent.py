@@ -19,19 +19,24 @@ _SPACING_TOLERANCE_MM = 0.05
 
 
 def extent_findings(
-    headers: Sequence[DicomHeader], levels_mm: NDArray[np.float64], n_in_series: int
+    headers: Sequence[DicomHeader],
+    levels_mm: NDArray[np.float64],
+    n_in_series: int,
+    n_in_gaps: int = 0,
 ) -> list[Finding]:
     """Compare slices with what the header says of their number and distance.
 
     Args:
         headers: In slice order, without copies.
         levels_mm: Of each along the normal.
-        n_in_series: Slices of the whole series, of which these may be one volume.
+        n_in_series: Slices of the whole series, of which these may be one volume;
+            copies of these are not counted.
+        n_in_gaps: Slices that are missing between these, which is told elsewhere.
     """
     alone = n_in_series == len(headers)
     lacking = _thinned(headers, levels_mm, alone=alone)
-    if lacking := lacking or _too_few(headers, alone=alone):
-        return [Finding(FindingCode.MISSING_SLICE, lacking)]
+    if lacking := lacking or _too_few(headers, n_in_gaps, alone=alone):
+        return [Finding(FindingCode.MISSING_SLICE, lacking, beyond_repair=True)]
     doubts = [_uncounted(headers, n_in_series), _contradiction(headers, levels_mm)]
     stated = [doubt for doubt in doubts if doubt]
     if not stated:
@@ -64,14 +69,17 @@ def _thinned(
     )
 
 
-def _too_few(headers: Sequence[DicomHeader], *, alone: bool) -> str | None:
-    n_found = len(headers)
+def _too_few(
+    headers: Sequence[DicomHeader], n_in_gaps: int, *, alone: bool
+) -> str | None:
+    """Say that more slices are missing than gaps between slices account for."""
+    n_found, n_known = len(headers), len(headers) + n_in_gaps
     in_volume = _only({header.number_of_slices for header in headers})
-    if in_volume is not None and in_volume > n_found:
+    if in_volume is not None and in_volume > n_known:
         return f"{n_found} slices, but the header states {in_volume} in the volume"
     one_acquisition = len({header.acquisition_number for header in headers}) == 1
     stated = _only({header.images_in_acquisition for header in headers})
-    if stated is not None and stated > n_found and one_acquisition and alone:
+    if stated is not None and stated > n_known and one_acquisition and alone:
         return f"{n_found} slices, but the header states {stated} in the acquisition"
     return None
 

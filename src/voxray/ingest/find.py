@@ -1,7 +1,7 @@
 """Files into volumes: one or more per DICOM series, NIfTI file or picture."""
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -96,10 +96,12 @@ def _series_scans(
     """The volumes and 2D images of one series."""
     paths = sorted(group, key=PurePosixPath.as_posix)
     slices = [_Slice(path, h) for path in paths for h in group[path].slices()]
-    headers = [piece.header for piece in slices]
     planes = [piece for piece in slices if is_plane(piece.header)]
+    seen: Counter[str] = Counter()
     for piece in planes:
-        yield _plane_scan(piece, rules)
+        name = piece.header.sop_instance_uid or piece.path.as_posix()
+        seen[name] += 1
+        yield _plane_scan(piece, name, seen[name], rules)
     rest = [piece for piece in slices if not is_plane(piece.header)]
     if not rest:
         return
@@ -117,35 +119,34 @@ def _volumes(
     for index, part in enumerate(parts):
         own = [slices[i] for i in part.slices]
         scan = _volume_scan(own, part, index, len(parts))
-        if part.problem:
-            kinds = kind_findings([piece.header for piece in own])
-            yield _wanted_or(scan, rules, [*kinds, part.problem])
-        elif reason := unwanted(scan, rules):
+        kinds = kind_findings([piece.header for piece in own])
+        if reason := unwanted(scan, rules):
             yield _left_out(scan, reason)
+        elif part.problem and part.problem.code is not FindingCode.MISSING_SLICE:
+            yield judged(scan, [*kinds, part.problem], rules.policy)
         else:
-            yield _stacked(root, scan, own, rules, n_in_series=len(slices))
+            told = [*kinds, *filter(None, [part.problem])]
+            stack = _checked(root, own, n_in_series=len(slices))
+            yield _stacked(scan, stack, told, rules)
 
 
 def _stacked(
-    root: Path,
-    scan: FoundScan,
-    slices: Sequence[_Slice],
-    rules: IntakeRules,
-    n_in_series: int,
+    scan: FoundScan, stack: Stack, told: Sequence[Finding], rules: IntakeRules
 ) -> FoundScan:
-    headers = [piece.header for piece in slices]
-    stack = _checked(root, slices, n_in_series)
-    findings = [*kind_findings(headers), *stack.findings]
+    """A volume in order, with what its headers told before and what the order tells."""
+    findings = [*told, *stack.findings]
     if scan.n_volumes > 1:
         findings.insert(0, _split_finding(scan.volume, scan.n_volumes, scan.told_by))
     return judged(_in_order(scan, stack), findings, rules.policy)
 
 
-def _plane_scan(piece: _Slice, rules: IntakeRules) -> FoundScan:
+def _plane_scan(piece: _Slice, name: str, number: int, rules: IntakeRules) -> FoundScan:
+    """A 2D image; of several files of one name each is a scan, maybe a copy."""
     header = piece.header
+    again = f"#{number}" if number > 1 else ""
     scan = FoundScan(
         scan_id=ScanId(""),
-        identity=f"{header.series_instance_uid}#{header.sop_instance_uid}",
+        identity=f"{header.series_instance_uid}#{name}{again}",
         format=FileFormat.DICOM,
         path=piece.path,
         files=(piece.path,),

@@ -22,7 +22,7 @@ from voxray.ingest.company import look_around, traits_of
 from voxray.ingest.contents import read_contents
 from voxray.ingest.copies import find_copies
 from voxray.ingest.exams import assign_exams, keep_whole
-from voxray.ingest.find import find_scans
+from voxray.ingest.find import Facts, find_scans
 from voxray.ingest.index import Index, opened_index
 from voxray.ingest.intake import Intake, IntakeOptions
 from voxray.ingest.known import KnownPixels
@@ -44,6 +44,7 @@ from voxray.ingest.pixels import PixelFacts, PixelTask, inspect_pixels, unread
 from voxray.ingest.record import make_record
 from voxray.ingest.scans import FoundScan, judged, named, refused, usable
 from voxray.ingest.thumbnails import MOST_THUMBNAILS, may_hold_text, portrayal
+from voxray.scan_io import DicomHeader
 
 
 def ingest_folder(
@@ -87,7 +88,7 @@ def _ingest(
     rows = rows_naming_exams(scans, options, pseudonymizer)
     scans = assign_exams(scans, options.rules, pseudonymizer, rows)
     matched = match_all(scans, listing, facts, options, pseudonymizer)
-    pixels = _read_pixels(matched, listing, options, listen, index)
+    pixels = _read_pixels(matched, (listing, facts), options, listen, index)
     scans = _judged_by_pixels(matched.scans, pixels, signed, options)
     scans = refused(
         scans, check_aligned(_records(scans, matched, pixels), options.rules)
@@ -96,7 +97,8 @@ def _ingest(
     scans = keep_whole(refused(scans, copies.refusals), options.rules)
     traits = {s.scan_id: traits_of(s, pixels[s.scan_id]) for s in usable(scans)}
     company = look_around(scans, _records(scans, matched, pixels), traits, options)
-    scans = keep_whole(company.scans, options.rules)
+    scans = overridden(company.scans, signed, options.rules.policy)
+    scans = keep_whole(scans, options.rules)
     accounts = account_for(listing, facts, scans, matched, pseudonymizer)
     return Intake(
         root=listing.root,
@@ -136,14 +138,21 @@ def _records(
 
 def _read_pixels(
     matched: Matched,
-    listing: Listing,
+    contents: tuple[Listing, Facts],
     options: IntakeOptions,
     listen: Listener,
     index: Index,
 ) -> dict[ScanId, PixelFacts]:
+    listing, facts = contents
     scans = usable(matched.scans)
     drawn = options.thumbnails if len(scans) <= MOST_THUMBNAILS else None
-    tasks = [_task(scan, matched, listing, options, drawn) for scan in scans]
+    tasks = [
+        replace(
+            _task(scan, matched, listing, options, drawn),
+            headers=_headers(scan, facts),
+        )
+        for scan in scans
+    ]
     known = KnownPixels(index, listing)
     pixels = known.of(tasks)
     results = map_tasks(
@@ -157,6 +166,13 @@ def _read_pixels(
         pixels[task.source.scan_id] = _facts(result)
         known.keep(task, pixels[task.source.scan_id])
     return pixels
+
+
+def _headers(scan: FoundScan, facts: Facts) -> tuple[DicomHeader, ...]:
+    """Headers of files of one slice, so that they are not read again."""
+    headers = [facts[path].header for path in scan.files]
+    known = tuple(header for header in headers if header is not None)
+    return known if len(known) == len(headers) and not scan.frames else ()
 
 
 def _task(

@@ -12,7 +12,7 @@ from voxray.core.findings import FindingCode
 from voxray.core.geometry import VoxelGrid
 from voxray.core.progress import Listener
 from voxray.core.records import Finding
-from voxray.executor import map_tasks
+from voxray.executor import get_ready, map_tasks
 from voxray.ingest.codec import Codec
 from voxray.ingest.images import picture_findings, size_findings
 from voxray.ingest.index import Index
@@ -29,8 +29,10 @@ from voxray.scan_io import (
 
 _CHUNK = 64
 """Files sent to a process at once: one header takes less time than sending it."""
-_WORTH_WORKERS = 2000
-"""Files; starting a process takes as long as reading about a thousand headers."""
+_WORTH_WORKERS = 20_000
+"""Files; loading the readers takes as long as reading about 5,000 headers."""
+_WORTH_LOADING = 200
+"""Files; when fewer are new, there may be no voxels to read."""
 _DIMENSIONS = 3
 _DIRECTORY_NAME = "DICOMDIR"  # PS3.10 8.6: this name and no other
 _DIRECTORY_CLASS = "1.2.840.10008.1.3.10"  # Media Storage Directory
@@ -73,6 +75,8 @@ def read_headers(
     """Read the header of every file that the index does not know, in parallel."""
     known = index.known_files(files, _CODEC)
     unknown = [file for file in files if file.path not in known]
+    if len(unknown) >= _WORTH_LOADING:
+        get_ready(read_facts, workers)  # for the voxels, while headers are read here
     results = map_tasks(
         partial(_read_below, root),
         [file.path.as_posix() for file in unknown],

@@ -48,7 +48,7 @@ class KnownPixels:
         Paths count relative to the scan folder, so that the folder may move. Where
         pictures go does not count: who needs one that is missing draws it.
         """
-        task = replace(task, thumbnails=None)
+        task = replace(task, thumbnails=None, headers=())
         stamps = [self._stamp(path) for path in _paths(task)]
         if None in stamps:
             return None

@@ -11,7 +11,7 @@ from voxray.core.geometry import VoxelGrid
 
 CELLS = 10
 """Cells along each axis of the tiny image of a volume."""
-FLAT_CELLS = 16
+FLAT_CELLS = 32
 """Cells along both axes of the tiny image of a plane."""
 _COARSE = 64
 _ENOUGH = 128
@@ -37,7 +37,7 @@ class Look:
         body_mm: Box along R, A and S around what is brighter than a fifth of the range
             from `p0_5` to `p99_5`, to a 64th of the field of view.
         tiny: The image as base64 of uint8, axes R, A, S: the means of 10 x 10 x 10
-            equal boxes, or 16 x 16 of a plane, scaled from their lowest to highest.
+            equal boxes, or 32 x 32 of a plane, scaled from their lowest to highest.
     """
 
     low: float
@@ -124,7 +124,7 @@ def _overlaps(n_voxels: int, n_boxes: int) -> _Floats:
 
 
 def tiny_image(look: Look) -> NDArray[np.uint8]:
-    """The tiny image: (10, 10, 10) of a volume, (16, 16) of a plane."""
+    """The tiny image: (10, 10, 10) of a volume, (32, 32) of a plane."""
     values = np.frombuffer(base64.b64decode(look.tiny), dtype=np.uint8)
     if values.size == FLAT_CELLS**2:
         return values.reshape(FLAT_CELLS, FLAT_CELLS)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from voxray.core.findings import FindingCode
 from voxray.core.records import Finding, PatientId, ScanId, ScanRecord
+from voxray.ingest.crops import aligned, may_be_cropped
 from voxray.ingest.looks import Look, tiny_image
 
 MAX_DISTANCE = 0.2
@@ -24,6 +25,9 @@ MIN_CORRELATION_OF_SHAPES = 0.99
 """For images of two values: outlines are more alike than images."""
 _BLOCK = 1024
 _MOST_PAIRS = 100_000
+_MIN_BEFORE_CROPPING = 0.6
+_MOST_CROPS = 1000
+"""Pairs of two blocks that are tried with edges cut off."""
 _SHOWN = 3
 _PLANES = 3
 """Axes of a list of tiny images of planes."""
@@ -47,16 +51,20 @@ class NearCopy:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Gradients:
-    """Differences between neighbouring cells, of some scans.
+class _Block:
+    """Some scans, ready to be compared.
 
     Attributes:
-        bits: (scan, word) uint64, whether each difference is above 0.
-        unit: (scan, difference) float32 of length 1, or 0 for a flat image.
+        tiny: (scan, cells...) float32.
+        voxels: (scan, axis) number of voxels along the axes of the cells.
+        steps: (scan, difference) float32, between neighbouring cells.
+        unit: `steps` without their mean, of length 1, or 0 for a flat image.
         least: Correlation that makes a pair, per scan.
     """
 
-    bits: NDArray[np.uint64]
+    tiny: NDArray[np.float32]
+    voxels: NDArray[np.int64]
+    steps: NDArray[np.float32]
     unit: NDArray[np.float32]
     least: NDArray[np.float32]
 
@@ -68,8 +76,8 @@ def find_near_copies(
 ) -> tuple[NearCopy, ...]:
     """Compare all scans with each other; equal images are not the question here.
 
-    Scans of one origin are not compared: series of one examination, and volumes of one
-    file, show one body and may well be alike.
+    Scans of one exam or origin are not compared: series of one examination, and volumes
+    of one file, show one body and may well be alike.
 
     Args:
         records: No two with the same pixels.
@@ -84,10 +92,17 @@ def find_near_copies(
         for one, other, distance, correlation in _pairs(group, looks):
             if len(pairs) >= _MOST_PAIRS:
                 break
-            pair = _near_copy(group[one], group[other], distance, correlation)
-            if origins[pair.scan_id] != origins[pair.other_scan_id]:
+            if not _one_body(group[one], group[other], origins):
+                pair = _near_copy(group[one], group[other], distance, correlation)
                 pairs.append(pair)
     return tuple(sorted(pairs, key=lambda p: (p.distance, p.scan_id, p.other_scan_id)))
+
+
+def _one_body(
+    one: ScanRecord, other: ScanRecord, origins: Mapping[ScanId, str]
+) -> bool:
+    same_origin = origins[one.scan_id] == origins[other.scan_id]
+    return same_origin or one.exam_id == other.exam_id
 
 
 def near_copy_findings(pairs: Iterable[NearCopy]) -> dict[ScanId, Finding]:
@@ -125,8 +140,7 @@ def _pairs(
 ) -> Iterator[tuple[int, int, float, float]]:
     """Go through all pairs in blocks, so that memory stays bounded."""
     blocks = [
-        _gradients([looks[record.scan_id] for record in group[at : at + _BLOCK]])
-        for at in range(0, len(group), _BLOCK)
+        _block(group[at : at + _BLOCK], looks) for at in range(0, len(group), _BLOCK)
     ]
     for row, one in enumerate(blocks):
         for column, other in enumerate(blocks[row:], start=row):
@@ -136,34 +150,93 @@ def _pairs(
                     yield i, j, distance, correlation
 
 
-def _near(
-    one: _Gradients, other: _Gradients
-) -> Iterator[tuple[int, int, float, float]]:
+def _block(records: Sequence[ScanRecord], looks: Mapping[ScanId, Look]) -> _Block:
+    own = [looks[record.scan_id] for record in records]
+    tiny = np.stack([tiny_image(look) for look in own]).astype(np.float32)
+    steps = _steps(tiny)
+    plain = MIN_CORRELATION_OF_PLANES if tiny.ndim == _PLANES else MIN_CORRELATION
+    least = [MIN_CORRELATION_OF_SHAPES if look.two_valued else plain for look in own]
+    return _Block(
+        tiny=tiny,
+        voxels=np.array([_voxels(record) for record in records]),
+        steps=steps,
+        unit=_unit(steps),
+        least=np.array(least, dtype=np.float32),
+    )
+
+
+def _voxels(record: ScanRecord) -> list[int]:
+    """Voxels along R, A, S; of a plane without the axis across."""
+    order, _ = record.grid.axes_to_ras()
+    voxels = [record.grid.shape[axis] for axis in order]
+    if 1 in voxels:
+        voxels.remove(1)
+    return voxels
+
+
+def _steps(tiny: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Differences between neighbouring cells; cells of planes are joined in fours."""
+    if tiny.ndim == _PLANES:
+        n = tiny.shape[1] // 2
+        tiny = tiny.reshape(-1, n, 2, n, 2).mean(axis=(2, 4))
+    steps = [np.diff(tiny, axis=a).reshape(len(tiny), -1) for a in range(1, tiny.ndim)]
+    return np.concatenate(steps, axis=1)
+
+
+def _unit(steps: NDArray[np.float32]) -> NDArray[np.float32]:
+    centred = steps - steps.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = np.zeros_like(centred)
+    np.divide(centred, length, out=unit, where=length > 0)
+    return unit
+
+
+def _near(one: _Block, other: _Block) -> Iterator[tuple[int, int, float, float]]:
     correlation = one.unit @ other.unit.T
     least = np.maximum(one.least[:, None], other.least[None, :])
-    for i, j in np.argwhere(correlation >= least).tolist():
-        n_differing = int(np.bitwise_count(one.bits[i] ^ other.bits[j]).sum())
-        distance = n_differing / one.unit.shape[1]
+    near = correlation >= least
+    for i, j in np.argwhere(near).tolist():
+        distance = _distance(one.steps[i], other.steps[j])
         if distance <= MAX_DISTANCE:
             yield i, j, distance, float(correlation[i, j])
+    for i, j in _cropped_perhaps(one, other, np.where(near, 0, correlation)):
+        distance, aligned_correlation = _after_cropping(one, other, i, j)
+        if distance <= MAX_DISTANCE and aligned_correlation >= least[i, j]:
+            yield i, j, distance, aligned_correlation
 
 
-def _gradients(looks: Sequence[Look]) -> _Gradients:
-    tiny = np.stack([tiny_image(look) for look in looks]).astype(np.float32)
-    steps = [np.diff(tiny, axis=a).reshape(len(tiny), -1) for a in range(1, tiny.ndim)]
-    joined = np.concatenate(steps, axis=1)
-    centred = joined - joined.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
-    plain = MIN_CORRELATION_OF_PLANES if tiny.ndim == _PLANES else MIN_CORRELATION
-    least = [MIN_CORRELATION_OF_SHAPES if look.two_valued else plain for look in looks]
-    return _Gradients(_packed(joined > 0), unit, np.array(least, dtype=np.float32))
+def _distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Share of bits of the two difference hashes that differ."""
+    return float(np.mean((one > 0) != (other > 0)))
 
 
-def _packed(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    padding = -bits.shape[1] % 64
-    packed = np.packbits(np.pad(bits, ((0, 0), (0, padding))), axis=1)
-    return packed.view(np.uint64)
+def _cropped_perhaps(
+    one: _Block, other: _Block, correlation: NDArray[np.float32]
+) -> list[list[int]]:
+    """Pairs of nearly one size that are somewhat alike, the most alike first."""
+    similar = correlation >= _MIN_BEFORE_CROPPING
+    found = np.argwhere(similar & may_be_cropped(one.voxels, other.voxels))
+    values = correlation[found[:, 0], found[:, 1]]
+    pairs: list[list[int]] = found[np.argsort(-values)[:_MOST_CROPS]].tolist()
+    return pairs
+
+
+def _after_cropping(one: _Block, other: _Block, i: int, j: int) -> tuple[float, float]:
+    """Distance and correlation where both show the same box, at the best."""
+    return min(
+        _compared(first, second)
+        for first, second in aligned(
+            one.tiny[i], other.tiny[j], one.voxels[i], other.voxels[j]
+        )
+    )
+
+
+def _compared(
+    first: NDArray[np.float32], second: NDArray[np.float32]
+) -> tuple[float, float]:
+    steps = _steps(np.stack([first, second]))
+    unit = _unit(steps)
+    return _distance(steps[0], steps[1]), float(unit[0] @ unit[1])
 
 
 def _near_copy(

@@ -139,7 +139,7 @@ def _lifted(
         override = signed[refusal.code]
         repairs = scan.repairs
         if way_round(refusal.code) is Action.REPAIR:
-            repairs = (*repairs, *repaired_by_reader(refusal.code))
+            repairs = (*repairs, *repaired_by_reader(refusal))
         finding = replace(refusal, override=override.signature)
         scan = replace(
             scan,

@@ -23,7 +23,7 @@ from voxray.ingest.looks import Look, look_at
 from voxray.ingest.mask_checks import mask_findings
 from voxray.ingest.quality import quality_findings
 from voxray.ingest.thumbnails import Portrayal, thumbnail_name, write_thumbnail
-from voxray.scan_io import read_volume
+from voxray.scan_io import DicomHeader, read_volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class PixelTask:
         burned_in: What the header says of letters in the pixels.
         thumbnails: Folder that gets a small picture; None for none.
         shown: What of the scan it may show.
+        headers: Of each DICOM file, where they are known; not read again then.
     """
 
     source: ScanSource
@@ -46,6 +47,7 @@ class PixelTask:
     burned_in: bool | None = None
     thumbnails: Path | None = None
     shown: Portrayal = Portrayal.NOTHING
+    headers: tuple[DicomHeader, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +69,7 @@ class PixelFacts:
 def inspect_pixels(task: PixelTask) -> PixelFacts:
     """Read a scan and its mask; whatever is wrong with them is a finding."""
     try:
-        volume = read_volume(task.source)
+        volume = read_volume(task.source, task.headers)
     except ScanError as error:
         return unread(Finding(_unread_code(error, task.source.format), error.problem))
     problem = _value_problem(volume.voxels)

@@ -108,20 +108,21 @@ def judged(
 
 
 def _with_finding(scan: FoundScan, finding: Finding, action: Action) -> FoundScan:
-    if action is Action.REFUSE:
+    if action is Action.REFUSE or (action is Action.REPAIR and finding.beyond_repair):
         return replace(scan, refusal=finding)
     findings = (*scan.findings, finding)
     if action is Action.REPAIR:
-        repairs = (*scan.repairs, *repaired_by_reader(finding.code))
+        repairs = (*scan.repairs, *repaired_by_reader(finding))
         signed = scan.state is ScanState.OVERRIDDEN
         state = ScanState.OVERRIDDEN if signed else ScanState.REPAIRED
         return replace(scan, findings=findings, repairs=repairs, state=state)
     return replace(scan, findings=findings)
 
 
-def repaired_by_reader(code: FindingCode) -> tuple[FindingCode, ...]:
+def repaired_by_reader(finding: Finding) -> tuple[FindingCode, ...]:
     """What the reader has to put right when a finding is repaired."""
-    return (_READER_REPAIRS[code],) if code in _READER_REPAIRS else ()
+    repair = None if finding.beyond_repair else _READER_REPAIRS.get(finding.code)
+    return () if repair is None else (repair,)
 
 
 def refused(
@@ -154,9 +155,6 @@ def named(
 ) -> tuple[FoundScan, ...]:
     """Give every scan its id.
 
-    An image that is there twice under one UID is two scans: the first by path keeps the
-    id it would have alone.
-
     With readable ids, scans of one name (two series in one folder) get the series
     number behind it, or a count where that does not tell them apart.
 
@@ -166,23 +164,11 @@ def named(
     ordered = sorted(scans, key=lambda scan: scan.sort_key)
     names = _readable_names(ordered)
     with_ids = tuple(
-        replace(scan, scan_id=pseudonymizer.scan_id(identity, name))
-        for scan, identity, name in zip(
-            ordered, _own_identities(ordered), names, strict=True
-        )
+        replace(scan, scan_id=pseudonymizer.scan_id(scan.identity, name))
+        for scan, name in zip(ordered, names, strict=True)
     )
     _check_unique(with_ids)
     return with_ids
-
-
-def _own_identities(scans: Sequence[FoundScan]) -> list[str]:
-    seen: Counter[str] = Counter()
-    identities = []
-    for scan in scans:
-        seen[scan.identity] += 1
-        again = seen[scan.identity]
-        identities.append(scan.identity if again == 1 else f"{scan.identity}#{again}")
-    return identities
 
 
 def _readable_names(scans: Sequence[FoundScan]) -> list[str]:

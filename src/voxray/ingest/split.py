@@ -235,7 +235,7 @@ def _lacking(n_places: int, fullest: int, attribute: _Attribute) -> Finding | No
         f"{n_places} slices, where a volume of the series with another "
         f"{attribute.name} has {fullest}"
     )
-    return Finding(FindingCode.MISSING_SLICE, detail)
+    return Finding(FindingCode.MISSING_SLICE, detail, beyond_repair=True)
 
 
 def _by_order(

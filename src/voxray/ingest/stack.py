@@ -95,7 +95,9 @@ def _check_places(
     dropped = tuple(sorted(index for place in places for index in place[1:]))
     findings = [*_copies(places), *_layout(points[list(order)], normal)]
     in_order = [headers[index] for index in order]
-    findings += extent_findings(in_order, points[list(order)] @ normal, n_in_series)
+    n_without_copies = n_in_series - len(dropped)
+    levels = points[list(order)] @ normal
+    findings += extent_findings(in_order, levels, n_without_copies, _n_in_gaps(levels))
     return Stack(order, dropped, tuple(findings))
 
 
@@ -229,10 +231,14 @@ def _mixed_orientation(headers: Sequence[DicomHeader]) -> Finding | None:
 
 def _mixed_kind(headers: Sequence[DicomHeader]) -> Finding | None:
     """Find what a volume can have only one of, where it told no volumes apart."""
-    spaces = {h.frame_of_reference_uid for h in headers} - {None}
-    if len(spaces) > 1:
-        detail = f"slices of {len(spaces)} frames of reference in one volume"
-        return Finding(FindingCode.CONFLICTING_SLICES, detail)
+    for name, words in (
+        ("frames of reference", {h.frame_of_reference_uid for h in headers}),
+        ("studies", {h.study_instance_uid for h in headers}),
+        ("modalities", {h.modality for h in headers}),
+    ):
+        if (n_words := len(words - {None})) > 1:
+            detail = f"slices of {n_words} {name} in one volume"
+            return Finding(FindingCode.CONFLICTING_SLICES, detail)
     for name, stated in (
         ("echo times", [h.echo_time_ms for h in headers]),
         ("b-values", [h.b_value for h in headers]),
@@ -379,6 +385,13 @@ def _steps(levels: _Points) -> Finding | None:
 def is_even(levels_mm: Sequence[float]) -> bool:
     """Whether slices at these heights, in any order, have even steps."""
     return _steps(np.sort(np.array(levels_mm))) is None
+
+
+def _n_in_gaps(levels: _Points) -> int:
+    """Slices that are missing between slices at these heights, in order."""
+    steps = [float(high - low) for low, high in pairwise(levels)]
+    usual = median_low(steps) if steps else 0.0
+    return sum(round(s / usual) - 1 for s in steps if _is_gap(s, usual))
 
 
 def _is_gap(step: float, usual: float) -> bool:

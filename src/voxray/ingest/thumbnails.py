@@ -1,9 +1,10 @@
 """A small picture per scan, from which nobody can be recognised.
 
 Rule: ultrasound, secondary captures and pictures get none, since text may stand in
-their pixels. A head gets three axial slices 35, 50 and 65 mm below its highest point,
-above eyes and nose, each cropped to the middle 80 % of the head in that slice; a single
-plane of a head gets none. Anything else gets its three middle slices.
+their pixels, unless they are too small for it. A head gets three axial slices 35, 50
+and 65 mm below its highest point, above eyes and nose, each cropped to the middle 80 %
+of the head in that slice; a single plane of a head gets none. Anything else gets its
+three middle slices.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from voxray.core.files import atomic_path
 from voxray.core.geometry import VoxelGrid, to_nearest_ras
 from voxray.core.records import FileFormat, ScanId, Sha256, Volume
+from voxray.ingest.burned_in import LEGIBLE_SIDE
 from voxray.ingest.looks import area_means, percentiles
 from voxray.ingest.scans import FoundScan
 from voxray.scan_io import encode_png
@@ -43,6 +45,7 @@ class Portrayal(StrEnum):
     """What may be shown of a scan."""
 
     NOTHING = "nothing"
+    """Text may stand in it: only what is too small for text is drawn."""
     HEAD = "head"
     BODY = "body"
     BY_SIZE = "by size"
@@ -90,8 +93,9 @@ def write_thumbnail(volume: Volume, shown: Portrayal, target: Path) -> None:
 
 def may_be_drawn(grid: VoxelGrid, shown: Portrayal) -> bool:
     """Whether a scan on this grid gets a picture."""
-    plane_of_head = 1 in grid.shape and _is_head(grid, shown)
-    return shown is not Portrayal.NOTHING and not plane_of_head
+    if shown is Portrayal.NOTHING:
+        return min(n for n in grid.shape if n > 1) < LEGIBLE_SIDE
+    return not (1 in grid.shape and _is_head(grid, shown))
 
 
 def draw_thumbnail(
@@ -102,7 +106,7 @@ def draw_thumbnail(
     Args:
         voxels: (i, j, k) on `grid`, source order, finite.
         grid: Where they sit.
-        shown: Anything but `NOTHING`; of a head not a single plane.
+        shown: As `may_be_drawn` allows.
     """
     low, _, high = percentiles(voxels)
     if high <= low:

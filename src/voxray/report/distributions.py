@@ -1,7 +1,7 @@
 """How values are spread over the scans of a data set: bars and histograms."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,11 @@ _MOST_BARS = 8
 _LOG_FROM = 1000.0
 """Highest over lowest value from which a histogram is logarithmic."""
 _AXES = ("left-right", "front-back", "head-feet")
+_SIZES: tuple[tuple[str, str, Callable[[SeenScan], Sequence[float | None]]], ...] = (
+    ("Field of view", "mm", lambda scan: scan.extent_mm),
+    ("Voxel size", "mm", lambda scan: scan.spacing_mm),
+    ("Voxels", "", lambda scan: scan.voxels),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +100,9 @@ def _bars(title: str, words: Iterable[str]) -> Bars:
 def number_histograms(scans: Sequence[SeenScan]) -> list[list[Histogram]]:
     """Rows of histograms: size by axis, voxel size, voxels; values; age."""
     sizes = [
-        [_histogram(f"Field of view {axis}", "mm", [s.extent_mm[a] for s in scans])
-         for a, axis in enumerate(_AXES)],
-        [_histogram(f"Voxel size {axis}", "mm", [s.spacing_mm[a] for s in scans])
-         for a, axis in enumerate(_AXES)],
-        [_histogram(f"Voxels {axis}", "", [s.voxels[a] for s in scans])
-         for a, axis in enumerate(_AXES)],
+        [_histogram(f"{title} {axis}", unit, [_along(a, s, of(s)) for s in scans])
+         for a, axis in enumerate(_AXES)]
+        for title, unit, of in _SIZES
     ]  # fmt: skip
     values = [
         _histogram("Darkest values (percentile 0.5)", "", [s.p0_5 for s in scans]),
@@ -111,6 +113,11 @@ def number_histograms(scans: Sequence[SeenScan]) -> list[list[Histogram]]:
     rows = [*sizes, values, age]
     shown = [[histogram for histogram in row if histogram] for row in rows]
     return [row for row in shown if row]
+
+
+def _along(axis: int, scan: SeenScan, sizes: Sequence[float | None]) -> float | None:
+    """A size along an axis; a plane has none across."""
+    return None if scan.spacing_mm[axis] is None else sizes[axis]
 
 
 def _histogram(

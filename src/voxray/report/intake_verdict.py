@@ -17,11 +17,10 @@ ODD_CODES = (
     _C.EMPTY_SLICES,
     _C.BURNED_IN_TEXT,
     _C.NEAR_COPY,
-    _C.MASK_EMPTY,
 )
 """Findings that make one scan stand out from the others."""
 _UNVERIFIED = (_C.EXTENT_UNVERIFIED, _C.NO_GEOMETRY)
-_MANY = 0.1
+_MANY = 0.2
 
 
 @dataclass(frozen=True, slots=True)

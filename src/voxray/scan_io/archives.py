@@ -132,19 +132,29 @@ def open_member(archive: Path, name: str) -> BinaryIO:
 
 def _opened(file: Path, place: _Place) -> BinaryIO:
     stream = file.open("rb")
+    try:
+        return cast("BinaryIO", BufferedReader(_part(stream, place)))
+    except OSError:
+        stream.close()
+        raise
+
+
+def _part(stream: BinaryIO, place: _Place) -> Part:
+    """The bytes of a member, unpacked.
+
+    Raises:
+        OSError: If there is no member at that place.
+    """
     if place.checksum is None:
-        part = Part(stream, place.start, place.size_bytes)
-        return cast("BinaryIO", BufferedReader(part))
+        return Part(stream, place.start, place.size_bytes)
     stream.seek(place.start)
     head = stream.read(_LOCAL_BYTES)
     if len(head) < _LOCAL_BYTES or not head.startswith(_LOCAL_MAGIC):
-        stream.close()
         raise OSError(0, "the archive is damaged")
     name_bytes, extra_bytes = struct.unpack("<HH", head[26:30])
     start = place.start + _LOCAL_BYTES + name_bytes + extra_bytes
     packed = Part(stream, start, place.packed_bytes)
-    unpacked = UnpackedPart(packed, place.size_bytes, place.method, place.checksum)
-    return cast("BinaryIO", BufferedReader(unpacked))
+    return UnpackedPart(packed, place.size_bytes, place.method, place.checksum)
 
 
 def _contents_now(path: Path) -> _Contents:

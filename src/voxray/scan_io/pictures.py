@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import SEEK_END
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ _FORMATS = ("PNG", "JPEG")
 _DEEP_GREYS = {"I;16", "I;16B", "I", "F"}
 _SHALLOW_GREYS = {"1", "L", "LA", "La"}
 _ORIENTATION = 0x0112
+_MOST_PIXELS_A_BYTE = 8 * 1100
+"""Of a PNG of one bit a pixel, packed as densely as deflate can; JPEG stays below."""
 _READ_ERRORS = (
     ArithmeticError,
     AttributeError,
@@ -64,7 +67,8 @@ def read_picture_facts(path: Path, scan_id: str = "-") -> PictureFacts:
 
     Raises:
         UnreadableScanError: If it cannot be opened.
-        TooLargeError: If it has more pixels than Pillow decodes: about 179 million.
+        TooLargeError: If it has more pixels than Pillow decodes, about 179 million, or
+            than its bytes can hold.
     """
     with _opened(path, scan_id) as picture:
         grey = picture.mode in _DEEP_GREYS | _SHALLOW_GREYS
@@ -88,7 +92,8 @@ def read_picture(source: ScanSource) -> Volume:
 
     Raises:
         UnreadableScanError: If the file is truncated, damaged or no PNG or JPEG.
-        TooLargeError: If it has more pixels than Pillow decodes.
+        TooLargeError: If it has more pixels than Pillow decodes, or than its bytes can
+            hold.
     """
     with _opened(source.files[0], source.scan_id) as picture:
         upright = ImageOps.exif_transpose(picture)
@@ -103,7 +108,10 @@ def _opened(path: Path, scan_id: str) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings(), open_scan(path) as stream:
             warnings.simplefilter("ignore")
+            n_bytes = stream.seek(0, SEEK_END)
+            stream.seek(0)
             with Image.open(stream, formats=_FORMATS) as picture:
+                _check_density(picture.size, n_bytes, scan_id)
                 yield picture
     except Image.DecompressionBombError as error:
         problem = "the picture declares more pixels than are decoded of one"
@@ -113,6 +121,15 @@ def _opened(path: Path, scan_id: str) -> Iterator[Image.Image]:
         kind = reason or type(error).__name__
         problem = f"the picture is truncated, damaged or missing: {kind}"
         raise UnreadableScanError(scan_id, problem) from error
+
+
+def _check_density(size: tuple[int, int], n_bytes: int, scan_id: str) -> None:
+    """Refuse a picture before memory is taken for what its bytes cannot hold."""
+    if size[0] * size[1] > _MOST_PIXELS_A_BYTE * n_bytes:
+        problem = (
+            f"the picture declares {size[0]} x {size[1]} pixels in {n_bytes} bytes"
+        )
+        raise TooLargeError(scan_id, problem)
 
 
 def _grey(picture: Image.Image) -> NDArray[np.float32]:

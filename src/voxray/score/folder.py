@@ -28,7 +28,7 @@ from voxray.core.records import (
     ScoreStatus,
     exams_of,
 )
-from voxray.core.specs import IntakeRules
+from voxray.core.specs import ExamColumn, IntakeRules
 from voxray.ingest import (
     INDEX_FILE,
     Intake,
@@ -156,12 +156,19 @@ def score_folder(
 def _options(request: ScoreRequest, rules: IntakeRules) -> IntakeOptions:
     return IntakeOptions(
         scans=request.scans,
-        rules=rules,
+        rules=_without_table(rules),
         workers=request.workers,
         duplicates="keep",
         patient_required=False,
         index=request.out / PRIVATE_FOLDER / INDEX_FILE,
     )
+
+
+def _without_table(rules: IntakeRules) -> IntakeRules:
+    """Exams that a label table named in training are studies: there is no table."""
+    if isinstance(rules.exam, ExamColumn):
+        return rules.model_copy(update={"exam": "study"})
+    return rules
 
 
 def _check_out(out: Path, model_sha256: str) -> None:

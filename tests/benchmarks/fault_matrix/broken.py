@@ -208,6 +208,20 @@ def nifti_unplaced(folder: Path) -> list[Truth]:
     return []
 
 
+@fault("sform and qform 12 mm apart", NIFTI, Code.NO_GEOMETRY)
+def nifti_two_places(folder: Path) -> list[Truth]:
+    import nibabel as nib
+
+    truth = _nifti_truth()
+    other = truth.affine.copy()
+    other[1, 3] += 12
+    image = nib.Nifti1Image(truth.voxels.astype(np.int16), truth.affine)
+    image.set_sform(truth.affine, code=2)
+    image.set_qform(other, code=1)
+    image.to_filename(folder / "a.nii.gz")
+    return []
+
+
 @fault("a file cut off", NIFTI, Code.TRUNCATED_FILE)
 def nifti_cut(folder: Path) -> list[Truth]:
     truth = _nifti_truth()

@@ -24,7 +24,14 @@ from tests.benchmarks.fault_matrix.truth import (
 
 from voxray.core.findings import FindingCode
 
-for _module in ("geometry", "mixtures", "multiframe", "values", "broken"):
+for _module in (
+    "geometry",
+    "mixtures",
+    "contradictions",
+    "multiframe",
+    "values",
+    "broken",
+):
     import_module(f"tests.benchmarks.fault_matrix.{_module}")  # enters its faults
 
 ROOT = Path(__file__).parents[3]

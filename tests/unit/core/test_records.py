@@ -64,7 +64,7 @@ def test_two_records_share_no_default_mapping():
 
 def test_finding_code_and_roles_are_their_text():
     assert f"{FoldRole.HELD_OUT}" == "held_out"
-    assert Finding.__slots__ == ("code", "detail", "override")
+    assert Finding.__slots__ == ("code", "detail", "override", "beyond_repair")
 
 
 def test_progress_may_be_ignored():

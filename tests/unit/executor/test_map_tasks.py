@@ -18,7 +18,7 @@ from tests.unit.executor.tasks import (
 )
 from voxray.core.errors import ScanError, UnreadableScanError
 from voxray.core.progress import Progress
-from voxray.executor import map_tasks
+from voxray.executor import get_ready, map_tasks
 
 ROOT = Path(__file__).parents[3]
 
@@ -33,6 +33,13 @@ def test_results_come_in_the_order_of_the_items(workers):
     results = list(map_tasks(double, range(20), workers=workers))
 
     assert results == [(n, 2 * n) for n in range(20)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_getting_ready_changes_no_result(workers):
+    get_ready(double, workers)
+
+    assert list(map_tasks(double, [3], workers=workers)) == [(3, 6)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -139,7 +146,7 @@ KILLED_PARENT = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from tests.unit.executor.tasks import process_id
-from voxray.executor import map_tasks
+from voxray.executor import get_ready, map_tasks
 
 if __name__ == "__main__":
     for _, pid in map_tasks(process_id, range(9), workers=2):

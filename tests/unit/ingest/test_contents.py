@@ -3,6 +3,7 @@ import os
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -28,7 +29,7 @@ def tarred(path: Path, files: dict[str, Path], mode: str = "w:gz") -> Path:
     return path
 
 
-def series_of(folder: Path, **changes) -> dict[str, Path]:
+def series_of(folder: Path, **changes: Any) -> dict[str, Path]:
     files = write_series(folder / "made", Series(**changes))
     return {f"{changes.get('name', 'one')}/{file.name}": file for file in files}
 
@@ -59,7 +60,7 @@ def a_dicomdir(path: Path, *listed: str) -> Path:
 
 @pytest.mark.parametrize("make", [zipped, tarred])
 def test_series_in_an_archive_is_a_scan_and_every_file_has_a_row(
-    tmp_path: Path, make
+    tmp_path: Path, make: Any
 ) -> None:
     (tmp_path / "scans").mkdir()
     notes = tmp_path / "notes.txt"
@@ -180,7 +181,9 @@ def test_dicomdir_says_how_many_of_its_files_are_not_here(tmp_path: Path) -> Non
     assert detail == "a DICOMDIR: a list of 7 files, 2 of them are not here"
 
 
-def test_dicomdir_of_another_name_and_in_an_archive_is_a_list_too(tmp_path) -> None:
+def test_dicomdir_of_another_name_and_in_an_archive_is_a_list_too(
+    tmp_path: Path,
+) -> None:
     files = write_series(tmp_path / "made", Series())
     index = a_dicomdir(tmp_path / "index", *(f"IM/{f.stem.upper()}" for f in files))
     (tmp_path / "scans").mkdir()

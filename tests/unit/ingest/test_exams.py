@@ -299,3 +299,19 @@ def test_a_mask_of_any_scan_belongs_to_the_first_channel(tmp_path):
     masks = {record.channel: record.mask_path for record in intake.records}
     assert masks["flair"] is None
     assert str(masks["t1"]) == "case1/case1_flair.nii.gz"
+
+
+def test_of_two_equal_exams_one_stays_whole_whatever_the_order_of_paths(tmp_path):
+    for path, name, patient in (
+        ("1", "T1", "p1"),
+        ("2", "T1", "p2"),
+        ("3", "FLAIR", "p2"),
+        ("4", "FLAIR", "p1"),
+    ):
+        write_series(tmp_path / path, a_series(name, patient, seed=len(name)))
+
+    intake = take_in(tmp_path, rules=TWO, patient="dicom")
+
+    assert channels(intake) == {"1": "t1", "4": "flair"}
+    assert codes(intake) == {"copy-of": 2}
+    assert intake.linked_patients == (("p1", "p2"),)

@@ -11,6 +11,7 @@ from tests.makers import Series, write_mask, write_nifti, write_series
 from tests.unit.ingest.makers import LESION, READABLE, RULES
 from voxray.core.errors import ConfigError
 from voxray.core.progress import Progress
+from voxray.core.records import Sha256
 from voxray.ingest import Intake, IntakeOptions, ingest_folder
 from voxray.ingest.codec import Codec
 from voxray.ingest.headers import FileFacts
@@ -93,7 +94,9 @@ def test_only_what_changed_is_read_again(tmp_path: Path) -> None:
     assert len(again.records) == 4
 
 
-def test_file_in_the_place_of_another_with_its_date_is_read_again(tmp_path) -> None:
+def test_file_in_the_place_of_another_with_its_date_is_read_again(
+    tmp_path: Path,
+) -> None:
     scans = a_cohort(tmp_path)
     ingest = Counted(scans)
     before = {r.scan_id: r.sha256_pixels for r in ingest().records}
@@ -110,7 +113,9 @@ def test_file_in_the_place_of_another_with_its_date_is_read_again(tmp_path) -> N
     assert sum(before[scan] != after[scan] for scan in before) == 1
 
 
-def test_moved_folder_keeps_what_is_known_of_it_but_for_its_dates(tmp_path) -> None:
+def test_moved_folder_keeps_what_is_known_of_it_but_for_its_dates(
+    tmp_path: Path,
+) -> None:
     ingest = Counted(a_cohort(tmp_path))
     ingest()
     (tmp_path / "scans").rename(tmp_path / "moved")
@@ -154,7 +159,7 @@ def test_file_is_known_by_size_and_times(tmp_path: Path, part: str) -> None:
     remember(tmp_path / "i", a_file())
     assert known(tmp_path / "i", a_file()) == {"a"}
     remember(tmp_path / "i", a_file())
-    assert known(tmp_path / "i", a_file(**{part: 9})) == set()
+    assert known(tmp_path / "i", a_file("a", **{part: 9})) == set()
 
 
 def test_file_that_is_gone_is_forgotten(tmp_path: Path) -> None:
@@ -200,11 +205,11 @@ def test_text_that_is_no_record_is_read_again(tmp_path: Path) -> None:
     with opened_index(tmp_path / "i") as index:
         index.known_files([a_file()], CODEC)
         index.remember_file(a_file(), "[1]")
-        index.known_scan("key", CODEC)
-        index.remember_scan("key", "[1]")
+        index.known_scan(Sha256("key"), CODEC)
+        index.remember_scan(Sha256("key"), "[1]")
     with opened_index(tmp_path / "i") as index:
         assert index.known_files([a_file()], CODEC) == {}
-        assert index.known_scan("key", CODEC) is None
+        assert index.known_scan(Sha256("key"), CODEC) is None
 
 
 def test_without_a_file_nothing_is_remembered() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from tests.frame_makers import a_mosaic, an_enhanced, nested
 from tests.makers import (
@@ -440,3 +441,71 @@ def test_each_time_of_mixed_frames_is_a_volume_of_its_own(tmp_path: Path) -> Non
     }
     np.testing.assert_array_equal(found["volume 1 of 2"].voxels, stored[..., :4])
     np.testing.assert_array_equal(found["volume 2 of 2"].voxels, stored[..., 4:])
+
+
+@pytest.mark.parametrize("name", ["1.2.3", None])
+def test_two_exports_of_a_radiograph_are_a_scan_and_its_copy(
+    tmp_path: Path, name: str | None
+) -> None:
+    film = replace(MR, modality="CR", n_slices=1)
+    for folder in ("a", "b"):
+        (dataset,) = slices(film, ImagePositionPatient=None, SOPInstanceUID=name)
+        dataset.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3")
+        save_dicom(dataset, tmp_path / folder / "image")
+
+    intake = take_in(tmp_path, KEYED, patient="dicom")
+
+    assert [r.path.as_posix() for r in intake.records] == ["a/image"]
+    assert [(q.path.as_posix(), q.code.value) for q in intake.quarantine] == [
+        ("b/image", "copy-of")
+    ]
+
+
+REPAIRED = RULES.model_copy(
+    update={"policy": {FindingCode.MISSING_SLICE: Action.REPAIR}}
+)
+
+
+@pytest.mark.parametrize(
+    "datasets",
+    [
+        lambda: slices(ImagesInAcquisition=8)[:6],
+        lambda: slices()[::2],
+        lambda: without(slices(ImagesInAcquisition=8)[:7], 3),
+    ],
+    ids=["end", "every second", "end and gap"],
+)
+def test_slices_without_neighbours_are_not_called_repaired(
+    tmp_path: Path, datasets: Callable[[], list[Dataset]]
+) -> None:
+    write(tmp_path, datasets())
+
+    intake = take_in(tmp_path, rules=REPAIRED)
+
+    assert not intake.records
+    assert [q.code for q in intake.quarantine] == [FindingCode.MISSING_SLICE]
+
+
+def test_gap_that_accounts_for_the_stated_count_is_repaired(tmp_path: Path) -> None:
+    write(tmp_path, without(slices(ImagesInAcquisition=8), 3))
+
+    (record,) = take_in(tmp_path, rules=REPAIRED).records
+
+    assert record.grid.shape[2] == 8
+
+
+def test_echo_with_fewer_slices_is_refused_or_signed_for_in_order(
+    tmp_path: Path,
+) -> None:
+    one = slices(EchoNumbers=1)
+    two = without(slices(other(1), uid="two", EchoNumbers=2), 3)
+    write(tmp_path / "scans", [*one, *reversed(two)])
+    signed = tmp_path / "overrides.csv"
+
+    (refused,) = take_in(tmp_path / "scans", rules=REPAIRED).quarantine
+    line = f"{refused.scan_id},missing-slice,me,outside the lesion"
+    signed.write_text(f"scan,code,who,why\n{line}\n", encoding="utf-8")
+    used = take_in(tmp_path / "scans", overrides=signed).records
+
+    assert "7 slices, where a volume" in refused.detail
+    assert sorted(record.grid.shape[2] for record in used) == [8, 8]

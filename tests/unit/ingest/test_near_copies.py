@@ -118,6 +118,34 @@ def test_volumes_of_one_file_are_not_compared(tmp_path: Path) -> None:
     assert intake.near_copies == ()
 
 
+def test_channels_of_one_exam_are_not_compared(tmp_path: Path) -> None:
+    body = a_body()
+    for name, voxels in {"t1": body, "flair": noisy(body, 10)}.items():
+        path = tmp_path / "anna" / f"{name}.nii.gz"
+        write_nifti(path, voxels.astype(np.float32), np.eye(4))
+    rules = IntakeRules(
+        channels={c: ChannelRules(path=f"*{c}.nii.gz") for c in ("t1", "flair")},
+        exam="folder",
+    )
+    intake = take_in(tmp_path, rules=rules)
+    assert codes(intake) == {}
+    assert len(intake.records) == 2
+    assert intake.near_copies == ()
+
+
+def test_a_signed_exception_uses_a_refused_near_copy(tmp_path: Path) -> None:
+    body = a_body()
+    rules = IntakeRules(
+        channels={"image": ChannelRules()},
+        policy={FindingCode.NEAR_COPY: Action.REFUSE},
+    )
+    signed = tmp_path / "overrides.csv"
+    signed.write_text("scan,code,who,why\na,near-copy,Dr. A,twins\n")
+    intake = taken_in(tmp_path, body, body[1:], rules=rules, overrides=signed)
+    assert codes(intake) == {"near-copy": 1}
+    assert [record.scan_id for record in intake.records] == ["a"]
+
+
 def test_near_copies_of_one_patient_say_so(tmp_path: Path) -> None:
     body = a_body()
     table = a_table(tmp_path / "t.csv", "scan,who", "a,anna", "b,anna")
@@ -135,6 +163,23 @@ def test_a_policy_may_refuse_near_copies(tmp_path: Path) -> None:
     intake = taken_in(tmp_path, body, body[1:], a_body(seed=9), rules=rules)
     assert codes(intake) == {"near-copy": 2}
     assert [record.scan_id for record in intake.records] == ["c"]
+
+
+def test_a_person_may_sign_for_a_near_copy_that_the_policy_refuses(
+    tmp_path: Path,
+) -> None:
+    rules = IntakeRules(
+        channels={"image": ChannelRules()},
+        policy={FindingCode.NEAR_COPY: Action.REFUSE},
+    )
+    signed = tmp_path / "overrides.csv"
+    signed.write_text("scan,code,who,why\na,near-copy,me,another visit\n", "utf-8")
+    body = a_body()
+
+    intake = taken_in(tmp_path, body, body[1:], rules=rules, overrides=signed)
+
+    assert [record.scan_id for record in intake.records] == ["a"]
+    assert intake.unused_overrides == 0
 
 
 def test_scoring_does_not_compare_scans(tmp_path: Path) -> None:

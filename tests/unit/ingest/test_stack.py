@@ -126,6 +126,14 @@ def test_copy_of_a_slice_is_dropped_and_counted() -> None:
     assert "1 slices repeat another one, at position 2 of 3" in stack.findings[0].detail
 
 
+def test_copies_do_not_make_up_for_missing_slices() -> None:
+    headers = a_stack(0, 2, 2, 4, images_in_acquisition=4)
+
+    assert found(headers)["missing-slice"] == (
+        "3 slices, but the header states 4 in the acquisition"
+    )
+
+
 def test_many_copies_name_three_positions() -> None:
     detail = found(a_stack(*[float(z) for z in range(5) for _ in "ab"]))
 
@@ -319,6 +327,8 @@ def test_count_may_mean_the_series_of_many_volumes(
         ("echo_time_ms", (10.0, 80.0), "echo times from 10 to 80 in one volume"),
         ("b_value", (0.0, 500.0), "b-values from 0 to 500 in one volume"),
         ("frame_of_reference_uid", ("1", "2"), "2 frames of reference in one volume"),
+        ("study_instance_uid", ("1", "2"), "2 studies in one volume"),
+        ("modality", ("CT", "PT"), "2 modalities in one volume"),
     ],
 )
 def test_slice_of_another_kind_conflicts(

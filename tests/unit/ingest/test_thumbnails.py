@@ -121,8 +121,14 @@ def test_a_plane_of_a_head_is_not_drawn() -> None:
     assert may_be_drawn(a_grid((400, 1, 400)), Portrayal.BY_SIZE)
 
 
+def test_an_image_too_small_for_text_is_drawn() -> None:
+    assert may_be_drawn(a_grid((28, 28, 1)), Portrayal.NOTHING)
+    assert not may_be_drawn(a_grid((128, 128, 1)), Portrayal.NOTHING)
+
+
 def test_nothing_is_written_where_nothing_may_be_shown(tmp_path: Path) -> None:
-    write_thumbnail(a_head(), Portrayal.NOTHING, tmp_path / "a.png")
+    capture = Volume(np.ones((100, 100, 1)), a_grid((100, 100, 1)))
+    write_thumbnail(capture, Portrayal.NOTHING, tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -155,7 +155,7 @@ def test_missing_numbers_are_said_to_be_none():
 
 def test_refusals_are_explained_in_words_with_what_to_do():
     page, _ = render(a_content(scores=(a_refusal("s-3"),)))
-    assert "A gap between slices is a whole multiple of the others." in page.text
+    assert "A gap between slices is a whole multiple of the others" in page.text
     assert "missing-slice" in page.text
     assert "What to do Export the missing slice again, or set repair" in page.text
     assert "s-3 details of s-3" in page.text

@@ -1,4 +1,5 @@
 import bz2
+import gc
 import gzip
 import io
 import lzma
@@ -6,7 +7,9 @@ import os
 import tarfile
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +21,11 @@ from voxray.scan_io import archives, list_archive, open_scan, read_volume
 from voxray.scan_io.spool import spooled_tar
 
 CONTENT = bytes(range(256)) * 800
-PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+}
 
 
 def a_zip(path: Path, *names: str, method: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -195,7 +202,9 @@ def test_member_beyond_the_bound_cannot_be_opened(
 
 
 @pytest.mark.parametrize("make", [a_zip, a_tar])
-def test_too_many_members_are_refused(tmp_path, monkeypatch, make) -> None:
+def test_too_many_members_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Any
+) -> None:
     monkeypatch.setattr(archives, "MAX_MEMBERS", 3)
 
     with pytest.raises(UnreadableScanError, match="more than 3 members"):
@@ -204,7 +213,9 @@ def test_too_many_members_are_refused(tmp_path, monkeypatch, make) -> None:
 
 @pytest.mark.parametrize("make", [a_zip, a_tar])
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
-def test_archive_that_is_cut_off_is_damaged(tmp_path, make, kept) -> None:
+def test_archive_that_is_cut_off_is_damaged(
+    tmp_path: Path, make: Any, kept: float
+) -> None:
     path = make(tmp_path / "a", "1", "2")
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * kept)])
@@ -223,7 +234,9 @@ def test_packed_tar_that_is_cut_off_is_damaged(tmp_path: Path, packer: str) -> N
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_damage_inside_a_member_is_told_when_it_is_read(tmp_path, method) -> None:
+def test_damage_inside_a_member_is_told_when_it_is_read(
+    tmp_path: Path, method: int
+) -> None:
     path = a_zip(tmp_path / "a.zip", "x", method=method)
     content = bytearray(path.read_bytes())
     content[300] ^= 0xFF
@@ -289,7 +302,9 @@ def test_packed_tar_that_someone_removed_is_unpacked_again(tmp_path: Path) -> No
         assert stream.read() == CONTENT
 
 
-def test_temporary_folder_of_someone_else_is_not_used(tmp_path, monkeypatch) -> None:
+def test_temporary_folder_of_someone_else_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / f"voxray-{os.getuid()}").mkdir()
     (tmp_path / f"voxray-{os.getuid()}").chmod(0o755)
@@ -299,7 +314,9 @@ def test_temporary_folder_of_someone_else_is_not_used(tmp_path, monkeypatch) -> 
         list_archive(path)
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path, monkeypatch) -> None:
+def test_what_a_killed_process_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     folder = tmp_path / f"voxray-{os.getuid()}"
     folder.mkdir(mode=0o700)
@@ -319,3 +336,17 @@ def test_chain_of_long_headers_in_a_tar_is_damage_not_a_crash(tmp_path: Path) ->
 
     with pytest.raises(UnreadableScanError, match="damaged"):
         list_archive(tmp_path / "a.tar")
+
+
+def test_member_before_the_start_of_the_archive_leaves_nothing_open(
+    tmp_path: Path,
+) -> None:
+    path = a_zip(tmp_path / "a.zip", "a")
+    content = bytearray(path.read_bytes())
+    place = int.from_bytes(content[-6:-2], "little")  # of the list of members
+    content[-6:-2] = (place + 10).to_bytes(4, "little")
+    path.write_bytes(content)
+
+    with pytest.raises(OSError, match="Invalid argument"):
+        open_scan(path / "a")
+    gc.collect()  # an open file would be told now

@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from tests.makers import (
 )
 from voxray.core.errors import GeometryError, UnreadableScanError
 from voxray.core.records import FileFormat, IntensityUnit, ScanId, ScanSource
-from voxray.scan_io import read_series, read_volume
+from voxray.scan_io import read_dicom_header, read_series, read_volume
 
 OBLIQUE = (0.8, 0.6, 0.0, -0.36, 0.48, 0.8)
 
@@ -323,3 +324,18 @@ def test_big_endian_file_is_read(tmp_path):
     np.testing.assert_array_equal(
         read_volume(series.source([path])).voxels, series.stored().T
     )
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_known_headers_change_no_voxel(tmp_path: Path, packed: bool) -> None:
+    series = Series(slope=2, intercept=-7)
+    files = write_series(tmp_path, series)
+    if packed:
+        for file in files:
+            file.write_bytes(gzip.compress(file.read_bytes()))
+    known = [read_dicom_header(file) for file in files]
+
+    one, other = (read_volume(series.source(files), headers) for headers in ((), known))
+
+    np.testing.assert_array_equal(one.voxels, other.voxels)
+    np.testing.assert_array_equal(one.grid.affine, other.grid.affine)

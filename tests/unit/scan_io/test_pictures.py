@@ -133,6 +133,24 @@ def test_picture_that_unpacks_to_too_much_is_refused_by_its_header(tmp_path):
         read(tmp_path / "a.png")
 
 
+def test_picture_of_more_pixels_than_its_bytes_can_hold_is_refused(tmp_path):
+    path = a_picture(tmp_path, np.zeros((16, 16), np.uint8), "a.jpg")
+    content = path.read_bytes()
+    size = content.index(b"\xff\xc0") + 5
+    path.write_bytes(content[:size] + b"\x2e\xe0" * 2 + content[size + 4 :])
+
+    with pytest.raises(
+        TooLargeError, match=r"declares 12000 x 12000 pixels in \d+ byt"
+    ):
+        read(path)
+
+
+def test_the_densest_picture_is_read(tmp_path):
+    path = saved(tmp_path / "a.png", Image.new("1", (12000, 12000)), optimize=True)
+
+    assert read_picture_facts(path).size == (12000, 12000)
+
+
 def test_text_that_unpacks_to_too_much_is_refused(tmp_path):
     path = tmp_path / "a.png"
     content = encode_png(PIXELS)

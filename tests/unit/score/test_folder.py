@@ -12,6 +12,7 @@ from tests.unit.model.makers import a_network, a_package, a_plan, write_model
 from tests.unit.score.makers import SHAPE, a_request, scored, write_scan
 from voxray.core.errors import ConfigError, ManifestError
 from voxray.core.files import read_json
+from voxray.core.specs import ChannelRules, ExamColumn, IntakeRules
 from voxray.model import save_network, write_package
 from voxray.score import scored_model
 from voxray.score.folder import STATUS_FILE
@@ -126,6 +127,20 @@ def test_what_intake_does_not_accept_is_a_row_too_but_a_stray_file_is_none(tmp_p
     assert said["status"]["refused"] == 1
     assert said["reasons"] == {"missing-slice": 1}
     assert sum(said["files"].values()) == 13
+
+
+def test_exams_that_a_table_named_in_training_are_studies_of_new_scans(tmp_path):
+    rules = IntakeRules(
+        channels={"image": ChannelRules(choose="first")},
+        exam=ExamColumn(column="visit"),
+    )
+    write_model(tmp_path / "model", rules=rules)
+    series = Series(n_slices=12, rows=20, columns=16, spacing_mm=(1.0, 1.0, 1.0))
+    write_series(tmp_path / "scans" / "a", series)
+
+    summary = scored(a_request(tmp_path, 0))
+
+    assert [row.status for row in summary.rows] == ["scored"]
 
 
 def test_a_volume_that_fails_is_a_row_and_the_others_are_scored(tmp_path):

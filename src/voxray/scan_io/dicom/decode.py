@@ -44,14 +44,25 @@ _UNCOMPRESSED = {
 
 
 @contextmanager
-def opened_pixels(path: Path, scan_id: str) -> Iterator["PixelFile"]:
+def opened_pixels(
+    path: Path, scan_id: str, known: DicomHeader | None = None
+) -> Iterator["PixelFile"]:
     """Open a file for its frames.
+
+    Args:
+        path: The file.
+        scan_id: Named in errors.
+        known: Its header, if it was read before. Used where it says where the pixels
+            are; any other file is read again.
 
     Raises:
         OSError: If it cannot be opened.
         UnreadableScanError: If it is not DICOM.
     """
     with open_scan(path) as stream:
+        if known is not None and known.pixel_offset is not None and not known.frames:
+            yield PixelFile(path, stream, known, packed=False)
+            return
         opened = OpenedFile(stream)
         header = header_of(opened, scan_id)
         yield PixelFile(path, stream, header, packed=opened.packed)

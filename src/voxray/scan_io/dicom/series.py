@@ -24,7 +24,7 @@ from voxray.scan_io.dicom.window import Grey
 _MOVES = {FindingCode.GANTRY_TILT, FindingCode.UNEVEN_SPACING}
 
 
-def read_series(source: ScanSource) -> Volume:
+def read_series(source: ScanSource, known: Sequence[DicomHeader] = ()) -> Volume:
     """Read slices that are already in order.
 
     The grid comes from ImageOrientationPatient, PixelSpacing and the first and last
@@ -37,6 +37,7 @@ def read_series(source: ScanSource) -> Volume:
     Args:
         source: One file per slice, in slice order; a file of several frames stands once
             per frame, with `frames`.
+        known: Header of each file, if they were read before; else none.
 
     Returns:
         float32 (column, row, slice), grey as `grey` says, first axis fastest in memory;
@@ -55,7 +56,7 @@ def read_series(source: ScanSource) -> Volume:
     padding: dict[int, Mask] = {}
     voxels = np.empty((0, 0, 0), np.float32)
     with quiet_pydicom():
-        for slice_, file in _opened_slices(source):
+        for slice_, file in _opened_slices(source, known):
             header = slice_.header_in(file)
             if not headers:
                 voxels = np.empty(_shape(slice_, header), np.float32, order="F")
@@ -70,14 +71,17 @@ def read_series(source: ScanSource) -> Volume:
     return Volume(voxels, grid, _unit(ordered[0]))
 
 
-def _opened_slices(source: ScanSource) -> Iterator[tuple[Slice, PixelFile]]:
+def _opened_slices(
+    source: ScanSource, known: Sequence[DicomHeader]
+) -> Iterator[tuple[Slice, PixelFile]]:
     """Give every slice with its file, opened once for all slices in it."""
     slices_in: dict[Path, list[Slice]] = defaultdict(list)
     frames = source.frames or [None] * len(source.files)
     for k, (path, frame) in enumerate(zip(source.files, frames, strict=True)):
         slices_in[path].append(Slice(source.scan_id, k, len(source.files), frame))
+    headers = dict(zip(source.files, known, strict=True)) if known else {}
     for path, slices in slices_in.items():
-        with slices[0].opened(path) as file:
+        with slices[0].opened(path, headers.get(path)) as file:
             for slice_ in slices:
                 yield slice_, file
 

@@ -43,15 +43,17 @@ class Slice:
         return f"slice {self.k + 1} of {self.total}"
 
     @contextmanager
-    def opened(self, path: Path) -> Iterator[PixelFile]:
-        """Open the file of this slice.
+    def opened(
+        self, path: Path, known: DicomHeader | None = None
+    ) -> Iterator[PixelFile]:
+        """Open the file of this slice, of which the header may be known.
 
         Raises:
             UnreadableScanError: If it is missing or not DICOM.
         """
         with ExitStack() as stack:
             try:
-                file = stack.enter_context(opened_pixels(path, self.scan_id))
+                file = stack.enter_context(opened_pixels(path, self.scan_id, known))
             except OSError as error:
                 problem = f"cannot be read: {kind_of(error)}"
                 raise self.unreadable(problem) from error
