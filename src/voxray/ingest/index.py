@@ -24,7 +24,7 @@ from voxray.ingest.codec import Codec
 from voxray.ingest.walk import FoundFile
 
 INDEX_FILE = ".index.sqlite"
-_BATCH = 2000
+_BATCH = {"files": 2000, "scans": 50}
 _PAIRED = (".hdr", ".img", ".hdr.gz", ".img.gz")
 """Of files that are read together with another one: these are always read."""
 _READERS = ("core", "ingest", "scan_io")
@@ -115,6 +115,11 @@ class Index:
             gone = [row for row in found if row[0] not in self._seen[table]]
             self._change(f"DELETE FROM {table} WHERE {name} = ?", gone)
 
+    def keep(self) -> None:
+        """Write what is waiting, for the run that goes on from here."""
+        with contextlib.suppress(MachineError):
+            self._commit()
+
     def close(self) -> None:
         """Keep what was written so far, also of a run that failed."""
         if self._connection is not None:
@@ -124,7 +129,7 @@ class Index:
 
     def _put(self, table: str, row: tuple[str, ...]) -> None:
         self._waiting[table].append(row)
-        if len(self._waiting[table]) >= _BATCH:
+        if len(self._waiting[table]) >= _BATCH[table]:
             self._commit()
 
     def _commit(self) -> None:
@@ -165,6 +170,9 @@ def opened_index(path: Path | None) -> Iterator[Index]:
     try:
         yield index
         index.finish()
+    except KeyboardInterrupt:
+        index.keep()
+        raise
     finally:
         index.close()
 

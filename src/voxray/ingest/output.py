@@ -146,10 +146,10 @@ def _notes(intake: Intake) -> list[str]:
         if n_links := len(intake.linked_patients):
             linked = f"; pairs of patients linked by them and never split: {n_links}"
         notes.append(f"exact copies of other scans, left out: {n_copies}{linked}")
-    if intake.near_copies:
+    if n_pairs := len(intake.near_copies):
         notes.append(
-            "pairs of scans that are nearly the same image: "
-            f"{len(intake.near_copies)}; nothing is merged, see near_copies.csv"
+            f"pairs of scans that are nearly the same image: {n_pairs}; nothing is "
+            "merged, see near_copies.csv"
         )
     if intake.label_rows_without_scan:
         n_rows = intake.label_rows_without_scan

@@ -155,9 +155,6 @@ def named(
 ) -> tuple[FoundScan, ...]:
     """Give every scan its id.
 
-    An image that is there twice under one UID is two scans: the first by path keeps the
-    id it would have alone.
-
     With readable ids, scans of one name (two series in one folder) get the series
     number behind it, or a count where that does not tell them apart.
 
@@ -167,23 +164,11 @@ def named(
     ordered = sorted(scans, key=lambda scan: scan.sort_key)
     names = _readable_names(ordered)
     with_ids = tuple(
-        replace(scan, scan_id=pseudonymizer.scan_id(identity, name))
-        for scan, identity, name in zip(
-            ordered, _own_identities(ordered), names, strict=True
-        )
+        replace(scan, scan_id=pseudonymizer.scan_id(scan.identity, name))
+        for scan, name in zip(ordered, names, strict=True)
     )
     _check_unique(with_ids)
     return with_ids
-
-
-def _own_identities(scans: Sequence[FoundScan]) -> list[str]:
-    seen: Counter[str] = Counter()
-    identities = []
-    for scan in scans:
-        seen[scan.identity] += 1
-        again = seen[scan.identity]
-        identities.append(scan.identity if again == 1 else f"{scan.identity}#{again}")
-    return identities
 
 
 def _readable_names(scans: Sequence[FoundScan]) -> list[str]:

@@ -239,6 +239,21 @@ def test_killed_run_keeps_what_it_read(tmp_path: Path) -> None:
     assert len(known(tmp_path / "i", *files)) >= 4000
 
 
+def interrupted(path: Path, *files: FoundFile) -> None:
+    with opened_index(path) as index:
+        index.known_files(files, CODEC)
+        for file in files:
+            index.remember_file(file, CODEC.to_text(FileFacts(FileKind.PICTURE)))
+        raise KeyboardInterrupt
+
+
+def test_interrupted_run_keeps_all_that_it_read(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(tmp_path / "i", a_file("a"), a_file("b"))
+
+    assert known(tmp_path / "i", a_file("a"), a_file("b")) == {"a", "b"}
+
+
 FULL = """
 import resource, sys
 from pathlib import Path
