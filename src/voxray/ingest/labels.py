@@ -17,6 +17,7 @@ from voxray.core.records import Finding, LabelValue, PatientId, ScanId
 from voxray.core.specs import ClassifySpec, LabelsSpec
 from voxray.ingest.label_table import LabelRow, LabelTable
 from voxray.ingest.masks import bare_name
+from voxray.ingest.patients import Names
 from voxray.ingest.scans import FoundScan, contenders
 from voxray.ingest.table_files import is_missing
 
@@ -44,7 +45,7 @@ def match_rows(
     table: LabelTable,
     spec: LabelsSpec,
     scans: Sequence[FoundScan],
-    patient_names: Mapping[ScanId, tuple[str, ...]],
+    patient_names: Mapping[ScanId, Names],
     pseudonymizer: Pseudonymizer,
 ) -> LabelMatch:
     """Find each scan's row.
@@ -63,9 +64,10 @@ def match_rows(
         DatasetError: If the table has rows and none names a scan.
     """
     names = {
-        s.scan_id: _names(s, spec, patient_names.get(s.scan_id, ())) for s in scans
+        s.scan_id: _names(s, spec, patient_names.get(s.scan_id, _NO_NAMES))
+        for s in scans
     }
-    unclear = _unclear_names(scans, names)
+    unclear = _unclear_names(scans, names, spec)
     known = {name for group in names.values() for name in chain(*group)}
     _check_any_match(table, known, scans, pseudonymizer)
     rows = {
@@ -84,14 +86,13 @@ def match_rows(
 
 _PICTURES = {".png", ".jpg", ".jpeg"}
 
-_Names = tuple[tuple[str, ...], tuple[str, ...]]
-"""Names that mean one scan wherever they stand; names that may be shared."""
+_NO_NAMES: Names = ((), ())
 
 
-def _names(scan: FoundScan, spec: LabelsSpec, patient_names: tuple[str, ...]) -> _Names:
+def _names(scan: FoundScan, spec: LabelsSpec, patient_names: Names) -> Names:
     match spec.by:
         case "patient":
-            return patient_names, ()
+            return patient_names
         case "study":
             return ((scan.study_uid,) if scan.study_uid else ()), ()
         case "exam" if scan.exam:
@@ -101,7 +102,7 @@ def _names(scan: FoundScan, spec: LabelsSpec, patient_names: tuple[str, ...]) ->
             return _scan_names(scan)
 
 
-def _scan_names(scan: FoundScan) -> _Names:
+def _scan_names(scan: FoundScan) -> Names:
     path, bare = scan.path.as_posix(), _without_suffix(scan.path)
     short = (scan.path.name, PurePosixPath(bare).name)
     if scan.header is None:
@@ -116,8 +117,10 @@ def _without_suffix(path: PurePosixPath) -> str:
 
 
 def _unclear_names(
-    scans: Sequence[FoundScan], names: Mapping[ScanId, _Names]
+    scans: Sequence[FoundScan], names: Mapping[ScanId, Names], spec: LabelsSpec
 ) -> set[str]:
+    if spec.by == "patient":
+        return {name for _, shared in names.values() for name in shared}
     owned = {
         (name, scan.exam or scan.scan_id)
         for scan in contenders(scans)
@@ -127,7 +130,7 @@ def _unclear_names(
     return {name for name, n in owners.items() if n > 1}
 
 
-def _first_in(table: LabelTable, names: _Names, unclear: set[str]) -> str | None:
+def _first_in(table: LabelTable, names: Names, unclear: set[str]) -> str | None:
     clear = [*names[0], *(name for name in names[1] if name not in unclear)]
     return next((name for name in clear if name in table.rows), None)
 
@@ -179,8 +182,8 @@ def label_problem(
     detail = "no row of the label table names it"
     if scan_id in match.ambiguous:
         detail = (
-            "the label table names it as it could name another scan; use the relative "
-            "path or the SeriesInstanceUID"
+            "the label table names it as it could name another scan or patient; use "
+            "the relative path or the SeriesInstanceUID"
         )
     return Finding(FindingCode.NO_LABEL, detail)
 

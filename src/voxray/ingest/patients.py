@@ -1,7 +1,7 @@
 """Whose scan it is."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -106,18 +106,28 @@ def of_several_people(
     return findings
 
 
+Names = tuple[tuple[str, ...], tuple[str, ...]]
+"""Names that mean one scan or patient wherever they stand; names that may be shared."""
+
+
 def patient_names(
     scans: Sequence[FoundScan], people: Mapping[ScanId, Person]
-) -> dict[ScanId, tuple[str, ...]]:
-    """Names by which a table may call the patient of each scan."""
-    return {
-        scan.scan_id: tuple(
-            name
-            for name in (_dicom_name(scan), _name(people.get(scan.scan_id)))
-            if name is not None
+) -> dict[ScanId, Names]:
+    """Names by which a table may call the patient of each scan.
+
+    A PatientID that two issuers gave is shared: a table cannot say which it means.
+    """
+    stated = {person for scan in scans if (person := _dicom_person(scan))}
+    issuers = Counter(person.name for person in stated)
+    found = {}
+    for scan in scans:
+        both = (_dicom_name(scan), _name(people.get(scan.scan_id)))
+        names = tuple(name for name in both if name is not None)
+        found[scan.scan_id] = (
+            tuple(name for name in names if issuers[name] <= 1),
+            tuple(name for name in names if issuers[name] > 1),
         )
-        for scan in scans
-    }
+    return found
 
 
 def _person(

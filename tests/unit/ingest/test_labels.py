@@ -434,3 +434,18 @@ def test_permuted_intake_says_so(tmp_path: Path) -> None:
     assert intake.permuted_labels == 3
     assert sum(label == 1 for label in labels_of(intake).values()) == 6
     assert labels_of(intake) != {n: int(n) % 2 for n in names}
+
+
+def test_a_patient_id_of_two_issuers_names_no_patient(tmp_path: Path) -> None:
+    for n, issuer in enumerate(("X", "Y", "Z")):
+        patient = "p2" if issuer == "Z" else "p1"
+        series = replace(GOOD, name=issuer, study=issuer, patient=patient, seed=n)
+        extra = {"IssuerOfPatientID": issuer}
+        write_series(tmp_path / "scans" / issuer, replace(series, extra=extra))
+    table = a_table(tmp_path / "t.csv", "scan,sick", "p1,1", "p2,0", by="patient")
+
+    intake = take_in(tmp_path / "scans", labels=table, task=SICK, patient="dicom")
+
+    assert labels_of(intake) == {"Z": 0}
+    assert codes(intake) == {"no-label": 2}
+    assert "another scan or patient" in intake.quarantine[0].detail

@@ -157,7 +157,7 @@ def _shared(value: _Shared) -> _Shared:
     if isinstance(value, str):
         return cast("_Shared", sys.intern(value))
     if isinstance(value, tuple):
-        return _shared_tuple(value, tuple(map(type, value)))
+        return cast("_Shared", _shared_tuple(value, tuple(map(type, value))))
     return value
 
 
