@@ -15,7 +15,7 @@ from voxray.core.errors import GeometryError
 Affine = Annotated[NDArray[np.float64], "(4, 4), voxel index -> RAS+ mm"]
 Shape = tuple[int, int, int]
 _FARTHEST_MM = 1e9
-_SHORTEST_MM = 1e-9
+_SHORTEST_MM = 1e-5
 
 
 def _is_flat(matrix: NDArray[np.float64], lengths: NDArray[np.float64]) -> bool:
@@ -56,7 +56,7 @@ class VoxelGrid:
         Raises:
             GeometryError: If the affine has the wrong shape, is not finite, reaches
                 beyond 1e9 mm, or is singular, as it is when a one-slice series states
-                no slice spacing.
+                no slice spacing, or voxels are less than 10 nm apart.
 
         Example:
             >>> import numpy as np

@@ -142,7 +142,7 @@ def _tuple(hint: Any) -> tuple[_Turn, _Turn]:  # noqa: ANN401 - a type hint
     def from_list(value: list[Any]) -> tuple[Any, ...]:
         if decode:
             return tuple([decode(x) for x in value])
-        return _shared(tuple(value))
+        return _shared(tuple(value), tuple(map(type, value)))
 
     return to_list, from_list
 
@@ -157,8 +157,8 @@ def _mixed_tuple(turns: list[Any]) -> tuple[_Turn, _Turn]:
 
 
 @lru_cache(maxsize=256)
-def _shared(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    """One object for what many records say."""
+def _shared(value: tuple[Any, ...], _kinds: tuple[type, ...]) -> tuple[Any, ...]:
+    """One object for what many records say; (3, 3) and (3.0, 3.0) are two things."""
     return value
 
 

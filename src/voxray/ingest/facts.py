@@ -38,10 +38,8 @@ def in_plane_spacing_mm(scan: FoundScan) -> tuple[float, float] | None:
 
 
 def n_slices(scan: FoundScan) -> int:
-    """Slices of the volume; before slices are in order, copies of slices count."""
-    if scan.grid is not None:
-        return scan.grid.shape[2]
-    return len(scan.files)
+    """Slices of the volume; a file that was exported twice counts once."""
+    return scan.n_slices if scan.grid is None else scan.grid.shape[2]
 
 
 def plane(scan: FoundScan) -> str | None:

@@ -170,10 +170,16 @@ def _volume_scan(
         files=tuple(paths),
         frames=_frames(slices),
         header=first,
+        n_slices=_n_distinct(slices),
         volume=index,
         n_volumes=n_parts,
         told_by=part.told_by,
     )
+
+
+def _n_distinct(slices: Sequence[_Slice]) -> int:
+    headers = [piece.header for piece in slices]
+    return len({(h.sop_instance_uid, h.frame, h.position_lps_mm) for h in headers})
 
 
 def _place(paths: list[PurePosixPath], first: DicomHeader) -> PurePosixPath:
@@ -214,6 +220,7 @@ def _in_order(scan: FoundScan, stack: Stack) -> FoundScan:
     return replace(
         scan,
         files=tuple(scan.files[index] for index in stack.order),
+        n_slices=len(stack.order),
         frames=tuple(scan.frames[index] for index in stack.order if scan.frames),
         dropped=tuple(scan.files[index] for index in stack.dropped),
     )

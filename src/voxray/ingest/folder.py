@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from voxray.core.errors import ScanError, VoxrayError
+from voxray.core.errors import GeometryError, ScanError, VoxrayError
 from voxray.core.findings import FindingCode
 from voxray.core.ids import Pseudonymizer
 from voxray.core.progress import Listener, ignore_progress
@@ -198,6 +198,8 @@ def _task(
 
 
 def _facts(result: PixelFacts | VoxrayError) -> PixelFacts:
+    if isinstance(result, GeometryError):
+        return unread(Finding(FindingCode.MISSING_GEOMETRY, result.problem))
     if isinstance(result, ScanError):  # its process died
         return unread(Finding(FindingCode.UNDECODABLE_PIXELS, result.problem))
     if isinstance(result, VoxrayError):

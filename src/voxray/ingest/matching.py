@@ -127,16 +127,23 @@ def _masks(
 def _of_exams(
     masks: MaskMatch, scans: Sequence[FoundScan], options: IntakeOptions
 ) -> MaskMatch:
-    """Give the first channel of an exam the mask that one of its scans has."""
-    by_scan = dict(masks.masks)
+    """Give the first channel of an exam the mask that one of its scans has.
+
+    A second mask of an exam is left over, and says so.
+    """
+    by_scan, left_over = dict(masks.masks), dict(masks.left_over)
     channels = list(options.rules.channels)
     firsts = {s.exam: s for s in scans if s.exam and s.channel == channels[0]}
     others = [s for s in scans if s.exam in firsts and s.channel in channels[1:]]
     for scan in sorted(others, key=lambda s: channels.index(s.channel)):
         mask = by_scan.pop(scan.scan_id, None)
-        if mask is not None:
-            by_scan.setdefault(firsts[scan.exam].scan_id, mask)
-    return replace(masks, masks=by_scan)
+        if mask is None:
+            continue
+        first = firsts[scan.exam].scan_id
+        if by_scan.setdefault(first, mask) != mask:
+            detail = f"a mask of {scan.channel}; its exam has one of an earlier channel"
+            left_over[mask] = Finding(FindingCode.MASK_AMBIGUOUS, detail)
+    return replace(masks, masks=by_scan, left_over=left_over)
 
 
 def _mask_refusals(

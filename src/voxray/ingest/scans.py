@@ -35,6 +35,8 @@ class FoundScan:
         dropped: Copies of slices that are left out.
         header: Of the first slice; None for NIfTI and pictures.
         grid: Of a NIfTI file, from its header; None else.
+        n_slices: Of a DICOM series; before they are in order, of copies of slices those
+            count that have names of their own.
         volume: Index of the volume in its series or file.
         n_volumes: Volumes that the series or file holds.
         told_by: What sets this volume apart from the others.
@@ -57,6 +59,7 @@ class FoundScan:
     dropped: tuple[PurePosixPath, ...] = ()
     header: DicomHeader | None = None
     grid: VoxelGrid | None = None
+    n_slices: int = 1
     volume: int = 0
     n_volumes: int = 1
     told_by: str = ""

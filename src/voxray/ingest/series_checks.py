@@ -37,7 +37,7 @@ def _truncated(headers: Sequence[DicomHeader]) -> Finding | None:
     n_cut = sum(header.truncated for header in headers)
     if not n_cut:
         return None
-    detail = f"{n_cut} of {len(headers)} files end before their pixels do"
+    detail = f"{n_cut} of {len(headers)} images end before their pixels do"
     return Finding(FindingCode.TRUNCATED_FILE, detail)
 
 
@@ -53,8 +53,8 @@ def _unsupported(headers: Sequence[DicomHeader]) -> Finding | None:
     reasons = [reason for header in headers if (reason := unsupported_reason(header))]
     if not reasons:
         return None
-    first, n_files = reasons[0], len(headers)
-    detail = first if n_files == 1 else f"{len(reasons)} of {n_files} files: {first}"
+    first, n_images = reasons[0], len(headers)
+    detail = first if n_images == 1 else f"{len(reasons)} of {n_images} images: {first}"
     return Finding(FindingCode.UNSUPPORTED_IMAGE, detail)
 
 
@@ -98,7 +98,7 @@ def _missing_geometry(headers: Sequence[DicomHeader]) -> Finding | None:
     problems = [problem for header in headers if (problem := _geometry_problem(header))]
     if not problems:
         return None
-    detail = f"{len(problems)} of {len(headers)} files: {problems[0]}"
+    detail = f"{len(problems)} of {len(headers)} images: {problems[0]}"
     return Finding(FindingCode.MISSING_GEOMETRY, detail)
 
 

@@ -25,6 +25,7 @@ def a_series(number: int | None = 1, n_slices: int = 20, **header: Any) -> Found
         path=path,
         files=tuple(path / f"{k}.dcm" for k in range(n_slices)),
         header=a_header(series_number=number, **header),
+        n_slices=n_slices,
     )
 
 

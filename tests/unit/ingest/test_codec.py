@@ -59,6 +59,16 @@ def test_record_comes_back_as_it_was(value: Anything) -> None:
     assert codec.from_text(codec.to_text(value)) == value
 
 
+def test_whole_numbers_stay_whole_beside_equal_ones_that_are_not() -> None:
+    codec = Codec(FileFacts)
+    header = a_header(pixel_spacing_mm=(3.0, 3.0), padding=(3, 3))
+
+    back = codec.from_text(codec.to_text(FileFacts(FileKind.DICOM, header))).header
+
+    assert back is not None
+    assert repr((back.pixel_spacing_mm, back.padding)) == "((3.0, 3.0), (3, 3))"
+
+
 def test_array_comes_back_with_type_and_shape() -> None:
     @dataclass(frozen=True)
     class Holder:

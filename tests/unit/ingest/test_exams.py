@@ -301,6 +301,24 @@ def test_a_mask_of_any_scan_belongs_to_the_first_channel(tmp_path):
     assert str(masks["t1"]) == "case1/case1_flair.nii.gz"
 
 
+def test_a_second_mask_of_an_exam_is_not_used_and_says_so(tmp_path):
+    two_files(tmp_path / "scans", "case1")
+    for name in ("t1", "flair"):
+        write_mask(tmp_path / "masks" / "case1" / f"case1_{name}.nii.gz")
+
+    intake = take_in(
+        tmp_path / "scans",
+        rules=IntakeRules(channels=PATHS),
+        masks=tmp_path / "masks",
+        task=LESION,
+    )
+
+    left = row_of(intake, "mask-ambiguous")
+    assert left.path.name == "case1_flair.nii.gz"
+    assert left.detail == "a mask of flair; its exam has one of an earlier channel"
+    assert len(intake.records) == 2
+
+
 def test_of_two_equal_exams_one_stays_whole_whatever_the_order_of_paths(tmp_path):
     for path, name, patient in (
         ("1", "T1", "p1"),

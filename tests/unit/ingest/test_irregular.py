@@ -30,6 +30,7 @@ from tests.makers import (
 from tests.unit.ingest.makers import KEYED, RULES, take_in
 from voxray.core.findings import Action, FindingCode
 from voxray.core.geometry import VoxelGrid
+from voxray.core.specs import ChannelRules, IntakeRules
 from voxray.scan_io import read_volume
 
 MR = Series(n_slices=8, rows=10, columns=12)
@@ -509,3 +510,26 @@ def test_echo_with_fewer_slices_is_refused_or_signed_for_in_order(
 
     assert "7 slices, where a volume" in refused.detail
     assert sorted(record.grid.shape[2] for record in used) == [8, 8]
+
+
+def test_series_that_was_exported_twice_has_its_slices_once_for_the_rules(
+    tmp_path: Path,
+) -> None:
+    for folder in ("a", "b"):
+        write(tmp_path / folder, slices())
+    rules = IntakeRules(channels={"image": ChannelRules(n_slices=(6, 10))})
+
+    (record,) = take_in(tmp_path, rules=rules).records
+
+    assert record.grid.shape[2] == 8
+
+
+@pytest.mark.parametrize("pixel_mm", [1e9, 1e-9])
+def test_pixels_of_an_impossible_size_are_missing_geometry(
+    tmp_path: Path, pixel_mm: float
+) -> None:
+    write(tmp_path, slices(PixelSpacing=[pixel_mm, pixel_mm]))
+
+    (row,) = take_in(tmp_path).quarantine
+
+    assert row.code is FindingCode.MISSING_GEOMETRY

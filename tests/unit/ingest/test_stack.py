@@ -218,9 +218,9 @@ def test_one_slice_alone_has_no_spacing() -> None:
 @pytest.mark.parametrize(
     ("changes", "code", "detail"),
     [
-        ({"truncated": True}, "truncated-file", "1 of 3 files end before"),
+        ({"truncated": True}, "truncated-file", "1 of 3 images end before"),
         ({"patient_id": "p2"}, "mixed-patients", "2 different patient ids"),
-        ({"has_pixels": False}, "unsupported-image", "1 of 3 files: no pixels"),
+        ({"has_pixels": False}, "unsupported-image", "1 of 3 images: no pixels"),
         (
             {"number_of_frames": 9},
             "unsupported-image",
@@ -229,7 +229,7 @@ def test_one_slice_alone_has_no_spacing() -> None:
         ({"samples_per_pixel": 3}, "unsupported-image", "colour image"),
         ({"photometric": "PALETTE COLOR"}, "unsupported-image", "PALETTE COLOR"),
         ({"image_type": ("ORIGINAL", "MOSAIC")}, "unsupported-image", "mosaic"),
-        ({"position_lps_mm": None}, "missing-geometry", "1 of 3 files: no position"),
+        ({"position_lps_mm": None}, "missing-geometry", "1 of 3 images: no position"),
         ({"orientation_lps": (1.0, 0.0)}, "missing-geometry", "2 numbers instead of 6"),
         ({"orientation_lps": (1.0,) * 6}, "missing-geometry", "not two unit vectors"),
         ({"pixel_spacing_mm": (0.0, 1.0)}, "missing-geometry", "not above 0 mm"),

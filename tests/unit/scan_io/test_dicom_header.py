@@ -347,3 +347,15 @@ def test_enhanced_file_is_read_in_full_for_its_frames(tmp_path):
 
     assert header.number_of_frames == 1
     assert header.pixel_offset is not None
+
+
+def test_values_that_another_file_has_as_another_kind_keep_theirs(
+    tmp_path: Path,
+) -> None:
+    dataset = a_slice(Series(spacing_mm=(3.0, 3.0, 3.0)), 0)
+    dataset.PixelPaddingValue = 3
+    header = read_dicom_header(save_dicom(dataset, tmp_path / "a.dcm"))
+
+    assert header.pixel_spacing_mm == (3.0, 3.0)
+    assert repr(header.padding) == "(3, 3)"
+    assert repr(pickle.loads(pickle.dumps(header)).padding) == "(3, 3)"

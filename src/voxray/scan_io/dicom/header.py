@@ -156,11 +156,14 @@ def _shared(value: _Shared) -> _Shared:
     """An equal value that other headers have: a series says most things many times."""
     if isinstance(value, str):
         return cast("_Shared", sys.intern(value))
-    return _shared_tuple(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return _shared_tuple(value, tuple(map(type, value)))
+    return value
 
 
 @lru_cache(maxsize=256)
-def _shared_tuple(value: _Shared) -> _Shared:
+def _shared_tuple(value: _Shared, _kinds: tuple[type, ...]) -> _Shared:
+    """Remembered by kinds too, since (3, 3) and (3.0, 3.0) are equal."""
     return value
 
 

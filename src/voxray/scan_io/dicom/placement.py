@@ -10,11 +10,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
 
 from voxray.core.errors import GeometryError
 from voxray.core.geometry import VoxelGrid
-from voxray.scan_io.dicom import values
 from voxray.scan_io.dicom.header import DicomHeader
 
 _LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
@@ -31,6 +29,22 @@ Vector = NDArray[np.float64]
 def ras_from_lps(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turn points (n, 3) of DICOM into RAS+."""
     return np.asarray(points * _LPS_TO_RAS)
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlane:
+    """Where a slice is, as DICOM says it: LPS, mm (PS3.3 C.7.6.2.1.1).
+
+    Attributes:
+        orientation: Direction along a row, then along a column.
+        spacing: Between rows, then between columns.
+        stated_spacing: SpacingBetweenSlices, else SliceThickness.
+    """
+
+    position: tuple[float, float, float] | None
+    orientation: tuple[float, ...] | None
+    spacing: tuple[float, float] | None
+    stated_spacing: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,53 +66,31 @@ class SlicePlace:
 
     @classmethod
     def from_header(cls, header: DicomHeader, scan_id: str, name: str) -> Self:
-        """Take the place of one slice or frame (PS3.3 C.7.6.2.1.1).
+        """Take the place of one slice or frame, as `DicomHeader.slices` gives it.
+
+        Raises:
+            GeometryError: As `from_plane` does.
+        """
+        plane = ImagePlane(
+            header.position_lps_mm,
+            header.orientation_lps,
+            header.pixel_spacing_mm,
+            header.spacing_between_slices_mm or header.slice_thickness_mm,
+        )
+        return cls.from_plane(plane, scan_id, name)
+
+    @classmethod
+    def from_plane(cls, plane: ImagePlane, scan_id: str, name: str) -> Self:
+        """Take the place that a header states.
 
         Args:
-            header: Of one slice, as `DicomHeader.slices` gives it.
+            plane: What is stated.
             scan_id: Named in the error.
             name: Of the slice, e.g. "slice 3 of 40".
 
         Raises:
             GeometryError: If position, orientation or spacing is missing or impossible.
         """
-        return cls._placed(
-            _Plane(
-                header.position_lps_mm,
-                header.orientation_lps,
-                header.pixel_spacing_mm,
-                header.spacing_between_slices_mm or header.slice_thickness_mm,
-            ),
-            scan_id,
-            name,
-        )
-
-    @classmethod
-    def from_dataset(cls, dataset: Dataset, scan_id: str, name: str) -> Self:
-        """Take the place from the image plane module (PS3.3 C.7.6.2.1.1).
-
-        Args:
-            dataset: One slice.
-            scan_id: Named in the error.
-            name: Of the slice, e.g. "slice 3 of 40".
-
-        Raises:
-            GeometryError: If position, orientation or spacing is missing or impossible.
-        """
-        return cls._placed(
-            _Plane(
-                values.point(dataset, "ImagePositionPatient"),
-                values.reals(dataset, "ImageOrientationPatient", count=6),
-                values.pair(dataset, "PixelSpacing"),
-                values.real(dataset, "SpacingBetweenSlices")
-                or values.real(dataset, "SliceThickness"),
-            ),
-            scan_id,
-            name,
-        )
-
-    @classmethod
-    def _placed(cls, plane: "_Plane", scan_id: str, name: str) -> Self:
         if not (plane.position and plane.orientation and plane.spacing):
             problem = f"{name} lacks a position, orientation or pixel spacing"
             raise GeometryError(scan_id, problem)
@@ -114,16 +106,6 @@ class SlicePlace:
             along_column / np.linalg.norm(along_column) * between_rows,
             plane.stated_spacing,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Plane:
-    """Where a slice is, as DICOM says it: LPS, mm."""
-
-    position: tuple[float, float, float] | None
-    orientation: tuple[float, ...] | None
-    spacing: tuple[float, float] | None
-    stated_spacing: float | None
 
 
 def _at_right_angles(first: Vector, second: Vector) -> bool:

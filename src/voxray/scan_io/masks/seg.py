@@ -13,7 +13,7 @@ from voxray.core.errors import GeometryError, UnreadableScanError
 from voxray.core.findings import FindingCode
 from voxray.core.records import Finding, MaskSource
 from voxray.scan_io.dicom import values
-from voxray.scan_io.dicom.placement import SlicePlace
+from voxray.scan_io.dicom.placement import ImagePlane, SlicePlace
 from voxray.scan_io.dicom.quiet import panic_as_error
 from voxray.scan_io.masks.dataset import MAX_VALUE, items, one_item
 from voxray.scan_io.masks.drawing import Canvas, Drawing, unknown_numbers
@@ -26,11 +26,6 @@ _HALF_COUNTS = "fractions from a half on count as the segment, smaller ones do n
 _MAX_FRAME_PIXELS = 1 << 24
 _MAX_PIXELS = 1 << 33
 _NONE = (0, 0, 0)
-_PLANE = {
-    "PlanePositionSequence": "ImagePositionPatient",
-    "PlaneOrientationSequence": "ImageOrientationPatient",
-    "PixelMeasuresSequence": "PixelSpacing",
-}
 _NATIVE = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"}
 
 
@@ -208,9 +203,17 @@ def _segment_number(frame: _Frame) -> int:
 
 def _place(frame: _Frame, scan_id: str) -> SlicePlace:
     """Where a frame lies, by itself or by what all frames share."""
-    plane = Dataset()
-    for sequence, keyword in _PLANE.items():
-        item = one_item(sequence, *frame.groups)
-        if item is not None and keyword in item:
-            plane.add(item[keyword])
-    return SlicePlace.from_dataset(plane, scan_id, f"frame {frame.number}")
+    position, orientation, spacing = (
+        one_item(sequence, *frame.groups) or Dataset()
+        for sequence in (
+            "PlanePositionSequence",
+            "PlaneOrientationSequence",
+            "PixelMeasuresSequence",
+        )
+    )
+    plane = ImagePlane(
+        values.point(position, "ImagePositionPatient"),
+        values.reals(orientation, "ImageOrientationPatient", count=6),
+        values.pair(spacing, "PixelSpacing"),
+    )
+    return SlicePlace.from_plane(plane, scan_id, f"frame {frame.number}")
