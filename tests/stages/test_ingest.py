@@ -131,7 +131,7 @@ def test_the_command_writes_the_same_files_flat(tmp_path: Path) -> None:
     assert (code, strict) == (0, 4)
     names = {p.name for p in out.iterdir() if p.name[0] != "."}
     assert names == WRITTEN | {"stage.json"}
-    assert "1 scans of 1 patients accepted, 1 not used (not-an-image 1)" in said[-1]
+    assert "1 scan of 1 patient accepted, 1 not used (not-an-image 1)" in said[-1]
 
 
 def test_an_unchanged_folder_is_not_looked_into_again(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_an_unchanged_folder_is_not_looked_into_again(tmp_path: Path) -> None:
     ingest_into(data, out, session)
 
     assert read == []
-    assert said[-1].startswith("up to date: 5 files: 1 scans")
+    assert said[-1].startswith("up to date: 5 files: 1 scan ")
 
 
 @pytest.mark.parametrize("change", ["scan", "rule", "output", "key", "lost"])

@@ -73,8 +73,8 @@ def look_at(voxels: NDArray[Any], grid: VoxelGrid) -> Look:
         p0_5=p0_5,
         p50=p50,
         p99_5=p99_5,
-        mean=float(voxels.mean(dtype=np.float64)),
-        fraction_zero=1.0 - np.count_nonzero(voxels) / voxels.size,
+        mean=_mean(voxels),
+        fraction_zero=int(np.count_nonzero(voxels == 0)) / voxels.size,
         two_valued=low < high and _two_valued(voxels, low, high),
         extent_mm=_three(extent),
         body_mm=_three(body),
@@ -88,6 +88,12 @@ def _two_valued(voxels: NDArray[Any], low: float, high: float) -> bool:
     if ((row != low) & (row != high)).any():
         return False
     return all(((x == low) | (x == high)).all() for x in np.moveaxis(voxels, 2, 0))
+
+
+def _mean(voxels: NDArray[Any]) -> float:
+    """Mean, added up in single precision within a slice and in double across."""
+    sums = np.array([float(voxels[..., k].sum()) for k in range(voxels.shape[-1])])
+    return float(sums.sum() / voxels.size)
 
 
 def percentiles(voxels: NDArray[Any]) -> tuple[float, float, float]:
@@ -107,11 +113,21 @@ def area_means(voxels: NDArray[Any], shape: tuple[int, ...]) -> _Floats:
     means = np.asarray(voxels, dtype=np.float32)
     for axis in reversed(range(means.ndim)):  # the last one lies together in memory
         if shape[axis] != means.shape[axis]:
-            weights = _overlaps(means.shape[axis], shape[axis])
-            # One large product: many small ones wait for each other's threads.
-            product = np.tensordot(means, weights, axes=(axis, 1))
-            means = np.moveaxis(product, -1, axis)
+            means = _means_along(means, axis, shape[axis])
     return means
+
+
+def _means_along(values: _Floats, axis: int, n_boxes: int) -> _Floats:
+    n_voxels = values.shape[axis]
+    if n_voxels % n_boxes == 0:  # boxes of whole voxels are added up, much faster
+        every = n_voxels // n_boxes
+        ends = (slice(None),) * axis
+        parts = [values[(*ends, slice(n, None, every))] for n in range(every)]
+        return np.asarray(sum(parts[1:], start=parts[0]) / np.float32(every))
+    weights = _overlaps(n_voxels, n_boxes)
+    # One large product: many small ones wait for each other's threads.
+    product = np.tensordot(values, weights, axes=(axis, 1))
+    return np.moveaxis(product, -1, axis)
 
 
 def _overlaps(n_voxels: int, n_boxes: int) -> _Floats:
