@@ -108,7 +108,9 @@ def _ingest(
         files=accounts.files,
         linkage=accounts.linkage,
         exams={s.scan_id: s.exam_id for s in scans if s.exam_id is not None},
-        linked_patients=copies.linked_patients,
+        linked_patients=tuple(
+            sorted({*copies.linked_patients, *matched.linked_patients})
+        ),
         label_rows_without_scan=matched.rows_without_scan,
         label_row_examples=key_examples(matched.keys_without_scan, pseudonymizer),
         permuted_labels=options.permute_labels,

@@ -121,7 +121,8 @@ class Intake:
         sources: Files of every record.
         quarantine: What is not used and why, sorted by path.
         exams: Exam of every scan that is in one, used or not.
-        linked_patients: (patient of the scan that is used, patient of its copy).
+        linked_patients: Pairs that must not part: (patient of the scan that is used,
+            patient of its copy), and those of one PatientID with and without issuer.
         label_rows_without_scan: Rows of the label table that name no scan found.
         label_row_examples: Up to five of their keys, as ids.
         permuted_labels: Seed of the label permutation; None for true labels.

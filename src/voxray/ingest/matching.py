@@ -25,6 +25,7 @@ from voxray.ingest.patients import (
     Person,
     check_people,
     find_people,
+    maybe_one,
     no_patient,
     of_several_people,
     patient_names,
@@ -44,6 +45,7 @@ class Matched:
         meta: Other cells of the label table.
         patients: Of every scan that has one; when scoring, of every scan.
         studies: Pseudonym of the DICOM study; a NIfTI file is its own.
+        linked_patients: Pairs that may be one person.
         rows_without_scan: Rows of the label table that name no scan.
     """
 
@@ -53,6 +55,7 @@ class Matched:
     meta: Mapping[ScanId, Mapping[str, str]] = field(default_factory=dict)
     patients: Mapping[ScanId, PatientId] = field(default_factory=dict)
     studies: Mapping[ScanId, str] = field(default_factory=dict)
+    linked_patients: tuple[tuple[PatientId, PatientId], ...] = ()
     rows_without_scan: int = 0
     keys_without_scan: tuple[str, ...] = ()
 
@@ -109,6 +112,7 @@ def match_all(
         studies={
             s.scan_id: pseudonymizer.study_id(s.study_uid or s.identity) for s in scans
         },
+        linked_patients=maybe_one(people, pseudonymizer),
         rows_without_scan=_n_rows_without_scan(table, rows),
         keys_without_scan=rows.keys_without_scan,
     )

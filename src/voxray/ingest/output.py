@@ -142,10 +142,12 @@ def _label_counts(intake: Intake) -> dict[str, dict[str, int]]:
 def _notes(intake: Intake) -> list[str]:
     notes = list(intake.notes)
     if n_copies := sum(row.code is FindingCode.COPY_OF for row in intake.quarantine):
-        linked = ""
-        if n_links := len(intake.linked_patients):
-            linked = f"; pairs of patients linked by them and never split: {n_links}"
-        notes.append(f"exact copies of other scans, left out: {n_copies}{linked}")
+        notes.append(f"exact copies of other scans, left out: {n_copies}")
+    if n_links := len(intake.linked_patients):
+        notes.append(
+            "pairs of patients that are never split, since they share an image, or a "
+            f"PatientID of which only one states the issuer: {n_links}"
+        )
     if n_pairs := len(intake.near_copies):
         notes.append(
             f"pairs of scans that are nearly the same image: {n_pairs}; nothing is "

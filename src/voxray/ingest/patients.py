@@ -106,6 +106,28 @@ def of_several_people(
     return findings
 
 
+def maybe_one(
+    people: Mapping[ScanId, Person], pseudonymizer: Pseudonymizer
+) -> tuple[tuple[PatientId, PatientId], ...]:
+    """Pairs of patients of one PatientID, of whom one has no issuer.
+
+    Routes into an archive differ in whether they state the issuer; the two may be one
+    person, and must not part.
+    """
+    known = set(people.values())
+    pairs = {
+        (Person(person.name), person)
+        for person in known
+        if person.issuer and Person(person.name) in known
+    }
+    return tuple(
+        sorted(
+            (one.patient_id(pseudonymizer), other.patient_id(pseudonymizer))
+            for one, other in pairs
+        )
+    )
+
+
 Names = tuple[tuple[str, ...], tuple[str, ...]]
 """Names that mean one scan or patient wherever they stand; names that may be shared."""
 
@@ -118,7 +140,7 @@ def patient_names(
     A PatientID that two issuers gave is shared: a table cannot say which it means.
     """
     stated = {person for scan in scans if (person := _dicom_person(scan))}
-    issuers = Counter(person.name for person in stated)
+    issuers = Counter(person.name for person in stated if person.issuer)
     found = {}
     for scan in scans:
         both = (_dicom_name(scan), _name(people.get(scan.scan_id)))

@@ -73,7 +73,7 @@ class IntakeContent:
         thumbnails: Picture of a scan that has one.
         unused: In order of path.
         near_copies: The nearest first.
-        linked_patients: (patient of the scan that is used, patient of its copy).
+        linked_patients: Pairs that must not part.
         label_rows_without_scan: Rows of the label table that name no scan.
         label_row_examples: Some of their keys, as ids.
         notes: What the scans as a set show.

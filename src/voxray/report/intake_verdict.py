@@ -86,10 +86,11 @@ def _copies(content: IntakeContent) -> Iterator[Concern]:
         yield Concern(text, "near-copies")
     exact = sum(row.code is _C.COPY_OF for row in content.unused)
     if exact:
-        n_links = len(content.linked_patients)
-        text = f"{counted(exact, 'scan')} left out as exact copies of other scans; "
-        text += f"{counted(n_links, 'pair')} of patients linked, never to be split."
-        yield Concern(text, "linked" if n_links else "unused")
+        text = f"{counted(exact, 'scan')} left out as exact copies of other scans."
+        yield Concern(text, "unused")
+    if n_links := len(content.linked_patients):
+        text = f"{counted(n_links, 'pair')} of patients linked, never to be split."
+        yield Concern(text, "linked")
 
 
 def _unused(content: IntakeContent) -> Iterator[Concern]:

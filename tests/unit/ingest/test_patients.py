@@ -156,3 +156,18 @@ def test_folder_without_good_scan_has_no_patients_to_check(tmp_path: Path) -> No
     write_series(tmp_path / "s", GOOD)[2].unlink()
 
     assert codes(take_in(tmp_path, patient="dicom")) == {"missing-slice": 1}
+
+
+def test_a_number_with_and_without_issuer_may_be_one_person_who_never_parts(
+    tmp_path: Path,
+) -> None:
+    for seed, issuer in enumerate((None, "north", "south")):
+        patient = "other" if issuer == "south" else "patient1"
+        one = replace(GOOD, name=f"s{seed}", patient=patient, study=f"st{seed}")
+        extra = GOOD.extra | {"IssuerOfPatientID": issuer}
+        write_series(tmp_path / one.name, replace(one, seed=seed, extra=extra))
+
+    intake = take_in(tmp_path, patient="dicom")
+
+    assert patients_of(intake) == ["patient1", "north_patient1", "south_other"]
+    assert intake.linked_patients == (("patient1", "north_patient1"),)

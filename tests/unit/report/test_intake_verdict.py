@@ -54,11 +54,9 @@ def test_what_is_left_out_as_it_should_be_is_no_concern() -> None:
 
 def test_exact_copies_and_links_are_told() -> None:
     links = ((PatientId("p1"), PatientId("p2")),)
-    _, first = said(unused=(an_unused(C.COPY_OF),) * 8, linked_patients=links)
-    assert first == (
-        "8 scans left out as exact copies of other scans; 1 pair of patients linked, "
-        "never to be split."
-    )
+    _, copies, linked = said(unused=(an_unused(C.COPY_OF),) * 8, linked_patients=links)
+    assert copies == "8 scans left out as exact copies of other scans."
+    assert linked == "1 pair of patients linked, never to be split."
 
 
 def test_odd_scans_are_counted_by_code() -> None:
