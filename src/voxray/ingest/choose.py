@@ -227,7 +227,8 @@ def why_worse(scan: FoundScan, taken: FoundScan, rules: ChannelRules) -> str:
 def series_name(scan: FoundScan) -> str:
     """What a message calls a scan: its series number, else its id."""
     number = scan.header.series_number if scan.header else None
-    several = f", volume {scan.volume}" if scan.n_volumes > 1 else ""
+    place = f", volume {scan.volume + 1} of {scan.n_volumes}"
+    several = place if scan.n_volumes > 1 else ""
     return (f"scan {scan.scan_id}" if number is None else f"series {number}") + several
 
 

@@ -174,8 +174,8 @@ def _copies(places: list[list[int]]) -> list[Finding]:
     if not n_dropped:
         return []
     detail = (
-        f"{n_dropped} slices repeat another one, at position {_some(numbers)} "
-        f"of {len(places)}; one of each is used"
+        f"{n_dropped} of {sum(map(len, places))} slices repeat another one, "
+        f"at position {_some(numbers)} of {len(places)}; one of each is used"
     )
     return [Finding(FindingCode.DUPLICATE_SLICE, detail)]
 

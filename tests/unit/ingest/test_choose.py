@@ -269,4 +269,6 @@ def test_a_volume_of_several_is_named_with_its_number():
 
     reason = why_worse(other, taken, ChannelRules())
 
-    assert reason == ("scan a.nii.gz, volume 1 was taken by thinnest: 2 mm, here 3 mm")
+    assert reason == (
+        "scan a.nii.gz, volume 2 of 2 was taken by thinnest: 2 mm, here 3 mm"
+    )

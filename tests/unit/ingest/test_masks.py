@@ -149,7 +149,7 @@ def test_other_files_in_the_mask_folder_are_listed(tmp_path: Path) -> None:
             "has 6 x 8 x 4 voxels, the scan 6 x 8 x 5",
         ),
         ((6, 8, 5), 1.0, 1, "mask-geometry", "up to 1 mm apart"),
-        ((6, 8, 5), 0.0, 7, "mask-unknown-value", "1 values that no class has: 7"),
+        ((6, 8, 5), 0.0, 7, "mask-unknown-value", "values that no class has (1): 7"),
     ],
 )
 def test_mask_that_does_not_fit_refuses_the_scan(

@@ -124,7 +124,8 @@ def test_copy_of_a_slice_is_dropped_and_counted() -> None:
     stack = checked(a_stack(0, 2, 2, 4, images_in_acquisition=3))
 
     assert (stack.order, stack.dropped) == ((0, 1, 3), (2,))
-    assert "1 slices repeat another one, at position 2 of 3" in stack.findings[0].detail
+    (finding,) = stack.findings
+    assert "1 of 4 slices repeat another one, at position 2 of 3" in finding.detail
 
 
 def test_copies_do_not_make_up_for_missing_slices() -> None:

@@ -85,5 +85,5 @@ def unknown_numbers(what: str, numbers: set[int]) -> list[Finding]:
     if not numbers:
         return []
     shown = ", ".join(str(number) for number in sorted(numbers)[:_SHOWN])
-    detail = f"{len(numbers)} {what} that no class has: {shown}"
+    detail = f"{what} that no class has ({len(numbers)}): {shown}"
     return [Finding(FindingCode.MASK_UNKNOWN_VALUE, detail)]

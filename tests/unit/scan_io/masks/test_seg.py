@@ -120,7 +120,7 @@ def test_segment_that_no_class_has_is_named_by_number(tmp_path):
 
     drawing = scan.drawing(mask)
 
-    assert said(drawing) == {"mask-unknown-value": "1 segments that no class has: 2"}
+    assert said(drawing) == {"mask-unknown-value": "segments that no class has (1): 2"}
     assert set(np.unique(drawing.volume.voxels)) == {0, 1}
 
 
@@ -253,5 +253,5 @@ def test_door_gives_only_what_intake_accepted(tmp_path):
     accepting = replace(source, accepted=(FindingCode.MASK_UNKNOWN_VALUE,))
 
     assert read_mask(accepting).voxels.any()
-    with pytest.raises(UnreadableScanError, match="mask-unknown-value: 1 segments"):
+    with pytest.raises(UnreadableScanError, match="mask-unknown-value: segments"):
         read_mask(source)
