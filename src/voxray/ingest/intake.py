@@ -104,11 +104,11 @@ class LinkageRow:
 
     scan_id: ScanId
     patient_id: PatientId | None
-    path: PurePosixPath
-    series_instance_uid: str
-    study_instance_uid: str
-    source_patient: str
-    source_issuer: str
+    path: PurePosixPath = field(repr=False)
+    series_instance_uid: str = field(repr=False)
+    study_instance_uid: str = field(repr=False)
+    source_patient: str = field(repr=False)
+    source_issuer: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

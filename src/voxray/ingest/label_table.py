@@ -23,8 +23,8 @@ class LabelRow:
         conflicts: By label column, which rows differ.
     """
 
-    key: str
-    cells: Mapping[str, str]
+    key: str = field(repr=False)
+    cells: Mapping[str, str] = field(repr=False)
     conflicts: Mapping[str, str] = field(default_factory=dict)
 
 

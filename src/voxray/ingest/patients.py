@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from voxray.core.errors import DatasetError
 from voxray.core.findings import FindingCode
@@ -29,8 +29,8 @@ class Person:
         issuer: Who gave the PatientID; "" when unknown.
     """
 
-    name: str
-    issuer: str = ""
+    name: str = field(repr=False)
+    issuer: str = field(default="", repr=False)
 
     def patient_id(self, pseudonymizer: Pseudonymizer) -> PatientId:
         """Id of the patient; one number of two issuers is two patients."""

@@ -51,12 +51,12 @@ class FoundScan:
     """
 
     scan_id: ScanId
-    identity: str
+    identity: str = field(repr=False)
     format: FileFormat
-    path: PurePosixPath
-    files: tuple[PurePosixPath, ...]
+    path: PurePosixPath = field(repr=False)
+    files: tuple[PurePosixPath, ...] = field(repr=False)
     frames: tuple[int, ...] = ()
-    dropped: tuple[PurePosixPath, ...] = ()
+    dropped: tuple[PurePosixPath, ...] = field(default=(), repr=False)
     header: DicomHeader | None = None
     grid: VoxelGrid | None = None
     n_slices: int = 1

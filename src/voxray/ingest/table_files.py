@@ -5,7 +5,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from io import StringIO
@@ -37,7 +37,7 @@ class TableRow:
     """
 
     number: int
-    cells: Mapping[str, str]
+    cells: Mapping[str, str] = field(repr=False)
 
 
 def is_missing(text: str) -> bool:

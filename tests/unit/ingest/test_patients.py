@@ -8,6 +8,8 @@ from tests.unit.ingest.makers import KEYED, a_table, codes, row_of, take_in
 from voxray.core.errors import DatasetError
 from voxray.core.specs.experiment import PatientColumn, PatientPattern
 from voxray.ingest import Intake
+from voxray.ingest.label_table import LabelRow
+from voxray.ingest.patients import Person
 
 GOOD = Series(extra={"ImagesInAcquisition": 5})
 
@@ -171,3 +173,12 @@ def test_a_number_with_and_without_issuer_may_be_one_person_who_never_parts(
 
     assert patients_of(intake) == ["patient1", "north_patient1", "south_other"]
     assert intake.linked_patients == (("patient1", "north_patient1"),)
+
+
+def test_no_record_shows_who_it_is_about(tmp_path: Path) -> None:
+    series(tmp_path / "SECRET", "SECRET")
+
+    intake = take_in(tmp_path, KEYED, patient="dicom")
+
+    assert "SECRET" not in repr((Person("SECRET", "SECRET"), intake.linkage))
+    assert "SECRET" not in repr(LabelRow("SECRET", {"who": "SECRET"}))
