@@ -259,8 +259,10 @@ def _patients(
     }
     if options.patient_required:
         return patients
+    of_exam = {s.exam: patients[s.scan_id] for s in scans if s.scan_id in patients}
     alone = {
-        scan.scan_id: pseudonymizer.patient_id(
+        scan.scan_id: (scan.exam and of_exam.get(scan.exam))
+        or pseudonymizer.patient_id(
             f"exam/{scan.exam}" if scan.exam else f"scan/{scan.identity}",
             scan.exam_id or scan.scan_id,
         )

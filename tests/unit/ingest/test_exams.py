@@ -333,3 +333,12 @@ def test_of_two_equal_exams_one_stays_whole_whatever_the_order_of_paths(tmp_path
     assert channels(intake) == {"1": "t1", "4": "flair"}
     assert codes(intake) == {"copy-of": 2}
     assert intake.linked_patients == (("p1", "p2"),)
+
+
+def test_when_scoring_an_exam_has_one_patient_also_if_a_scan_names_none(tmp_path):
+    flair = a_series("FLAIR", extra={"PatientID": ""})
+    write_study(tmp_path, a_series("T1"), flair)
+
+    intake = take_in(tmp_path, rules=TWO, patient="dicom", patient_required=False)
+
+    assert [record.patient_id for record in intake.records] == ["p1", "p1"]
