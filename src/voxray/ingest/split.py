@@ -52,6 +52,8 @@ class _Attribute:
             other; else only if together they are uneven, and each alone is even.
         alike: Whether volumes told apart by it have the same slices.
         private: Whether its values are not shown.
+        stated: Whether it tells nothing where a slice does not state it: half of a
+            series may have lost it.
     """
 
     name: str
@@ -59,6 +61,7 @@ class _Attribute:
     apart: bool = True
     alike: bool = True
     private: bool = False
+    stated: bool = False
 
 
 def split_series(headers: Sequence[DicomHeader]) -> tuple[Part, ...]:
@@ -110,9 +113,13 @@ def _file(header: DicomHeader) -> Hashable:
 _STACK = "stack"
 _ATTRIBUTES = (
     _Attribute("study", lambda h: h.study_instance_uid, alike=False, private=True),
-    _Attribute("series number", lambda h: h.series_number, alike=False),
+    _Attribute("series number", lambda h: h.series_number, alike=False, stated=True),
     _Attribute(
-        "series description", lambda h: h.series_description, alike=False, private=True
+        "series description",
+        lambda h: h.series_description,
+        alike=False,
+        private=True,
+        stated=True,
     ),
     _Attribute(
         "frame of reference",
@@ -181,6 +188,8 @@ def _refined(
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for index in part.slices:
         groups[attribute.of(headers[index])].append(index)
+    if attribute.stated and None in groups:
+        return [part]
     if len(groups) == 1 or not _tells_apart(part, lie, attribute, [*groups.values()]):
         return [part]
     fullest = max(map(lie.n_places, groups.values()))

@@ -367,3 +367,12 @@ def test_halves_of_a_body_that_are_flipped_in_plane_are_no_volumes() -> None:
     assert part.problem is not None
     assert part.problem.code == "mixed-orientation"
     assert "follow each other" in part.problem.detail
+
+
+@pytest.mark.parametrize("attribute", ["series_description", "series_number"])
+def test_series_of_which_half_lost_a_word_stays_whole(attribute: str) -> None:
+    headers = a_stack(*map(float, range(8)))
+    stated: dict[str, Any] = {attribute: 7}
+    headers[::2] = [replace(h, **stated) for h in headers[::2]]
+
+    assert len(split_series(headers)) == 1
