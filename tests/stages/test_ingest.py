@@ -10,7 +10,7 @@ from tests.makers import Series, write_nifti, write_series
 from tests.stages.makers import a_session, a_study, write_scans
 from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.ids import Pseudonymizer
-from voxray.core.specs import DataSpec
+from voxray.core.specs import ClassifySpec, DataSpec, LabelsSpec, TaskSpec
 from voxray.stages.frame import run_stage
 from voxray.stages.ingest import STAGE, ingest_into, read_links
 
@@ -118,6 +118,22 @@ def test_copies_under_two_patients_are_linked(tmp_path: Path) -> None:
     assert read_links(context.folder / "ingest") == (("c0", "c1"),)
 
 
+def test_the_command_checks_labels_where_the_task_is_known(tmp_path: Path) -> None:
+    write_series(tmp_path / "scans")
+    (tmp_path / "t.csv").write_text("scan,sick\n.,perhaps\n")
+    labels = LabelsSpec(table=tmp_path / "t.csv")
+    data = DataSpec(scans=tmp_path / "scans", labels=labels, ids="path")
+    classify = ClassifySpec(column="sick", classes={"no": 0, "yes": 1})
+    said: list[str] = []
+
+    ingest_into(data, tmp_path / "a", a_session(tmp_path, said))
+    task = TaskSpec(classify=classify)
+    ingest_into(data, tmp_path / "b", a_session(tmp_path, said), task)
+
+    assert "1 scan of 1 patient accepted, 0 not used" in said[0]
+    assert "(unknown-label 1)" in said[-1]
+
+
 def test_the_command_writes_the_same_files_flat(tmp_path: Path) -> None:
     said: list[str] = []
     write_series(tmp_path / "scans")
@@ -147,7 +163,7 @@ def test_an_unchanged_folder_is_not_looked_into_again(tmp_path: Path) -> None:
     ingest_into(data, out, session)
 
     assert read == []
-    assert said[-1].startswith("up to date: 5 files: 1 scan ")
+    assert said[-1].startswith("up to date: 5 files: 1 scan of")
 
 
 @pytest.mark.parametrize("change", ["scan", "rule", "output", "key", "lost"])

@@ -62,15 +62,15 @@ def ingest(  # noqa: PLR0913 - one argument per option
     workers: Workers = None,
 ) -> int:
     """Account for every file under SCANS; write tables and intake.html into OUT."""
-    from voxray.stages.config import load_data
+    from voxray.stages.config import load_intake
     from voxray.stages.ingest import ingest_into
 
     given = {"scans": scans, "masks": masks, "labels": labels}
     paths = {key: path for key, path in given.items() if path}
-    data = load_data(rules, paths, sets=tuple(sets or ()))
+    data, task = load_intake(rules, paths, sets=tuple(sets or ()))
     if readable_ids:
         data = data.model_copy(update={"ids": "path"})
-    return ingest_into(data, out, shell.session(workers))
+    return ingest_into(data, out, shell.session(workers), task)
 
 
 def run(  # noqa: PLR0913 - one argument per option

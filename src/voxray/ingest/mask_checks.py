@@ -19,10 +19,12 @@ def mask_findings(
         path: Of the mask.
         scan_id: Of its scan.
         grid: Of its scan.
-        values: Voxel value by class; empty without classes.
+        values: Voxel value by class; empty without classes. Then structures may share
+            voxels, since nobody said which of them are wanted.
     """
     try:
-        return read_drawing(MaskSource(scan_id, path, grid, values)).findings
+        found = read_drawing(MaskSource(scan_id, path, grid, values)).findings
+        return tuple(f for f in found if values or f.code != FindingCode.MASK_OVERLAP)
     except GeometryError as error:
         return (Finding(FindingCode.MASK_GEOMETRY, error.problem),)
     except ScanError as error:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 import voxray
 from voxray.core.errors import ConfigError
-from voxray.core.specs import DataSpec, Experiment
+from voxray.core.specs import DataSpec, Experiment, TaskSpec
 from voxray.stages.config_errors import describe
 from voxray.stages.environment import expand
 
@@ -51,13 +51,13 @@ def load_experiment(
         raise ConfigError("\n".join(lines)) from error
 
 
-def load_data(
+def load_intake(
     rules: Path | None,
     given: Mapping[str, Path],
     variables: Mapping[str, str] | None = None,
     sets: Sequence[str] = (),
-) -> DataSpec:
-    """Read the settings of `data:` alone, for `voxray ingest`.
+) -> tuple[DataSpec, TaskSpec | None]:
+    """Read the settings of `voxray ingest`.
 
     Args:
         rules: YAML file with keys of `data:`, or a whole experiment; None for the
@@ -66,10 +66,13 @@ def load_data(
         variables: For `${VAR}`; the environment by default.
         sets: `data.key=VALUE` each; VALUE is read as YAML. They come before the file.
 
+    Returns:
+        The settings of `data:`, and the task where `rules` is an experiment.
+
     Raises:
         ConfigError: As in `load_experiment`, or if `sets` has a key outside `data`.
     """
-    content = {"data": _read_rules(rules) if rules else {}}
+    content = _read_rules(rules) if rules else {"data": {}}
     for text in sets:
         _apply_data_set(content, text)
     base = rules.resolve().parent if rules else Path.cwd()
@@ -79,10 +82,13 @@ def load_data(
         place = "data.labels.table" if key == "labels" else f"data.{key}"
         _set_at(content, place, str(path.resolve()), f"--{key}")
     try:
-        return DataSpec.model_validate(content["data"])
+        if "task" in content:
+            experiment = Experiment.model_validate(content)
+            return experiment.data, experiment.task
+        return DataSpec.model_validate(content["data"]), None
     except ValidationError as error:
-        lines = describe(error, content, above=("data",))
-        raise ConfigError("\n".join(lines)) from error
+        above = () if "task" in content else ("data",)
+        raise ConfigError("\n".join(describe(error, content, above))) from error
 
 
 def gate_policy_file() -> Path:
@@ -180,15 +186,17 @@ def _parse(text: str, where: str) -> object:
 
 
 def _read_rules(file: Path) -> dict[str, Any]:
+    """An experiment, or what stands alone, below `data`."""
     if not file.is_file():
         msg = f"the rules file {str(file)!r} does not exist"
         raise ConfigError(msg)
     content = _read_mapping(file)
-    data = content.get("data", content)
-    if not isinstance(data, dict):
-        msg = f"{file.name}: 'data' holds {data!r}, it has no keys"
+    if "data" not in content:
+        return {"data": content}
+    if not isinstance(content["data"], dict):
+        msg = f"{file.name}: 'data' holds {content['data']!r}, it has no keys"
         raise ConfigError(msg)
-    return data
+    return content
 
 
 def _apply_data_set(content: dict[str, Any], text: str) -> None:

@@ -86,13 +86,16 @@ def take_in(
     return _outcome(intake)
 
 
-def ingest_into(data: DataSpec, out: Path, session: Session) -> int:
+def ingest_into(
+    data: DataSpec, out: Path, session: Session, task: TaskSpec | None = None
+) -> int:
     """Do stage 1 alone, flat into a folder: `voxray ingest`.
 
     Args:
         data: Where the scans are and how they are read.
         out: Private folder, made when absent.
         session: For whom.
+        task: What will be learned, where it is known: classes and labels are checked.
 
     Returns:
         Exit code.
@@ -106,11 +109,12 @@ def ingest_into(data: DataSpec, out: Path, session: Session) -> int:
     scans = pseudonymizer.study_id(f"scan folder {data.scans.resolve()}")
 
     def run() -> StageOutcome:
-        options = _options(data, None, session.workers, seed=0, folder=out)
+        options = _options(data, task, session.workers, seed=0, folder=out)
         return take_in(options, out, pseudonymizer, session.listen, session.say)
 
     with claimed(out, {"purpose": "ingest", "scans": scans}, ".voxray.json"):
-        config = {"data": data.model_dump(mode="json")}
+        specs = {"data": data, **({"task": task} if task else {})}
+        config = {name: spec.model_dump(mode="json") for name, spec in specs.items()}
         planned = planned_record(_input_hashes(data, pseudonymizer), config)
         outcome = _unchanged(out, planned) or run_recorded(STAGE, planned, out, run)
     up_to_date = "up to date: " if outcome.skipped else ""

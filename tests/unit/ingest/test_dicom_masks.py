@@ -281,11 +281,16 @@ def test_policy_may_let_the_later_class_count(tmp_path: Path) -> None:
     policy = {FindingCode.MASK_OVERLAP: Action.REPAIR}
     rules = IntakeRules(channels={"image": ChannelRules()}, policy=policy)
 
-    refused = take_in_with(tmp_path, task=None)
-    repaired = take_in_with(tmp_path, task=None, rules=rules)
+    classes = {"a": SegmentClass(value=1), "b": SegmentClass(value=2)}
+    task = TaskSpec(segment=SegmentSpec(classes=classes))
+
+    refused = take_in_with(tmp_path, task=task)
+    repaired = take_in_with(tmp_path, task=task, rules=rules)
+    without_task = take_in_with(tmp_path, task=None)
 
     assert codes(refused) == {"mask-overlap": 1}
     assert repaired.records[0].state == "repaired"
+    assert without_task.records[0].state == "accepted"
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.6, 0.9])

@@ -11,8 +11,8 @@ from voxray.core.specs import Experiment
 from voxray.stages.config import (
     PATH_KEYS,
     gate_policy_file,
-    load_data,
     load_experiment,
+    load_intake,
 )
 
 
@@ -140,7 +140,7 @@ def test_a_missing_file_names_what_is_near(
 
 
 def test_data_alone_has_defaults(tmp_path: Path) -> None:
-    data = load_data(None, {"scans": tmp_path, "labels": tmp_path / "t.csv"})
+    data, _ = load_intake(None, {"scans": tmp_path, "labels": tmp_path / "t.csv"})
     assert data.scans == tmp_path.resolve()
     assert data.labels is not None
     assert data.patient == "dicom"
@@ -148,34 +148,41 @@ def test_data_alone_has_defaults(tmp_path: Path) -> None:
 
 def test_rules_are_settings_of_data(tmp_path: Path) -> None:
     rules = write_yaml(tmp_path, "{patient: each_file, masks: m}", "rules.yaml")
-    data = load_data(rules, {"scans": tmp_path})
+    data, _ = load_intake(rules, {"scans": tmp_path})
     assert data.patient == "each_file"
     assert data.masks == (tmp_path / "m").resolve()
 
 
 def test_an_experiment_file_serves_as_rules(tmp_path: Path) -> None:
-    data = load_data(write_yaml(tmp_path), {"scans": tmp_path / "first"})
+    data, task = load_intake(write_yaml(tmp_path), {"scans": tmp_path / "first"})
+    assert task == load_experiment(write_yaml(tmp_path)).task
     assert data.scans == (tmp_path / "first").resolve()
     assert data.labels is not None
     assert data.labels.table == (tmp_path / "labels.csv").resolve()
 
 
+def test_data_of_an_experiment_without_a_task_serves_as_rules(tmp_path: Path) -> None:
+    rules = write_yaml(tmp_path, "data: {patient: each_file}", "rules.yaml")
+    data, task = load_intake(rules, {"scans": tmp_path})
+    assert (data.patient, task) == ("each_file", None)
+
+
 def test_set_comes_before_the_rules(tmp_path: Path) -> None:
     rules = write_yaml(tmp_path, "{patient: dicom, ids: path}", "rules.yaml")
     sets = ["data.patient=each_file"]
-    data = load_data(rules, {"scans": tmp_path}, sets=sets)
+    data, _ = load_intake(rules, {"scans": tmp_path}, sets=sets)
     assert (data.patient, data.ids) == ("each_file", "path")
 
 
 def test_only_keys_of_data_can_be_set_for_data_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="here only keys of data count"):
-        load_data(None, {"scans": tmp_path}, sets=["train.steps=3"])
+        load_intake(None, {"scans": tmp_path}, sets=["train.steps=3"])
 
 
 def test_rules_whose_data_has_no_keys_are_named(tmp_path: Path) -> None:
     rules = write_yaml(tmp_path, "data: 3", "rules.yaml")
     with pytest.raises(ConfigError, match="'data' holds 3, it has no keys"):
-        load_data(rules, {"scans": tmp_path})
+        load_intake(rules, {"scans": tmp_path})
 
 
 @pytest.mark.parametrize(
@@ -190,12 +197,12 @@ def test_rules_whose_data_has_no_keys_are_named(tmp_path: Path) -> None:
 def test_wrong_rules_are_named(tmp_path: Path, text: str, problem: str) -> None:
     rules = write_yaml(tmp_path, text, "rules.yaml")
     with pytest.raises(ConfigError, match=problem):
-        load_data(rules, {"scans": tmp_path, "labels": tmp_path})
+        load_intake(rules, {"scans": tmp_path, "labels": tmp_path})
 
 
 def test_missing_rules_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"rules file .*none\.yaml' does not exist"):
-        load_data(tmp_path / "none.yaml", {"scans": tmp_path})
+        load_intake(tmp_path / "none.yaml", {"scans": tmp_path})
 
 
 def test_the_shipped_gate_policy_is_there():
