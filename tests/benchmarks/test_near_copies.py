@@ -23,7 +23,7 @@ from scipy import ndimage
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import ExamId, PatientId, ScanId, ScanRecord, Sha256
 from voxray.ingest.burned_in import text_lines
-from voxray.ingest.looks import look_at
+from voxray.ingest.looks import look_at, slice_ranges
 from voxray.ingest.near_copies import find_near_copies
 
 _BICUBIC = Image.Resampling.BICUBIC
@@ -59,7 +59,8 @@ def images(data, name):
 def a_look(voxels, spacing_mm=(1.0, 1.0, 1.0)):
     affine = np.diag([*map(float, spacing_mm), 1.0])
     grid = VoxelGrid.from_affine("x", voxels.shape, affine)
-    return look_at(np.asfortranarray(voxels, dtype=np.float32), grid)
+    stored = np.asfortranarray(voxels, dtype=np.float32)
+    return look_at(stored, grid, slice_ranges(stored))
 
 
 def a_record(name, shape):

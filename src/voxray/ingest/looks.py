@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,28 @@ _LOW, _HIGH = 0.5, 99.5
 _FOREGROUND = 0.2
 
 _Floats = NDArray[np.float32]
+
+
+class SliceRanges(NamedTuple):
+    """Lowest and highest value of each slice along k; read once, asked often."""
+
+    lowest: NDArray[np.generic]
+    highest: NDArray[np.generic]
+
+    @property
+    def low(self) -> float:
+        """Lowest value of all; NaN if any voxel is."""
+        return float(self.lowest.min())
+
+    @property
+    def high(self) -> float:
+        """Highest value of all; NaN if any voxel is."""
+        return float(self.highest.max())
+
+
+def slice_ranges(voxels: NDArray[Any]) -> SliceRanges:
+    """Lowest and highest value of each slice of (i, j, k)."""
+    return SliceRanges(voxels.min(axis=(0, 1)), voxels.max(axis=(0, 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +75,15 @@ class Look:
     tiny: str
 
 
-def look_at(voxels: NDArray[Any], grid: VoxelGrid) -> Look:
+def look_at(voxels: NDArray[Any], grid: VoxelGrid, ranges: SliceRanges) -> Look:
     """Summarise finite voxels; holds little more memory than a few slices.
 
     Args:
         voxels: (i, j, k) on `grid`, source order, all finite.
         grid: Where they sit.
+        ranges: Of these voxels.
     """
-    low, high = float(voxels.min()), float(voxels.max())
+    low, high = ranges.low, ranges.high
     p0_5, p50, p99_5 = percentiles(voxels)
     thinned = _thinned(voxels)
     coarse = _to_ras(area_means(thinned, _at_most(thinned.shape, _COARSE)), grid)

@@ -19,7 +19,7 @@ from voxray.core.records import (
     Sha256,
 )
 from voxray.ingest.burned_in import text_finding
-from voxray.ingest.looks import Look, look_at
+from voxray.ingest.looks import Look, SliceRanges, look_at, slice_ranges
 from voxray.ingest.mask_checks import mask_findings
 from voxray.ingest.quality import quality_findings
 from voxray.ingest.thumbnails import Portrayal, thumbnail_name, write_thumbnail
@@ -72,11 +72,12 @@ def inspect_pixels(task: PixelTask) -> PixelFacts:
         volume = read_volume(task.source, task.headers)
     except ScanError as error:
         return unread(Finding(_unread_code(error, task.source.format), error.problem))
-    problem = _value_problem(volume.voxels)
+    ranges = slice_ranges(volume.voxels)
+    problem = _value_problem(volume.voxels, ranges)
     if problem is not None:
         return PixelFacts(volume.grid, None, (problem,))
     findings = (
-        *quality_findings(volume.voxels),
+        *quality_findings(volume.voxels, ranges),
         *_text(task, volume.voxels),
         *_of_mask(task, volume.grid),
     )
@@ -88,7 +89,7 @@ def inspect_pixels(task: PixelTask) -> PixelFacts:
         grid=volume.grid,
         sha256=digest,
         findings=findings,
-        look=look_at(volume.voxels, volume.grid),
+        look=look_at(volume.voxels, volume.grid, ranges),
     )
 
 
@@ -127,8 +128,8 @@ def _unread_code(error: ScanError, stored_as: FileFormat) -> FindingCode:
             return FindingCode.TRUNCATED_FILE
 
 
-def _value_problem(voxels: NDArray[np.generic]) -> Finding | None:
-    low, high = float(voxels.min()), float(voxels.max())  # NaN if any voxel is
+def _value_problem(voxels: NDArray[np.generic], ranges: SliceRanges) -> Finding | None:
+    low, high = ranges.low, ranges.high
     if not (np.isfinite(low) and np.isfinite(high)):
         n_bad = voxels.size - int(np.isfinite(voxels).sum())
         detail = f"{n_bad} of {voxels.size} voxels are NaN or infinite"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from voxray.core.findings import FindingCode
 from voxray.core.records import Finding
+from voxray.ingest.looks import SliceRanges
 
 MIN_CLIPPED_SHARE = 0.002
 """Of all voxels, at exactly the highest value."""
@@ -22,24 +23,25 @@ _BACKGROUND_SHARE = 0.25
 _SHOWN = 5
 
 
-def quality_findings(voxels: NDArray[Any]) -> tuple[Finding, ...]:
+def quality_findings(voxels: NDArray[Any], ranges: SliceRanges) -> tuple[Finding, ...]:
     """Judge finite voxels that are not all equal.
 
     Args:
         voxels: (i, j, k), slices along k.
+        ranges: Of these voxels.
     """
-    checks = (_clipped(voxels), _empty_slices(voxels))
+    checks = (_clipped(voxels, ranges), _empty_slices(voxels, ranges))
     return tuple(finding for finding in checks if finding is not None)
 
 
-def _clipped(voxels: NDArray[Any]) -> Finding | None:
+def _clipped(voxels: NDArray[Any], ranges: SliceRanges) -> Finding | None:
     """Find a spike at the highest value.
 
     Cut off values pile up at one value, where a histogram runs out evenly. A drawn
     shape or a label map has few values at all; a background that is the highest value,
     as in an inverted image, covers the border.
     """
-    highest = voxels.max()
+    highest = ranges.highest.max()
     at_top = voxels == highest
     n_top = int(np.count_nonzero(at_top))
     share = n_top / voxels.size
@@ -47,7 +49,7 @@ def _clipped(voxels: NDArray[Any]) -> Finding | None:
         return None
     if _border_share(at_top) >= _BORDER_SHARE:
         return None
-    usual = _usual_count(voxels, highest)
+    usual = _usual_count(voxels, ranges.low, highest)
     if n_top < _SPIKE * usual:
         return None
     detail = (
@@ -75,9 +77,9 @@ def _border_share(at_top: NDArray[np.bool_]) -> float:
     return float(np.concatenate(planes).mean())
 
 
-def _usual_count(voxels: NDArray[Any], highest: float) -> int:
+def _usual_count(voxels: NDArray[Any], lowest: float, highest: float) -> int:
     """How often the most frequent value occurs in the top tenth of the range."""
-    bound = highest - _TOP_SHARE * (float(highest) - float(voxels.min()))
+    bound = highest - _TOP_SHARE * (float(highest) - lowest)
     near = voxels[(voxels >= bound) & (voxels < highest)]
     if not near.size:
         return 0
@@ -85,10 +87,10 @@ def _usual_count(voxels: NDArray[Any], highest: float) -> int:
     return int(counts.max())
 
 
-def _empty_slices(voxels: NDArray[Any]) -> Finding | None:
+def _empty_slices(voxels: NDArray[Any], ranges: SliceRanges) -> Finding | None:
     """Find slices of one value, but for those that a blank background explains."""
-    lowest = voxels.min(axis=(0, 1))
-    empty = lowest == voxels.max(axis=(0, 1))
+    lowest = ranges.lowest
+    empty = lowest == ranges.highest
     if not empty.any() or empty.all():
         return None
     filled = np.flatnonzero(~empty)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from voxray.core.geometry import VoxelGrid
-from voxray.ingest.looks import Look, look_at
+from voxray.ingest.looks import Look, look_at, slice_ranges
 
 
 def a_body(seed: int = 0, shape: tuple[int, ...] = (40, 44, 36)) -> NDArray[Any]:
@@ -28,4 +28,4 @@ def a_grid(
 
 def a_look(voxels: NDArray[Any], **grid: Any) -> Look:
     """The look of voxels along R, A, S."""
-    return look_at(voxels, a_grid(voxels.shape, **grid))
+    return look_at(voxels, a_grid(voxels.shape, **grid), slice_ranges(voxels))

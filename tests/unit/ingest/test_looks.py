@@ -3,7 +3,13 @@ import pytest
 
 from tests.unit.ingest.image_makers import a_body, a_grid, a_look
 from voxray.core.geometry import VoxelGrid
-from voxray.ingest.looks import area_means, look_at, percentiles, tiny_image
+from voxray.ingest.looks import (
+    area_means,
+    look_at,
+    percentiles,
+    slice_ranges,
+    tiny_image,
+)
 
 
 def test_area_means_count_a_voxel_by_the_part_inside_the_box() -> None:
@@ -34,7 +40,9 @@ def test_axes_of_the_file_do_not_change_the_look() -> None:
     affine = np.diag([-1.0, -1.0, 1.0, 1.0])[:, [2, 0, 1, 3]]
     turned = np.transpose(body[::-1, ::-1], (2, 0, 1))
     i, j, k = turned.shape
-    other = look_at(turned, VoxelGrid.from_affine("x", (i, j, k), affine))
+    other = look_at(
+        turned, VoxelGrid.from_affine("x", (i, j, k), affine), slice_ranges(turned)
+    )
     assert other.tiny == a_look(body).tiny
     assert other.extent_mm == a_look(body).extent_mm
 

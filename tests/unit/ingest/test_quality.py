@@ -9,11 +9,15 @@ from tests.makers import Series, write_nifti, write_series
 from tests.unit.ingest.image_makers import a_body
 from tests.unit.ingest.makers import take_in
 from voxray.core.findings import FindingCode
+from voxray.ingest.looks import slice_ranges
 from voxray.ingest.quality import quality_findings
 
 
 def found(voxels: NDArray[Any]) -> dict[FindingCode, str]:
-    return {finding.code: finding.detail for finding in quality_findings(voxels)}
+    return {
+        finding.code: finding.detail
+        for finding in quality_findings(voxels, slice_ranges(voxels))
+    }
 
 
 def test_a_plain_body_has_no_finding() -> None:
