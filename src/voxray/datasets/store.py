@@ -61,13 +61,17 @@ def readable(source: Path, kind: str, broken: Broken = ()) -> Iterator[None]:
     try:
         yield
     except broken as error:
-        msg = f"{source.name!r} is no readable {kind}: {error}; get it again"
+        msg = (
+            f"{source.name!r} is no readable {kind}: {_first_line(error)}; get it again"
+        )
         raise ConfigError(msg) from error
     except OSError as error:
         if error.errno in MACHINE_ERRNOS:
             msg = f"cannot read {source.name!r}: {error.strerror}; free it, run again"
             raise MachineError(msg) from error
-        msg = f"{source.name!r} is no readable {kind}: {error}; get it again"
+        msg = (
+            f"{source.name!r} is no readable {kind}: {_first_line(error)}; get it again"
+        )
         raise ConfigError(msg) from error
 
 
@@ -84,3 +88,8 @@ def _is_same(target: Path, opener: Opener) -> bool:
 
 def _block(stream: IO[bytes]) -> bytes:
     return stream.read(_BLOCK_BYTES)
+
+
+def _first_line(error: Exception) -> str:
+    """What tarfile says in one line; it goes on with each method that it tried."""
+    return str(error).partition("\n")[0].rstrip(":")
