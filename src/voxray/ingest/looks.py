@@ -97,7 +97,7 @@ def look_at(voxels: NDArray[Any], grid: VoxelGrid, ranges: SliceRanges) -> Look:
         p50=p50,
         p99_5=p99_5,
         mean=_mean(voxels),
-        fraction_zero=int(np.count_nonzero(voxels == 0)) / voxels.size,
+        fraction_zero=_fraction_zero(voxels),
         two_valued=low < high and _two_valued(voxels, low, high),
         extent_mm=_three(extent),
         body_mm=_three(body),
@@ -111,6 +111,12 @@ def _two_valued(voxels: NDArray[Any], low: float, high: float) -> bool:
     if ((row != low) & (row != high)).any():
         return False
     return all(((x == low) | (x == high)).all() for x in np.moveaxis(voxels, 2, 0))
+
+
+def _fraction_zero(voxels: NDArray[Any]) -> float:
+    """Share of zeros; slice by slice, since memory that is new costs more than this."""
+    slices = (voxels[..., k] for k in range(voxels.shape[-1]))
+    return sum(int(np.count_nonzero(plane == 0)) for plane in slices) / voxels.size
 
 
 def _mean(voxels: NDArray[Any]) -> float:

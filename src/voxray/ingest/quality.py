@@ -42,12 +42,12 @@ def _clipped(voxels: NDArray[Any], ranges: SliceRanges) -> Finding | None:
     as in an inverted image, covers the border.
     """
     highest = ranges.highest.max()
-    at_top = voxels == highest
-    n_top = int(np.count_nonzero(at_top))
+    reaching = np.flatnonzero(ranges.highest == highest)
+    n_top = sum(int(np.count_nonzero(voxels[..., k] == highest)) for k in reaching)
     share = n_top / voxels.size
     if share < MIN_CLIPPED_SHARE or n_top < _MIN_CLIPPED or _few_values(voxels):
         return None
-    if _border_share(at_top) >= _BORDER_SHARE:
+    if _border_share(voxels == highest) >= _BORDER_SHARE:
         return None
     usual = _usual_count(voxels, ranges.low, highest)
     if n_top < _SPIKE * usual:
