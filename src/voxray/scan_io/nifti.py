@@ -31,6 +31,7 @@ from voxray.scan_io.sniff import is_nifti_head, is_nifti_pair_head
 _HEAD_BYTES = 348
 _BLOCK_BYTES = 1 << 24
 _PASSED_BYTES = 1 << 18
+_FARTHEST_BYTE = 1 << 48  # no file is longer, and no seek overflows
 _GZIP_MAGIC = b"\x1f\x8b"
 _SPATIAL_UNIT_BITS = 7
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
@@ -256,7 +257,7 @@ def _read_layout(stream: _Stream, scan_id: str) -> _Layout:
     ) as error:
         problem = f"its NIfTI header is broken: {type(error).__name__}"
         raise UnreadableScanError(scan_id, problem) from error
-    if offset < (0 if pair else _HEAD_BYTES):
+    if not (0 if pair else _HEAD_BYTES) <= offset <= _FARTHEST_BYTE:
         problem = f"its NIfTI header is broken: voxels would start at byte {offset}"
         raise UnreadableScanError(scan_id, problem)
     if not shape or min(shape) < 1 or dtype.kind not in "iuf":

@@ -101,6 +101,30 @@ def echo_incomplete(folder: Path) -> list[Truth]:
     return [true_volume(first)]
 
 
+def _between(start: int, **elements: Any) -> list[Dataset]:
+    """A stack whose slices lie midway between those of the plain one."""
+    slices = a_stack(a_series(origin_lps_mm=(-20.0, -10.0, 31.0)), offset=900)
+    for k, piece in enumerate(slices):
+        piece.SOPInstanceUID = a_uid("between", start, k)
+        piece.InstanceNumber = start + k + 1
+        for keyword, value in elements.items():
+            setattr(piece, keyword, value)
+    return slices
+
+
+@fault("two stacks that lie between each other, of two descriptions", VOLUMES, _SPLIT)
+def described_between(folder: Path) -> list[Truth]:
+    first = _another(0, 0, SeriesDescription="T1")
+    return _both(folder, first, _between(8, SeriesDescription="T2"))
+
+
+@fault("two stacks that lie between each other, numbered alike", VOLUMES,
+       Code.CONFLICTING_SLICES)  # fmt: skip
+def numbered_between(folder: Path) -> list[Truth]:
+    save_all(folder, [*a_stack(), *_between(0)])
+    return []
+
+
 @fault("two patients in one series", VOLUMES, Code.MIXED_PATIENTS)
 def two_patients(folder: Path) -> list[Truth]:
     slices = a_stack()

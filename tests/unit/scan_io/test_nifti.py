@@ -345,7 +345,12 @@ def test_voxels_follow_the_header_when_it_says_zero(tmp_path):
 
 @pytest.mark.parametrize(
     ("offset", "message"),
-    [(40, "start at byte 40"), (np.nan, "ValueError"), (np.inf, "OverflowError")],
+    [
+        (40, "start at byte 40"),
+        (1e25, "start at byte 9999999"),
+        (np.nan, "ValueError"),
+        (np.inf, "OverflowError"),
+    ],
 )
 def test_impossible_voxel_offset_is_refused(tmp_path, offset, message):
     path = patched(write_nifti(tmp_path / "s.nii"), vox_offset=offset)
