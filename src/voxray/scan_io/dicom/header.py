@@ -234,6 +234,51 @@ KEYWORDS = [
 """Elements that a header is made of."""
 
 
+_TEXTS = {
+    "series_instance_uid": "SeriesInstanceUID",
+    "study_instance_uid": "StudyInstanceUID",
+    "frame_of_reference_uid": "FrameOfReferenceUID",
+    "patient_id": "PatientID",
+    "issuer_of_patient_id": "IssuerOfPatientID",
+    "institution": "InstitutionName",
+    "series_description": "SeriesDescription",
+    "modality": "Modality",
+    "body_part": "BodyPartExamined",
+    "manufacturer": "Manufacturer",
+    "photometric": "PhotometricInterpretation",
+    "protocol_name": "ProtocolName",
+    "contrast_agent": "ContrastBolusAgent",
+    "view_position": "ViewPosition",
+    "window_function": "VOILUTFunction",
+}
+_WHOLES = {
+    "series_number": "SeriesNumber",
+    "acquisition_number": "AcquisitionNumber",
+    "instance_number": "InstanceNumber",
+    "temporal_position": "TemporalPositionIdentifier",
+    "echo_number": "EchoNumbers",
+    "images_in_acquisition": "ImagesInAcquisition",
+    "number_of_slices": "NumberOfSlices",
+    "number_of_frames": "NumberOfFrames",
+    "rows": "Rows",
+    "columns": "Columns",
+    "samples_per_pixel": "SamplesPerPixel",
+    "number_of_temporal_positions": "NumberOfTemporalPositions",
+    "bits_allocated": "BitsAllocated",
+    "bits_stored": "BitsStored",
+    "high_bit": "HighBit",
+    "pixel_representation": "PixelRepresentation",
+}
+_REALS = {
+    "b_value": "DiffusionBValue",
+    "slice_thickness_mm": "SliceThickness",
+    "spacing_between_slices_mm": "SpacingBetweenSlices",
+    "echo_time_ms": "EchoTime",
+    "trigger_time_ms": "TriggerTime",
+}
+"""Fields that are one element as it stands."""
+
+
 def header_from(
     dataset: values.Values,
     file_meta: values.Values,
@@ -242,76 +287,45 @@ def header_from(
 ) -> DicomHeader:
     """Take a header from the elements of a file."""
     text = partial(_shared_text, dataset)
-    whole = partial(values.whole, dataset)
-    real = partial(values.real, dataset)
     meta = partial(_shared_text, file_meta)
+    orientation = values.reals(dataset, "ImageOrientationPatient", count=6)
+    times = filter(None, map(text, ("SeriesDate", "SeriesTime")))
+    said = text("BurnedInAnnotation") or ""
     return DicomHeader(
+        **_plain_fields(dataset),
         sop_class_uid=text("SOPClassUID") or meta("MediaStorageSOPClassUID"),
         transfer_syntax_uid=meta("TransferSyntaxUID"),
         sop_instance_uid=values.text(dataset, "SOPInstanceUID"),
-        series_instance_uid=text("SeriesInstanceUID"),
-        study_instance_uid=text("StudyInstanceUID"),
-        frame_of_reference_uid=text("FrameOfReferenceUID"),
-        patient_id=text("PatientID"),
-        issuer_of_patient_id=text("IssuerOfPatientID"),
         patient_sex=values.sex(dataset),
         patient_age_years=values.age_years(dataset),
-        institution=text("InstitutionName"),
-        series_description=text("SeriesDescription"),
-        modality=text("Modality"),
-        body_part=text("BodyPartExamined"),
-        manufacturer=text("Manufacturer"),
         image_type=_shared(values.texts(dataset, "ImageType")),
-        series_number=whole("SeriesNumber"),
-        acquisition_number=whole("AcquisitionNumber"),
-        instance_number=whole("InstanceNumber"),
-        temporal_position=whole("TemporalPositionIdentifier"),
-        echo_number=whole("EchoNumbers"),
-        b_value=real("DiffusionBValue"),
-        images_in_acquisition=whole("ImagesInAcquisition"),
-        number_of_slices=whole("NumberOfSlices"),
-        number_of_frames=whole("NumberOfFrames"),
-        rows=whole("Rows"),
-        columns=whole("Columns"),
-        samples_per_pixel=whole("SamplesPerPixel"),
-        photometric=text("PhotometricInterpretation"),
         pixel_spacing_mm=_shared(values.pair(dataset, "PixelSpacing")),
-        slice_thickness_mm=real("SliceThickness"),
-        spacing_between_slices_mm=real("SpacingBetweenSlices"),
         position_lps_mm=values.point(dataset, "ImagePositionPatient"),
-        orientation_lps=_shared(
-            values.reals(dataset, "ImageOrientationPatient", count=6)
-        ),
+        orientation_lps=_shared(orientation),
         pixel_bytes_expected=pixels.expected,
         has_pixels=pixels.present,
         truncated=pixels.truncated,
         imager_pixel_spacing_mm=values.pair(dataset, "ImagerPixelSpacing"),
-        protocol_name=text("ProtocolName"),
-        contrast_agent=text("ContrastBolusAgent"),
-        series_time=" ".join(filter(None, map(text, ("SeriesDate", "SeriesTime"))))
-        or None,
+        series_time=" ".join(times) or None,
         laterality=text("ImageLaterality") or text("Laterality"),
-        view_position=text("ViewPosition"),
-        echo_time_ms=real("EchoTime"),
-        trigger_time_ms=real("TriggerTime"),
         diffusion_direction=values.point(dataset, "DiffusionGradientOrientation"),
-        number_of_temporal_positions=whole("NumberOfTemporalPositions"),
-        bits_allocated=whole("BitsAllocated"),
-        burned_in_annotation={"YES": True, "NO": False}.get(
-            text("BurnedInAnnotation") or ""
-        ),
+        burned_in_annotation={"YES": True, "NO": False}.get(said),
         pixel_offset=pixels.place,
         pixel_length=pixels.length,
         frames=frames,
-        bits_stored=whole("BitsStored"),
-        high_bit=whole("HighBit"),
-        pixel_representation=whole("PixelRepresentation"),
         rescale=_shared(stored_values.rescale(dataset)),
         padding=_shared(stored_values.padding(dataset)),
         window=stored_values.window(dataset),
-        window_function=text("VOILUTFunction"),
         has_voi_table="VOILUTSequence" in dataset,
     )
+
+
+def _plain_fields(dataset: values.Values) -> dict[str, Any]:
+    fields: dict[str, Any]
+    fields = {name: _shared_text(dataset, key) for name, key in _TEXTS.items()}
+    fields |= {name: values.whole(dataset, key) for name, key in _WHOLES.items()}
+    fields |= {name: values.real(dataset, key) for name, key in _REALS.items()}
+    return fields
 
 
 def _shared_text(dataset: values.Values, keyword: str) -> str | None:
