@@ -62,7 +62,8 @@ def problem_of(call):
     if program == "make":
         return problem_of_make(rest)
     if program == "python":
-        return None if (ROOT / rest[0]).is_file() else f"there is no file {rest[0]}"
+        name = rest[0] if rest[0] != "-m" else f"{rest[1].replace('.', '/')}.py"
+        return None if (ROOT / name).is_file() else f"there is no file {name}"
     return problem_of_voxray(rest)
 
 
