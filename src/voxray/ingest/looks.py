@@ -18,7 +18,6 @@ _ENOUGH = 128
 """Voxels along an axis that do for a tiny image."""
 _SAMPLES = 200_000
 _LOW, _HIGH = 0.5, 99.5
-_FOREGROUND = 0.2
 
 _Floats = NDArray[np.float32]
 
@@ -56,8 +55,6 @@ class Look:
         fraction_zero: Share of voxels that are 0.
         two_valued: Whether there are no values but `low` and `high`, as in a shape.
         extent_mm: Field of view along R, A and S.
-        body_mm: Box along R, A and S around what is brighter than a fifth of the range
-            from `p0_5` to `p99_5`, to a 64th of the field of view.
         tiny: The image as base64 of uint8, axes R, A, S: the means of 10 x 10 x 10
             equal boxes, or 32 x 32 of a plane, scaled from their lowest to highest.
     """
@@ -71,7 +68,6 @@ class Look:
     fraction_zero: float
     two_valued: bool
     extent_mm: tuple[float, float, float]
-    body_mm: tuple[float, float, float]
     tiny: str
 
 
@@ -89,7 +85,6 @@ def look_at(voxels: NDArray[Any], grid: VoxelGrid, ranges: SliceRanges) -> Look:
     coarse = _to_ras(area_means(thinned, _at_most(thinned.shape, _COARSE)), grid)
     order, _ = grid.axes_to_ras()
     extent = np.array(grid.extent_mm)[list(order)]
-    body = _body_share(coarse, p0_5, p99_5) * extent
     return Look(
         low=low,
         high=high,
@@ -100,7 +95,6 @@ def look_at(voxels: NDArray[Any], grid: VoxelGrid, ranges: SliceRanges) -> Look:
         fraction_zero=_fraction_zero(voxels),
         two_valued=low < high and _two_valued(voxels, low, high),
         extent_mm=_three(extent),
-        body_mm=_three(body),
         tiny=_encoded(coarse),
     )
 
@@ -186,18 +180,6 @@ def _to_ras(means: _Floats, grid: VoxelGrid) -> _Floats:
     order, flips = grid.axes_to_ras()
     steps = tuple(slice(None, None, -1 if flip else 1) for flip in flips)
     return np.transpose(means, order)[steps]
-
-
-def _body_share(coarse: _Floats, low: float, high: float) -> NDArray[np.float64]:
-    """Share of each axis that the foreground spans; 1 where there is none."""
-    inside = coarse > low + _FOREGROUND * (high - low)
-    shares = np.ones(coarse.ndim)
-    for axis in range(coarse.ndim):
-        others = tuple(a for a in range(coarse.ndim) if a != axis)
-        found = np.flatnonzero(inside.any(axis=others))
-        if found.size:
-            shares[axis] = (found[-1] - found[0] + 1) / coarse.shape[axis]
-    return shares
 
 
 def _encoded(coarse: _Floats) -> str:

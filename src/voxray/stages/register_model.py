@@ -10,10 +10,8 @@ from voxray.core.hashing import sha256_json
 from voxray.core.records import Metric, PatientId, ScanRecord, Sha256
 from voxray.core.specs import (
     DecisionRule,
-    ExamColumn,
     Experiment,
     FoldValues,
-    IntakeRules,
     ModelPackage,
     ReferenceStatistics,
 )
@@ -82,7 +80,7 @@ def _package(context: StageContext, study: Study) -> ModelPackage:
         note=experiment.note,
         voxray_version=voxray.__version__,
         experiment_sha256=_sha256_of(experiment),
-        rules=_rules(experiment),
+        rules=intake_rules(experiment.data),
         plan=plan,
         fold_values=tuple(_values(context, name) for name in names),
         networks=tuple(f"fold_{n}.safetensors" for n in range(len(names))),
@@ -94,14 +92,6 @@ def _package(context: StageContext, study: Study) -> ModelPackage:
         intended_use=experiment.register_.intended_use,
         files={},
     )
-
-
-def _rules(experiment: Experiment) -> IntakeRules:
-    """Rules as new scans can be asked: they come without a label table."""
-    rules = intake_rules(experiment.data)
-    if isinstance(rules.exam, ExamColumn):
-        return rules.model_copy(update={"exam": "study"})
-    return rules
 
 
 def _references(study: Study, channel: str) -> ReferenceStatistics:

@@ -32,7 +32,6 @@ def test_values_are_summarised() -> None:
     assert [look.low, look.high, look.mean, look.fraction_zero] == [0, 100, 50, 0.5]
     assert look.two_valued
     assert look.extent_mm == pytest.approx((10, 20, 30))
-    assert look.body_mm == pytest.approx((5, 20, 30))
 
 
 def test_axes_of_the_file_do_not_change_the_look() -> None:
