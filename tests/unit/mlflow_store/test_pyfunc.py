@@ -60,7 +60,8 @@ def a_scan(path):
 
 def test_it_loads_without_pickle_where_voxray_is_not_installed(pyfunc, tmp_path):
     packages = sysconfig.get_paths()["purelib"]
-    command = [sys.executable, "-S", "-W", "ignore", "-c", _LOAD, str(pyfunc), packages]
+    options = ["-B", "-S", "-W", "ignore"]  # -B: what is saved stays as it is
+    command = [sys.executable, *options, "-c", _LOAD, str(pyfunc), packages]
 
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, check=False
