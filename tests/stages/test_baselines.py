@@ -1,6 +1,7 @@
 """Baselines in stage 5, on a cohort whose answers are known."""
 
 import csv
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def write_cohort(folder, *, same_size):
     (folder / "labels.csv").write_text("\n".join(rows) + "\n")
 
 
-def an_experiment(folder, **changes: Any) -> Experiment:
+def an_experiment(folder: Path, **changes: Any) -> Experiment:
     plain: dict[str, Any] = {
         "name": "known",
         "data": {

@@ -82,9 +82,7 @@ _Exams = Mapping[ExamId, Sequence[OutOfFoldPrediction]]
 
 
 def _by_class(exams: _Exams) -> Iterator[Suspect]:
-    shares = {
-        exam: _mean_shares(rows) for exam, rows in exams.items() if rows[0].label
-    }
+    shares = {exam: _mean_shares(rows) for exam, rows in exams.items() if rows[0].label}
     usual = _usual_confidence(exams, shares)
     for exam, own in shares.items():
         first = exams[exam][0]

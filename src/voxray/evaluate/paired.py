@@ -84,7 +84,7 @@ def _variance(
         return _delong(first[0], second[0]), "paired DeLong, one exam a patient", 0
     return (
         _bootstrap(first, second, settings),
-        "patients drawn with replacement within fold and class, the same draws for both",
+        "patients drawn with replacement within fold and class, the same for both",
         settings.spec.resamples,
     )
 

@@ -71,7 +71,7 @@ def write_predictions(predictions: Sequence[OutOfFoldPrediction], path: Path) ->
 def write_baselines(
     predictions: Mapping[str, Sequence[OutOfFoldPrediction]], path: Path
 ) -> None:
-    """Write the predictions of every baseline: its name under "baseline", then as above.
+    """Write what every baseline predicts: its name under "baseline", then as above.
 
     Columns that a baseline does not fill are null.
     """

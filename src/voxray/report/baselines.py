@@ -160,7 +160,9 @@ def signed(difference: Metric) -> str:
 
 def reach(differences: Iterable[Metric]) -> float:
     """How far from 0 any interval goes: the scale that all are drawn on."""
-    ends = [abs(e) for d in differences for e in (d.low, d.value, d.high) if e is not None]
+    ends = [
+        abs(e) for d in differences for e in (d.low, d.value, d.high) if e is not None
+    ]
     return max([_SHORTEST_REACH, *ends])
 
 

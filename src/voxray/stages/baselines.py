@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-
 from voxray.core.files import atomic_path
 from voxray.core.records import ExamId, OutOfFoldPrediction
 from voxray.evaluate import Rival, Suspect, require_out_of_fold

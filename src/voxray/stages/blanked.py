@@ -1,7 +1,6 @@
 """The network on blanked images, as part of stage 5: what the crop gives away."""
 
 import shutil
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +94,7 @@ class _Blanked:
         self.inputs_sha256 = sha256_json([earlier(context, "train"), code_hash()])
 
     def predict(self, name: FoldName) -> Shares:
-        """Class shares of the fold's held-out exams; of an earlier run if it is done."""
+        """Shares of the fold's held-out exams; those of an earlier run if there are."""
         job = self._job(name)
         known = _read(job.folder / _PREDICTIONS_FILE, job.sha256)
         if known is not None:
@@ -161,6 +160,6 @@ def _read(path: Path, job_sha256: str) -> Shares | None:
     return {ExamId(exam): np.array(own) for exam, own in said["shares"].items()}
 
 
-def _write(path: Path, job_sha256: str, shares: Mapping[ExamId, Sequence[float]]) -> None:
+def _write(path: Path, job_sha256: str, shares: Shares) -> None:
     said = {exam: [float(p) for p in own] for exam, own in shares.items()}
     write_json(path, {"job_sha256": job_sha256, "shares": said})

@@ -30,7 +30,7 @@ Draw = Callable[[int, NDArray[np.float32]], Bools]
 
 
 def mask_rivals(rivals: Rivals) -> Iterator[Rival]:
-    """The two baselines of masks; their Dice is on the source grid, as the network's."""
+    """Both baselines of masks; their Dice is on the source grid, as the network's."""
     rows: dict[str, list[OutOfFoldPrediction]] = {name: [] for name in _HOW}
     done, total = 0, len(rivals.network)
     for name, of_network in rivals.by_fold().items():

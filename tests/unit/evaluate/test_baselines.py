@@ -37,7 +37,7 @@ def test_one_score_for_all_is_half_and_the_network_is_ahead():
     assert (auc.value, auc.low) == (0.5, None)
     assert "by construction" in auc.method
     (network, *_) = evaluate_oof(ROWS, BINARY, SPEC, 1)
-    assert gap.value == pytest.approx(network.value - 0.5)
+    assert network.value == pytest.approx(gap.value + 0.5)
     assert gap.low > 0
 
 

@@ -24,7 +24,9 @@ def test_flipped_labels_come_first():
 
     found = possibly_mislabelled(rows)
 
-    assert {suspect.exam_id for suspect in found[:4]} == {rows[n].exam_id for n in wrong}
+    assert {suspect.exam_id for suspect in found[:4]} == {
+        rows[n].exam_id for n in wrong
+    }
     assert [suspect.rank for suspect in found] == list(range(1, len(found) + 1))
     first = found[0]
     assert {first.said_by_person, first.said_by_network} == {"yes", "no"}
@@ -49,7 +51,9 @@ def test_at_most_a_tenth_of_the_exams_is_listed():
 def test_the_loss_is_that_of_the_mean_over_repeats():
     rows = [a_prediction(f"e{n}", f"p{n}", 0, "yes", 0.9) for n in range(9)]
     rows += [a_prediction(f"n{n}", f"n{n}", 0, "no", 0.1) for n in range(9)]
-    odd = [a_prediction("x", "x", r, "no", p, repeat=r) for r, p in ((0, 0.98), (1, 1.0))]
+    odd = [
+        a_prediction("x", "x", r, "no", p, repeat=r) for r, p in ((0, 0.98), (1, 1.0))
+    ]
     (found,) = possibly_mislabelled([*rows, *odd])
     assert found.exam_id == "x"
     assert abs(found.loss + np.log(0.01)) < 1e-6

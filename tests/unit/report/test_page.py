@@ -303,8 +303,8 @@ def test_picture_that_is_no_png_is_an_error():
 
 def a_comparison():
     own = a_metric(metric="auc", model="baseline:size", method="logistic; DeLong")
-    gap = {"metric": "auc_difference", "value": 0.1, "low": 0.02, "high": 0.18}
-    return own, replace(own, **gap)
+    gap = replace(own, metric="auc_difference", value=0.1, low=0.02, high=0.18)
+    return own, gap
 
 
 def a_suspect(png=None):

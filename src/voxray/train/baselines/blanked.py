@@ -97,7 +97,7 @@ def extent_pattern(
         )
         reach = 0.5 + _MARGIN * float(np.abs(step[axis, :3]).max())
         inside &= (index > -reach) & (index < size - 1 + reach)
-    return fit_to(inside[None], shape, background=0)[0].astype(np.bool_)
+    return np.asarray(fit_to(inside[None], shape, background=0)[0] > 0)
 
 
 def classes_only(plan: Plan) -> Plan:

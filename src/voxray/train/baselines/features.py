@@ -43,7 +43,9 @@ def scan_tables(exams: Scans, channels: Sequence[str]) -> dict[str, pd.DataFrame
     }
 
 
-def column_table(name: str, values: Mapping[ExamId, str | float | None]) -> pd.DataFrame:
+def column_table(
+    name: str, values: Mapping[ExamId, str | float | None]
+) -> pd.DataFrame:
     """One column of the label table.
 
     It is a number where every value that is there reads as one; otherwise each value is

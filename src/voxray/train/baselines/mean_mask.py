@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from voxray.model import fit_to
 Labels = NDArray[np.uint8]
 Masks = Callable[[], Iterable[Labels]]
 Array = NDArray[np.float32]
+
+Value = TypeVar("Value", np.float32, np.uint8)
 
 _LEVELS = 40
 
@@ -64,7 +67,7 @@ def _fit(masks: Masks, n_structures: int, common: Shape, placement: str) -> Mean
         for structure in range(n_structures):
             total[structure] += placed == structure + 1
         n_masks += 1
-    shares = total / max(n_masks, 1)
+    shares = np.asarray(total / max(n_masks, 1), dtype=np.float32)
     steps, dice = _best_steps(masks, shares, placement)
     highest = shares.reshape(n_structures, -1).max(axis=1)
     levels = tuple(
@@ -101,14 +104,15 @@ def _at_least(steps: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _placed(
-    array: NDArray[np.generic], shape: Sequence[int], placement: str
-) -> NDArray[np.generic]:
+    array: NDArray[Value], shape: Sequence[int], placement: str
+) -> NDArray[Value]:
     """Bring an array from one grid to the other, by the nearest voxel."""
+    i, j, k = shape
     if placement == "centred":
-        i, j, k = shape
-        return fit_to(array[None], (i, j, k), background=0)[0]  # type: ignore[type-var]
+        return fit_to(array[None], (i, j, k), background=0)[0]
     index = [
         ((np.arange(wanted) + 0.5) * size / wanted).astype(np.intp)
         for size, wanted in zip(array.shape, shape, strict=True)
     ]
-    return array[np.ix_(*index)]
+    placed: NDArray[Value] = array[np.ix_(*index)]
+    return placed

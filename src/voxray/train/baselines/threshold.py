@@ -89,12 +89,13 @@ def _windows(bins: NDArray[np.intp], hit: NDArray[np.bool_]) -> NDArray[np.float
     all_ = np.bincount(bins, minlength=_BINS).cumsum()
     of_structure = np.bincount(bins[hit], minlength=_BINS).cumsum()
     said, right = (_between(counts) for counts in (all_, of_structure))
-    return 2 * right / (said + of_structure[-1])
+    return np.asarray(2 * right / (said + of_structure[-1]), dtype=np.float64)
 
 
 def _between(cumulative: NDArray[np.intp]) -> NDArray[np.float64]:
     before = np.concatenate([[0], cumulative[:-1]])
-    return np.triu(cumulative[None, :] - before[:, None]).astype(np.float64)
+    counts = np.triu(cumulative[None, :] - before[:, None])
+    return np.asarray(counts, dtype=np.float64)
 
 
 def _best(dice: NDArray[np.float64]) -> Threshold:

@@ -12,7 +12,7 @@ def a_table(**columns):
     return pd.DataFrame(columns)
 
 
-def an_auc(table, classes=CLASSES, asked=None):
+def an_auc(table, classes=CLASSES):
     shares = predict_logistic(table[:40], classes[:40], table[40:], 2)
     return roc_auc_score(classes[40:], shares[:, 1])
 
