@@ -16,6 +16,7 @@ _NAMES = {
     "intensity": "grey values",
     "size+intensity": "size and grey values",
     "columns": "all columns",
+    "columns+network": "columns and the network",
     "blanked": "blanked images",
     "threshold": "a grey-value threshold",
     "mean_mask": "the mean training mask",
@@ -50,6 +51,12 @@ class Comparison:
     difference: Metric
     verdict: Verdict
     adds: bool
+
+    @property
+    def title(self) -> str:
+        """The name at the head of a row; a column keeps its own spelling."""
+        known = self.name in _NAMES.values()
+        return self.name[:1].upper() + self.name[1:] if known else self.name
 
     @property
     def chip(self) -> str:

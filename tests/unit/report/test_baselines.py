@@ -72,3 +72,8 @@ def test_the_scale_holds_every_interval():
         "50.0%",
         "100.0%",
     )
+
+
+def test_a_column_keeps_its_spelling():
+    rows = [*a_gap(0.1, 0, 0.2), *a_gap(0.1, 0, 0.2, model="baseline:age_years")]
+    assert [row.title for row in comparisons(rows)] == ["The scan's size", "age_years"]

@@ -109,7 +109,8 @@ def _placed(
     """Bring an array from one grid to the other, by the nearest voxel."""
     i, j, k = shape
     if placement == "centred":
-        return fit_to(array[None], (i, j, k), background=0)[0]
+        fitted: NDArray[Value] = fit_to(array[None], (i, j, k), background=0)[0]
+        return fitted
     index = [
         ((np.arange(wanted) + 0.5) * size / wanted).astype(np.intp)
         for size, wanted in zip(array.shape, shape, strict=True)

@@ -81,7 +81,7 @@ def _dice_of_windows(
 
 def _binned(values: Image) -> NDArray[np.intp]:
     place = np.floor((values - np.float32(_START)) / np.float32(_WIDTH)) + 1
-    return np.clip(np.nan_to_num(place), 0, _BINS - 1).astype(np.intp)
+    return np.asarray(np.clip(np.nan_to_num(place), 0, _BINS - 1), dtype=np.intp)
 
 
 def _windows(bins: NDArray[np.intp], hit: NDArray[np.bool_]) -> NDArray[np.float64]:
