@@ -138,7 +138,10 @@ def baselines_line(metrics: Iterable[Metric]) -> str:
     rows = comparisons(metrics)
     parts = [_listed(kind, [r for r in rows if not r.adds]) for kind in Verdict]
     added = [row for row in rows if row.adds]
-    parts += [f"with columns {signed(row.difference)} over these" for row in added]
+    parts += [
+        f"columns with the network {signed(row.difference)} over the columns alone"
+        for row in added
+    ]
     return "; ".join(part for part in parts if part)
 
 

@@ -85,7 +85,7 @@ def _baselines(metrics: Sequence[Metric]) -> list[str]:
     return [
         "## Against trivial baselines",
         "",
-        f"On the same held-out patients the network {line}.",
+        f"The network on the same held-out patients: {line}.",
         "",
         "| baseline | class | its figure | paired difference | |",
         "|---|---|---|---|---|",

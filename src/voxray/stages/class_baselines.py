@@ -32,7 +32,7 @@ _HOW = {
 def class_rivals(rivals: Rivals, folder: Path, compute: Compute) -> Iterator[Rival]:
     """Every baseline of a class, the cheap ones first."""
     study = rivals.study
-    scans = {exam: study.statistics[exam] for exam in rivals.exams}
+    scans = {exam: study.statistics[exam] for exam in sorted(study.cached)}
     for name, table in scan_tables(scans, study.plan.channels).items():
         yield _logistic(rivals, f"baseline:{name}", table, _HOW[name])
     yield from _column_rivals(rivals)
@@ -46,7 +46,7 @@ def _column_rivals(rivals: Rivals) -> Iterator[Rival]:
     names = rivals.context.experiment.evaluate.baseline_columns
     if not names:
         return
-    records = {exam: rivals.study.record(exam) for exam in rivals.exams}
+    records = {exam: rivals.study.record(exam) for exam in sorted(rivals.study.cached)}
     tables = {n: column_table(n, column_values(records, n)) for n in names}
     for name, table in tables.items():
         how = f"logistic regression on the column {name}"
@@ -74,11 +74,12 @@ def _logistic(rivals: Rivals, name: str, table: pd.DataFrame, how: str) -> Rival
 
 
 def _fold_shares(rivals: Rivals, table: pd.DataFrame, fold: FoldName) -> Shares:
-    training, asked = rivals.training(fold), rivals.held_out(fold)
+    training = [exam for exam in rivals.training(fold) if exam in table.index]
+    asked = list(rivals.held_out(fold))
     shares = predict_logistic(
-        table.loc[list(training)],
+        table.loc[training],
         rivals.classes_of(training),
-        table.loc[list(asked)],
+        table.loc[asked],
         len(rivals.study.plan.classes),
     )
     return dict(zip(asked, shares, strict=True))

@@ -54,7 +54,7 @@ def test_one_line_says_what_was_beaten_and_what_not():
     ]
     assert baselines_line(rows) == (
         "beats the scan's size; no better than age; "
-        "with columns +0.030 [+0.010, +0.050] over these"
+        "columns with the network +0.030 [+0.010, +0.050] over the columns alone"
     )
 
 
