@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from voxray.core.findings import POLICY
 from voxray.core.records import NETWORK, Metric, ScanId, ScoreRow, ScoreStatus
+from voxray.core.wording import counted
 from voxray.report import wording
 from voxray.report.baselines import comparisons, place, reach, signed
 from voxray.report.content import ReportContent, ReportFigure
@@ -135,7 +136,7 @@ def _headline(content: ReportContent) -> str:
         return summary_line(rows)
     if content.evidence:
         patients = max(metric.n_patients for metric in content.evidence)
-        n = wording.counted(patients, "patient")
+        n = counted(patients, "patient")
         return f"Evaluated on {n} held out of training; no new scans were scored"
     return "Nothing was scored, and there is no evidence yet"
 
@@ -157,7 +158,7 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     made.filters.update(
-        counted=wording.counted,
+        counted=counted,
         counts=wording.counts,
         estimate=wording.estimate,
         kind=wording.metric_name,
