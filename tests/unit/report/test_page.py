@@ -293,3 +293,12 @@ def test_picture_that_is_no_png_is_an_error():
     content = a_content(figures=(ReportFigure("roc", "ROC.", b"GIF89a"),))
     with pytest.raises(ValueError, match="must be a PNG, got 6 bytes"):
         list(render_report(content))
+
+
+def test_each_label_shows_its_threshold():
+    score = a_score(
+        "s-1", threshold=None, thresholds={"lesion": 0.25}, decision="lesion"
+    )
+    page, _ = render(a_content(scores=(score,), model=a_model(positive=None)))
+    assert page.words.count("threshold 0.250") == 1
+    assert "Probability of healthy" in page.words
