@@ -10,7 +10,7 @@ from voxray.evaluate.mislabelled import (
     write_suspects,
 )
 from voxray.evaluate.oof import evaluate_oof
-from voxray.evaluate.roc import RocCurve, roc_points
+from voxray.evaluate.roc import RocCurve, class_roc_points, roc_points
 from voxray.evaluate.tables import (
     metrics_from_json,
     metrics_to_json,
@@ -25,6 +25,7 @@ __all__ = [
     "RocCurve",
     "Suspect",
     "check_predictions",
+    "class_roc_points",
     "compare_baselines",
     "dice_per_class",
     "evaluate_oof",

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from voxray.core.records import NETWORK, Metric, OutOfFoldPrediction
-from voxray.core.specs import ClassifySpec, EvaluateSpec, TaskSpec
+from voxray.core.specs import ClassifySpec, EvaluateSpec, Target, TaskSpec
 from voxray.evaluate.auc import estimate_auc, estimate_macro_auc
 from voxray.evaluate.estimate import Estimate, Settings
-from voxray.evaluate.exams import ScoredExams
+from voxray.evaluate.exams import ScoredExams, predictions_of
 from voxray.evaluate.paired import auc_difference, dice_difference
 from voxray.evaluate.segmentation import segmentation_metrics
 
@@ -42,8 +42,8 @@ def compare_baselines(
 ) -> tuple[Metric, ...]:
     """AUC or Dice of every rival, and the paired difference.
 
-    A rival of classes gives "auc" and "auc_difference" (of the positive class, or
-    "macro" over more than two), one of masks "dice" and "dice_difference" per
+    A rival of classes gives "auc" and "auc_difference" (of the positive class, "macro"
+    over more than two, or of each label), one of masks "dice" and "dice_difference" per
     structure. The difference is the network less the rival, or the rival less
     `Rival.less`.
 
@@ -77,26 +77,32 @@ def _classes(
 ) -> list[Metric]:
     if classify is None:
         return []
-    class_, own = _scored(rival.predictions, classify)
-    first, second = (_scored(side, classify)[1] for side in pair)
-    gap = auc_difference(first, second, settings)
-    counts = own[0].counts
-    rows = [
-        settings.metric("auc", class_, _auc(rival, own, settings), counts),
-        settings.metric("auc_difference", class_, gap, counts),
-    ]
+    rows: list[Metric] = []
+    own_first_second = (_scored(side, classify) for side in (rival.predictions, *pair))
+    for (class_, own), (_, first), (_, second) in zip(*own_first_second, strict=True):
+        gap = auc_difference(first, second, settings)
+        counts = own[0].counts
+        rows += [
+            settings.metric("auc", class_, _auc(rival, own, settings), counts),
+            settings.metric("auc_difference", class_, gap, counts),
+        ]
     return [_named(row, rival) for row in rows]
 
 
 def _scored(
     predictions: Sequence[OutOfFoldPrediction], classify: ClassifySpec
-) -> tuple[str, list[ScoredExams]]:
-    """What the AUC is of, and the exams once for each class it is the mean over."""
+) -> list[tuple[str, list[ScoredExams]]]:
+    """What each AUC is of, and the exams once for each class it is the mean over."""
+    if classify.target is Target.LABELS:
+        return [
+            (name, [ScoredExams.of_class(predictions_of(predictions, name), name)])
+            for name in classify.columns
+        ]
     names = list(classify.classes)
     if len(names) == 2:  # noqa: PLR2004
         class_ = classify.positive_class
-        return class_, [ScoredExams.of_class(predictions, class_)]
-    return "macro", [ScoredExams.of_class(predictions, name) for name in names]
+        return [(class_, [ScoredExams.of_class(predictions, class_)])]
+    return [("macro", [ScoredExams.of_class(predictions, name) for name in names])]
 
 
 def _auc(rival: Rival, own: list[ScoredExams], settings: Settings) -> Estimate:

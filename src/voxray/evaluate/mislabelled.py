@@ -72,13 +72,34 @@ def possibly_mislabelled(
         exams[row.exam_id].append(row)
     most = min(MOST, math.ceil(_MOST_SHARE * len(exams)))
     found: list[Suspect] = []
-    for suspects in (_by_class(exams), _by_mask(exams)):
+    by_class = [s for asked in _class_questions(exams) for s in _by_class(asked)]
+    for suspects in (by_class, _by_mask(exams)):
         ranked = sorted(suspects, key=lambda s: (-s.loss, s.exam_id))[:most]
         found += [replace(s, rank=n) for n, s in enumerate(ranked, start=1)]
     return tuple(found)
 
 
 _Exams = Mapping[ExamId, Sequence[OutOfFoldPrediction]]
+
+
+def _class_questions(exams: _Exams) -> Iterator[_Exams]:
+    """The exams, or with several labels once per label: there, or not."""
+    names = dict.fromkeys(n for rows in exams.values() for n in rows[0].labels)
+    if not names:
+        yield exams
+    for name in names:
+        yield {
+            exam: [_one_label(row, name) for row in rows]
+            for exam, rows in exams.items()
+            if name in rows[0].labels
+        }
+
+
+def _one_label(row: OutOfFoldPrediction, name: str) -> OutOfFoldPrediction:
+    share = row.probabilities[name]
+    shares = {name: share, f"no {name}": 1 - share}
+    label = name if row.labels[name] else f"no {name}"
+    return replace(row, label=label, probabilities=shares)
 
 
 def _by_class(exams: _Exams) -> Iterator[Suspect]:

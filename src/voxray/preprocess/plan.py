@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from voxray.core.errors import DatasetError
-from voxray.core.specs import NetworkPlan, Plan, TaskSpec, TrainSpec
+from voxray.core.specs import NetworkPlan, Plan, Target, TaskSpec, TrainSpec
 from voxray.preprocess.statistics import ScanGeometry
 
 Triple = tuple[float, float, float]
@@ -62,7 +62,8 @@ def make_plan(
         input_shape=shape,
         whole_volume=_covers(shape, spacing, extent),
         normalisation=_normalisation(channels, reasons),
-        classes=tuple(task.classify.classes) if task.classify else (),
+        classes=task.classify.label_names if task.classify else (),
+        target=_target(task, reasons),
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
         mirror_axes=_mirror_axes(task, reasons),
@@ -224,6 +225,20 @@ def _normalisation(
     }
     reasons["normalisation"] = "; ".join(_WHY[k] for k in dict.fromkeys(kinds.values()))
     return kinds
+
+
+_WHY_TARGET = {
+    Target.EXCLUSIVE: "the classes exclude each other: one softmax",
+    Target.ORDINAL: "the classes are ordered: one score, and thresholds along it",
+    Target.LABELS: "the labels do not exclude each other: a sigmoid each",
+}
+
+
+def _target(task: TaskSpec, reasons: dict[str, str]) -> Target:
+    if task.classify is None:
+        return Target.EXCLUSIVE
+    reasons["target"] = _WHY_TARGET[task.classify.target]
+    return task.classify.target
 
 
 def _mirror_axes(task: TaskSpec, reasons: dict[str, str]) -> tuple[int, ...]:

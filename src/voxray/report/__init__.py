@@ -11,6 +11,7 @@ from voxray.report.baselines import (
     verdict,
 )
 from voxray.report.card import ModelCard, range_in_words, render_card
+from voxray.report.class_rocs import draw_class_rocs
 from voxray.report.content import (
     ModelFacts,
     ReportContent,
@@ -59,6 +60,7 @@ __all__ = [
     "Verdict",
     "baselines_line",
     "comparisons",
+    "draw_class_rocs",
     "draw_dice",
     "draw_overlay",
     "draw_roc",

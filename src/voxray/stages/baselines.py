@@ -45,8 +45,7 @@ def find_rivals(
     check_columns(records, context.experiment)
     rivals = Rivals(context, study, network)
     found: list[Rival] = []
-    classify = context.experiment.task.classify
-    if classify is not None and classify.classes:
+    if study.plan.classes:
         found += class_rivals(rivals, folder, compute)
     if study.plan.structures:
         found += mask_rivals(rivals)

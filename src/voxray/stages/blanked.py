@@ -15,7 +15,7 @@ from voxray.model import Compute, load_network
 from voxray.stages.fingerprint import code_hash
 from voxray.stages.frame import StageContext, earlier
 from voxray.stages.rivals import Rivals, Shares
-from voxray.stages.study import FoldName, class_name
+from voxray.stages.study import FoldName
 from voxray.train import (
     NETWORK_FILE,
     SCHEDULE_FILE,
@@ -79,9 +79,9 @@ def _all_equal(rivals: Rivals) -> bool:
 
 
 def _class_shares(rivals: Rivals, name: FoldName) -> Shares:
-    classes = rivals.classes_of(rivals.training(name))
-    n = len(rivals.study.plan.classes)
-    shares = np.bincount(classes, minlength=n) / len(classes)
+    targets = rivals.targets_of(rivals.training(name))
+    stated = np.isfinite(targets).sum(axis=0)
+    shares = np.nansum(targets, axis=0) / np.maximum(stated, 1)
     return dict.fromkeys(rivals.held_out(name), shares)
 
 
@@ -129,10 +129,8 @@ class _Blanked:
         )
 
     def _training(self, exam: ExamId, values: FoldValues) -> TrainingExam:
-        study, context = self.rivals.study, self.rivals.context
-        said = class_name(study.record(exam), context)
-        number = None if said is None else study.plan.classes.index(said)
-        return TrainingExam(exam, self._exam(exam, values), number)
+        blank = self._exam(exam, values)
+        return TrainingExam(exam, blank, self.rivals.target_of(exam))
 
     def _exam(self, exam: ExamId, values: FoldValues) -> BlankedExam:
         study = self.rivals.study

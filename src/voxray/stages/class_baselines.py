@@ -14,7 +14,7 @@ from voxray.stages.rivals import Rivals, Shares
 from voxray.stages.study import FoldName
 from voxray.train.baselines import (
     column_table,
-    predict_logistic,
+    predict_targets,
     scan_tables,
     standardised_logits,
 )
@@ -76,11 +76,11 @@ def _logistic(rivals: Rivals, name: str, table: pd.DataFrame, how: str) -> Rival
 def _fold_shares(rivals: Rivals, table: pd.DataFrame, fold: FoldName) -> Shares:
     training = [exam for exam in rivals.training(fold) if exam in table.index]
     asked = list(rivals.held_out(fold))
-    shares = predict_logistic(
+    shares = predict_targets(
         table.loc[training],
-        rivals.classes_of(training),
+        rivals.targets_of(training),
         table.loc[asked],
-        len(rivals.study.plan.classes),
+        rivals.study.plan.target,
     )
     return dict(zip(asked, shares, strict=True))
 
@@ -102,8 +102,7 @@ def _scores(rivals: Rivals, repeat: int) -> pd.DataFrame:
     for name, rows in rivals.by_fold().items():
         if name.repeat == repeat:
             shares = np.array([[r.probabilities[c] for c in classes] for r in rows])
-            logits = standardised_logits(shares)
-            columns = [f"network_{c}" for c in classes[1:]]
+            logits = standardised_logits(shares, rivals.study.plan.target)
             index = [row.exam_id for row in rows]
-            parts.append(pd.DataFrame(logits, index=index, columns=columns))
+            parts.append(pd.DataFrame(logits, index=index).add_prefix("network_"))
     return pd.concat(parts)

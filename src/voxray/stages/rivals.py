@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from voxray.core.records import ExamId, OutOfFoldPrediction
 from voxray.stages.frame import StageContext
-from voxray.stages.study import FoldName, Study, class_name
+from voxray.stages.study import FoldName, Study
+from voxray.stages.targets import class_target
 
 Shares = Mapping[ExamId, NDArray[np.floating]]
 """Probability per class, in the plan's order, by exam."""
@@ -40,10 +41,15 @@ class Rivals:
         """The exams that the fold predicts."""
         return self.study.exams_of(self.study.patients(name).held_out)
 
-    def classes_of(self, exams: Sequence[ExamId]) -> NDArray[np.intp]:
-        """Class number per exam."""
-        names = [class_name(self.study.record(e), self.context) for e in exams]
-        return np.array([self.study.plan.classes.index(str(n)) for n in names], np.intp)
+    def target_of(self, exam: ExamId) -> tuple[float, ...] | None:
+        """What a person said, as the class head is trained on it."""
+        return class_target(
+            self.study.record(exam), self.context.experiment.task.classify
+        )
+
+    def targets_of(self, exams: Sequence[ExamId]) -> NDArray[np.float64]:
+        """(exam, class), see `target_of`."""
+        return np.array([self.target_of(exam) for exam in exams], dtype=np.float64)
 
     def by_fold(self) -> dict[FoldName, list[OutOfFoldPrediction]]:
         """What the network said, by fold."""

@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.evaluate.makers import BINARY, LESION, SPEC, THREE, a_mask, a_study
 from voxray.core.records import NETWORK
+from voxray.core.specs import TaskSpec
 from voxray.evaluate import Rival, compare_baselines, evaluate_oof, network_rows
 from voxray.evaluate.tables import write_baselines
 
@@ -82,3 +83,26 @@ def test_predictions_of_baselines_stand_in_one_table(tmp_path):
     assert [row["baseline"] for row in table] == ["size", "size", "threshold"]
     assert table[0]["dice_lesion"] is None
     assert table[2]["dice_lesion"] == 0.5
+
+
+def test_each_label_is_compared_for_itself():
+    task = TaskSpec.model_validate({"classify": {"columns": ["a", "b"]}})
+    rows = [
+        replace(
+            row,
+            label=None,
+            labels={"a": int(row.label == "yes"), "b": n % 2},
+            probabilities={"a": row.probabilities["yes"], "b": 0.5},
+        )
+        for n, row in enumerate(ROWS)
+    ]
+    found = compare_baselines(
+        rows, [Rival("baseline:x", constant_labels(rows), "x")], task, SPEC, 1
+    )
+    gaps = {m.class_: m.value for m in found if m.metric == "auc_difference"}
+    assert gaps["a"] > 0.3
+    assert gaps["b"] == 0
+
+
+def constant_labels(rows):
+    return [replace(row, probabilities={"a": 0.5, "b": 0.5}) for row in rows]

@@ -76,3 +76,21 @@ def test_masks_that_are_all_alike_are_not_listed():
 def test_a_mask_that_both_leave_empty_is_not_listed():
     rows = [a_mask(f"e{n}", f"p{n}", None, drawn=0, predicted=0) for n in range(5)]
     assert possibly_mislabelled(rows) == ()
+
+
+def test_each_of_several_labels_is_asked_for_itself():
+    rows = [
+        replace(
+            a_prediction(f"e{n}", f"p{n}", 0, None, 0.5),
+            labels={"a": n % 2, "b": 1},
+            probabilities={"a": 0.9 if n % 2 else 0.1, "b": 0.8},
+        )
+        for n in range(20)
+    ]
+    rows[4] = replace(rows[4], probabilities={"a": 0.97, "b": 0.8})
+    (found,) = possibly_mislabelled(rows)
+    assert (found.exam_id, found.said_by_person, found.said_by_network) == (
+        "e4",
+        "no a",
+        "a",
+    )

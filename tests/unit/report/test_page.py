@@ -332,3 +332,12 @@ def test_suspects_of_a_guessing_network_come_with_a_warning():
     guess = a_metric(value=0.52, low=0.4, high=0.6)
     page, _ = render(a_content(evidence=(guess,), suspects=(a_suspect(),)))
     assert "not shown to be better than guessing" in page.text
+
+
+def test_each_label_shows_its_threshold():
+    score = a_score(
+        "s-1", threshold=None, thresholds={"lesion": 0.25}, decision="lesion"
+    )
+    page, _ = render(a_content(scores=(score,), model=a_model(positive=None)))
+    assert page.words.count("threshold 0.250") == 1
+    assert "Probability of healthy" in page.words

@@ -8,7 +8,11 @@ from voxray.train.baselines.blanked import (
     predict_blanked,
 )
 from voxray.train.baselines.features import column_table, scan_tables
-from voxray.train.baselines.logistic import predict_logistic, standardised_logits
+from voxray.train.baselines.logistic import (
+    predict_logistic,
+    predict_targets,
+    standardised_logits,
+)
 from voxray.train.baselines.mean_mask import MeanMask, fit_mean_mask
 from voxray.train.baselines.threshold import Threshold, fit_threshold
 
@@ -24,6 +28,7 @@ __all__ = [
     "fit_threshold",
     "predict_blanked",
     "predict_logistic",
+    "predict_targets",
     "scan_tables",
     "standardised_logits",
 ]

@@ -15,6 +15,8 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
+from voxray.core.specs import Target
+
 Array = NDArray[np.float64]
 
 _FAR = 10.0  # interquartile ranges; beyond, one broken value would set the scale
@@ -52,6 +54,34 @@ def predict_logistic(
     return shares
 
 
+def predict_targets(
+    training: pd.DataFrame, targets: Array, asked: pd.DataFrame, target: Target
+) -> Array:
+    """The same for the targets of a class head.
+
+    Args:
+        training: Features, one row per exam.
+        targets: (exam, class): 1 for what the exam is, else 0; NaN for a label that
+            nobody stated, which is left out of that label's fit.
+        asked: The same features of the exams to predict.
+        target: Labels that do not exclude each other are fitted one by one.
+
+    Returns:
+        (exam, class) probabilities; 0.5 for a label that no training exam states.
+    """
+    if target is not Target.LABELS:
+        classes = targets.argmax(axis=1)
+        return predict_logistic(training, classes, asked, targets.shape[1])
+    shares = np.full((len(asked), targets.shape[1]), 0.5)
+    for number, own in enumerate(targets.T):
+        stated = np.isfinite(own)
+        if stated.any():
+            classes = own[stated].astype(np.intp)
+            said = predict_logistic(training[stated], classes, asked, 2)
+            shares[:, number] = said[:, 1]
+    return shares
+
+
 def _model() -> Pipeline:
     numbers = make_pipeline(
         SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
@@ -68,18 +98,22 @@ def _model() -> Pipeline:
     return make_pipeline(columns, LogisticRegression(max_iter=_MOST_ITERATIONS))
 
 
-def standardised_logits(shares: Array) -> Array:
+def standardised_logits(shares: Array, target: Target = Target.EXCLUSIVE) -> Array:
     """What networks of different folds say, brought to one scale without a label.
 
     Args:
         shares: (exam, class) of one network on the exams it holds out.
+        target: How the classes hang together.
 
     Returns:
-        (exam, class - 1) log odds against the first class, mean 0 and deviation 1 over
-        these exams; 0 where all are equal. The order of exams is kept for two classes.
+        (exam, class - 1) log odds against the first class, or (exam, label) log odds of
+        each label; mean 0 and deviation 1 over these exams, 0 where all are equal. The
+        order of exams is kept for two classes and for labels.
     """
     kept = np.clip(shares, _SMALLEST_SHARE, 1 - _SMALLEST_SHARE)
-    if kept.shape[1] == 2:  # noqa: PLR2004
+    if target is Target.LABELS:
+        odds = logit(kept)
+    elif kept.shape[1] == 2:  # noqa: PLR2004
         odds = logit(kept[:, 1:])
     else:
         odds = np.log(kept[:, 1:] / kept[:, :1])

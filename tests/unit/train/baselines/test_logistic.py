@@ -3,7 +3,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from voxray.train.baselines import predict_logistic, standardised_logits
+from voxray.core.specs import Target
+from voxray.train.baselines import (
+    predict_logistic,
+    predict_targets,
+    standardised_logits,
+)
 
 CLASSES = np.arange(60) % 2
 
@@ -87,3 +92,28 @@ def test_standardised_logits_keep_the_order_and_share_a_scale():
 
 def test_standardised_logits_of_equal_scores_are_zero():
     assert standardised_logits(np.full((3, 2), 0.5)).tolist() == [[0], [0], [0]]
+
+
+def test_labels_are_fitted_one_by_one_on_the_exams_that_state_them():
+    targets = np.stack([CLASSES, 1.0 - CLASSES], axis=1)
+    targets[:10, 1] = np.nan
+    table = a_table(x=CLASSES * 2.0)
+    shares = predict_targets(table, targets, a_table(x=[2.0]), Target.LABELS)
+    assert shares[0, 0] > 0.9
+    assert shares[0, 1] < 0.1
+
+
+def test_a_label_that_nobody_stated_is_half():
+    targets = np.stack([CLASSES, np.full(60, np.nan)], axis=1)
+    shares = predict_targets(
+        a_table(x=CLASSES * 2.0), targets, a_table(x=[2.0]), Target.LABELS
+    )
+    assert shares[0, 1] == 0.5
+
+
+def test_classes_that_exclude_each_other_sum_to_one():
+    targets = np.eye(3)[np.arange(60) % 3]
+    table = a_table(x=(np.arange(60) % 3) * 1.0)
+    shares = predict_targets(table, targets, table, Target.EXCLUSIVE)
+    assert shares.sum(axis=1) == pytest.approx(1)
+    assert (shares.argmax(axis=1)[::3] == 0).all()
