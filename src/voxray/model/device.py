@@ -44,22 +44,33 @@ class Compute:
         )
         return context
 
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Contiguous for bfloat16 on a CPU, channels last elsewhere.
+
+        Measured, not derived: docs/decisions/0019. It follows from device and precision
+        alone, so that a run repeats on the same machine.
+        """
+        if self.device == "cpu" and self.precision == "bf16-mixed":
+            return torch.contiguous_format
+        return torch.channels_last_3d
+
     def place(self, network: nn.Module) -> nn.Module:
-        """Move a network to the device, channels last, compiled if that pays."""
+        """Move a network to the device in its layout, compiled if that pays."""
         placed = network.to(self.torch_device)
         for parameter in placed.parameters():
             if parameter.dim() == _WEIGHT_AXES:
                 parameter.data = parameter.data.contiguous(
-                    memory_format=torch.channels_last_3d
+                    memory_format=self.memory_format
                 )
         if self.compiled:
             placed.compile()
         return placed
 
     def send(self, batch: torch.Tensor) -> torch.Tensor:
-        """Move a batch (n, channel, i, j, k) to the device, channels last."""
+        """Move a batch (n, channel, i, j, k) to the device in its layout."""
         sent = batch.to(self.torch_device, non_blocking=True)
-        return sent.contiguous(memory_format=torch.channels_last_3d)
+        return sent.contiguous(memory_format=self.memory_format)
 
 
 def choose_compute(choice: DeviceChoice = "auto") -> Compute:
