@@ -19,6 +19,10 @@ from voxray.core.specs.channels import (
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 ClassValue = bool | int | float | str
+Preset = Literal["fast", "standard", "best"]
+
+PRESET_MINUTES: dict[Preset, float] = {"fast": 2.0, "standard": 5.0, "best": 15.0}
+"""Wall time of a fold, where `train.budget_minutes` is not given."""
 
 
 class LabelKey(Spec):
@@ -321,13 +325,18 @@ class TrainSpec(Spec):
     """How long and how a fold is trained. `steps` or `epochs` override the budget.
 
     Attributes:
-        budget_minutes: Wall time of one fold.
+        preset: What the settings below are by default; one that is given wins.
+        budget_minutes: Wall time of one fold; by preset 2, 5 or 15.
+        memory_gb: Memory that training may take, on the GPU when it computes there; by
+            default a share of what is available.
         spacing_mm: Overrides the plan's target spacing.
         input_shape: Overrides the voxels the network sees at once.
         batch_size: Overrides the plan's exams a step.
     """
 
-    budget_minutes: Annotated[float, Field(gt=0)] = 5.0
+    preset: Preset = "standard"
+    budget_minutes: Annotated[float, Field(gt=0)] | None = None
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
     steps: Annotated[int, Field(ge=1)] | None = None
     epochs: Annotated[int, Field(ge=1)] | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 4e-3
@@ -336,6 +345,11 @@ class TrainSpec(Spec):
     spacing_mm: tuple[float, float, float] | None = None
     input_shape: tuple[int, int, int] | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @property
+    def minutes(self) -> float:
+        """The budget: as given, else the preset's."""
+        return self.budget_minutes or PRESET_MINUTES[self.preset]
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
