@@ -8,6 +8,7 @@ import numpy as np
 
 from voxray.core.errors import DatasetError
 from voxray.core.specs import NetworkPlan, Plan, TaskSpec, TrainSpec
+from voxray.core.specs.plan import Padding
 from voxray.preprocess.statistics import ScanGeometry
 
 Triple = tuple[float, float, float]
@@ -41,13 +42,17 @@ def make_plan(
     scans = channels[first]
     reasons: dict[str, str] = {}
     structures = task.segment.classes if task.segment else {}
-    covered = _COVERED_BY_CLASS if task.classify else _COVERED_BY_MASK
-    extent = _percentile([s.extent_mm for s in scans], covered)
-    spacing = train.spacing_mm or _spacing(scans, extent, task, reasons)
+    seen = _extent(scans, task)
+    box = _box(scans, train)
+    extent = box or seen
+    spacing = train.spacing_mm or _spacing(scans, extent, task, train, reasons)
     if train.spacing_mm:
         reasons["spacing_mm"] = "set in the experiment"
     network = _network(spacing, extent, reasons)
-    shape = train.input_shape or _input_shape(spacing, extent, network, reasons)
+    if box:
+        shape, spacing = _filled(box, spacing, network, train, reasons)
+    else:
+        shape = train.input_shape or _input_shape(spacing, extent, network, reasons)
     if train.input_shape:
         shape = network.round_up(shape)
         reasons["input_shape"] = "set in the experiment, rounded up to the strides"
@@ -60,8 +65,9 @@ def make_plan(
         ),
         spacing_mm=spacing,
         input_shape=shape,
-        whole_volume=_covers(shape, spacing, extent),
-        normalisation=_normalisation(channels, reasons),
+        padding=_padding(train, reasons),
+        whole_volume=_covers(shape, spacing, seen),
+        normalisation=_normalisation(channels, train, reasons),
         classes=tuple(task.classify.classes) if task.classify else (),
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
@@ -70,6 +76,62 @@ def make_plan(
         batch_size=train.batch_size or _batch_size(shape, len(scans), reasons),
         reasons=reasons,
     )
+
+
+def _extent(scans: Sequence[ScanGeometry], task: TaskSpec) -> Triple:
+    """Field of view (mm) that the network should see of most scans."""
+    covered = _COVERED_BY_CLASS if task.classify else _COVERED_BY_MASK
+    return _percentile([s.extent_mm for s in scans], covered)
+
+
+def _box(scans: Sequence[ScanGeometry], train: TrainSpec) -> Triple | None:
+    """The box asked for; along an axis in which all scans are flat, one voxel."""
+    if train.box_mm is None:
+        return None
+    i, j, k = (
+        float(np.median([s.spacing_mm[axis] for s in scans]))
+        if all(s.shape[axis] == 1 for s in scans)
+        else side
+        for axis, side in enumerate(train.box_mm)
+    )
+    return (i, j, k)
+
+
+def _filled(
+    box: Triple,
+    spacing: Triple,
+    network: NetworkPlan,
+    train: TrainSpec,
+    reasons: dict[str, str],
+) -> tuple[Voxels, Triple]:
+    """Voxels that fill the box, and their spacing: exact, unless the latter is set."""
+    said = f"train.input_mm is {_words(box)} mm"
+    sizes = [side / mm for side, mm in zip(box, spacing, strict=True)]
+    if train.spacing_mm:
+        shape = network.round_up(sizes)
+        real = (n * mm for n, mm in zip(shape, spacing, strict=True))
+        reasons["input_shape"] = f"{said}; {_words(list(real))} mm with whole strides"
+        return shape, spacing
+    i, j, k = (
+        max(1, round(n / f)) * f for n, f in zip(sizes, network.factors, strict=True)
+    )
+    reasons["input_shape"] = f"{said}, around the centre of the scan"
+    reasons["spacing_mm"] += "; then fitted, so that whole voxels fill the box"
+    return (i, j, k), (box[0] / i, box[1] / j, box[2] / k)
+
+
+def _padding(train: TrainSpec, reasons: dict[str, str]) -> Padding:
+    if train.padding:
+        reasons["padding"] = "set in the experiment"
+        return train.padding
+    if train.box_mm:
+        reasons["padding"] = (
+            "a scan smaller than the box is continued by its outermost voxels; a "
+            "constant would show how far the scan reaches"
+        )
+        return "edge"
+    reasons["padding"] = "the darkest value, as air"
+    return "minimum"
 
 
 def _check_any(channels: Mapping[str, Sequence[ScanGeometry]]) -> None:
@@ -89,22 +151,30 @@ def _spacing(
     scans: Sequence[ScanGeometry],
     extent: Triple,
     task: TaskSpec,
+    train: TrainSpec,
     reasons: dict[str, str],
 ) -> Triple:
-    """Median spacing; coarser where a class needs the whole scan in one view."""
+    """Median spacing; coarser where the whole extent must be seen at once."""
     median = _percentile([s.spacing_mm for s in scans], 50)
     n_voxels = _n_voxels(extent, median)
-    if task.classify is None or n_voxels <= _INPUT_VOXELS:
+    at_once = task.classify is not None or train.box_mm is not None
+    if not at_once or n_voxels <= _INPUT_VOXELS:
         reasons["spacing_mm"] = f"median of {len(scans)} scans"
         return _rounded(median)
     floor = _spacing_floor(median, extent)
     i, j, k = (max(s, floor) for s in median)
     reasons["spacing_mm"] = (
-        f"median is {_words(median)} mm; a class is decided from the whole scan, which "
-        f"would be {n_voxels:,.0f} voxels, so axes finer than {floor:.2f} mm are read "
-        f"at that spacing to stay within {_INPUT_VOXELS:,}"
+        f"median is {_words(median)} mm; {_seen(train)} would be {n_voxels:,.0f} "
+        f"voxels, so axes finer than {floor:.2f} mm are read at that spacing to stay "
+        f"within {_INPUT_VOXELS:,}"
     )
     return _rounded((i, j, k))
+
+
+def _seen(train: TrainSpec) -> str:
+    if train.box_mm:
+        return "the box that the network sees"
+    return "a class is decided from the whole scan, which"
 
 
 def _spacing_floor(median: Triple, extent: Triple) -> float:
@@ -216,14 +286,22 @@ _WHY: dict[_Normalisation, str] = {
 
 
 def _normalisation(
-    channels: Mapping[str, Sequence[ScanGeometry]], reasons: dict[str, str]
+    channels: Mapping[str, Sequence[ScanGeometry]],
+    train: TrainSpec,
+    reasons: dict[str, str],
 ) -> dict[str, _Normalisation]:
     kinds: dict[str, _Normalisation] = {
         name: "window" if {s.modality for s in scans} == {"CT"} else "zscore"
         for name, scans in channels.items()
     }
-    reasons["normalisation"] = "; ".join(_WHY[k] for k in dict.fromkeys(kinds.values()))
-    return kinds
+    why = [
+        f"{name} set in the experiment"
+        if name in train.normalisation
+        else _WHY[kinds[name]]
+        for name in channels
+    ]
+    reasons["normalisation"] = "; ".join(dict.fromkeys(why))
+    return kinds | train.normalisation
 
 
 def _mirror_axes(task: TaskSpec, reasons: dict[str, str]) -> tuple[int, ...]:

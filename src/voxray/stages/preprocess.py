@@ -169,7 +169,14 @@ def _said(plan: Plan, name: str) -> str:
 
 def _config(experiment: Experiment) -> Mapping[str, object]:
     said = experiment.model_dump(mode="json")
-    train = ("spacing_mm", "input_shape", "batch_size")
+    train = (
+        "spacing_mm",
+        "input_shape",
+        "input_mm",
+        "padding",
+        "normalisation",
+        "batch_size",
+    )
     return {
         "seed": said["seed"],
         "task": said["task"],

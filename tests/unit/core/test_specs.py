@@ -75,6 +75,13 @@ def test_experiment_cannot_be_edited():
         ("folds.holdout", {"fraction": 1.5}, "less than 1"),
         ("train.budget_minutes", float("nan"), "finite number"),
         ("train", {"steps": 1, "epochs": 1}, "'steps' or 'epochs', not both"),
+        (
+            "train",
+            {"input_mm": 40, "input_shape": [8, 8, 8]},
+            "'input_mm' or 'input_shape', not both",
+        ),
+        ("train.input_mm", 0, "greater than 0"),
+        ("train.normalisation", {"t9": "window"}, "'t9' is no channel, only image"),
         ("task.classify.classes", {"a": 0}, "at least two classes"),
         ("task.classify.classes", {"a": 0, "b": 0}, "at least two classes"),
         ("task.classify.classes", {"0": 1, "1": 0}, "names a class, but is the value"),

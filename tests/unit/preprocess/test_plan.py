@@ -15,6 +15,7 @@ DECIDED = {
     "spacing_mm",
     "network",
     "input_shape",
+    "padding",
     "normalisation",
     "mirror_axes",
     "batch_size",
@@ -35,7 +36,12 @@ def names(*classes):
 @pytest.mark.parametrize("task", [MASKS, CLASSES])
 @pytest.mark.parametrize(
     "train",
-    [{}, {"spacing_mm": (2, 2, 2), "input_shape": (17, 9, 9), "batch_size": 3}],
+    [
+        {},
+        {"spacing_mm": (2, 2, 2), "input_shape": (17, 9, 9), "batch_size": 3},
+        {"input_mm": 12.0, "padding": "minimum"},
+        {"input_mm": 12.0, "spacing_mm": (2, 2, 2)},
+    ],
 )
 def test_every_choice_has_a_reason(task, train):
     plan = planned([a_geometry()] * 8, task, **train)
@@ -164,3 +170,45 @@ def test_the_heads_are_those_of_the_task():
 def test_without_scans_there_is_no_plan():
     with pytest.raises(DatasetError, match=r"no scan is left.*quarantine\.csv"):
         planned([])
+
+
+def in_box(plan):
+    sizes = zip(plan.input_shape, plan.spacing_mm, strict=True)
+    return [n * mm for n, mm in sizes]
+
+
+@pytest.mark.parametrize("task", [MASKS, CLASSES])
+@pytest.mark.parametrize("box", [40.0, (40.0, 50.0, 30.0)])
+def test_a_box_in_mm_is_filled_exactly_whatever_the_scans_are(task, box):
+    scans = [a_geometry((60, 70, 30), (0.7, 0.7, 1.25)), a_geometry((90, 60, 5))] * 4
+    plan = planned(scans, task, input_mm=box)
+    sides = (box,) * 3 if isinstance(box, float) else box
+    assert in_box(plan) == pytest.approx(sides)
+    assert math.prod(plan.input_shape) < 150_000
+    assert plan.network.round_up(plan.input_shape) == plan.input_shape
+    assert plan.padding == "edge"
+
+
+def test_a_spacing_that_is_set_is_kept_and_the_box_is_rounded_up():
+    plan = planned([a_geometry()] * 8, CLASSES, input_mm=15.0, spacing_mm=(2, 2, 2))
+    assert plan.spacing_mm == (2, 2, 2)
+    assert all(15 <= side < 20 for side in in_box(plan))
+
+
+def test_a_box_has_one_voxel_along_an_axis_in_which_all_scans_are_flat():
+    plan = planned([a_geometry((64, 64, 1))] * 8, CLASSES, input_mm=40.0)
+    assert in_box(plan) == pytest.approx((40, 40, 1))
+    assert plan.input_shape[2] == 1
+
+
+def test_padding_is_the_minimum_unless_a_box_is_asked_for_or_it_is_set():
+    scans = [a_geometry()] * 8
+    assert planned(scans).padding == "minimum"
+    assert planned(scans, padding="edge").padding == "edge"
+    assert planned(scans, input_mm=40.0, padding="minimum").padding == "minimum"
+
+
+def test_normalisation_can_be_set_per_channel():
+    plan = planned([a_geometry(modality="")] * 8, normalisation={"image": "window"})
+    assert plan.normalisation == {"image": "window"}
+    assert plan.reasons["normalisation"] == "image set in the experiment"

@@ -18,6 +18,7 @@ from voxray.core.specs.channels import (
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Millimetres = Annotated[float, Field(gt=0)]
 ClassValue = bool | int | float | str
 
 
@@ -325,6 +326,12 @@ class TrainSpec(Spec):
         spacing_mm: Overrides the plan's target spacing.
         input_shape: Overrides the voxels the network sees at once.
         batch_size: Overrides the plan's exams a step.
+        input_mm: Sides of the box around the scan's centre that the network sees, along
+            the axes nearest R, A, S; one number for a cube. In place of `input_shape`.
+        padding: What stands where the input reaches beyond the scan: its `edge` voxels
+            repeated, or each channel's `minimum`. By default the edge with `input_mm`,
+            else the minimum.
+        normalisation: Overrides the plan's choice per channel.
     """
 
     budget_minutes: Annotated[float, Field(gt=0)] = 5.0
@@ -335,6 +342,9 @@ class TrainSpec(Spec):
     batch_size: Annotated[int, Field(ge=1)] | None = None
     spacing_mm: tuple[float, float, float] | None = None
     input_shape: tuple[int, int, int] | None = None
+    input_mm: Millimetres | tuple[Millimetres, Millimetres, Millimetres] | None = None
+    padding: Literal["edge", "minimum"] | None = None
+    normalisation: dict[Name, Literal["zscore", "window"]] = {}
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @model_validator(mode="after")
@@ -343,6 +353,20 @@ class TrainSpec(Spec):
             msg = "give 'steps' or 'epochs', not both"
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if self.input_mm is not None and self.input_shape is not None:
+            msg = "give 'input_mm' or 'input_shape', not both"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def box_mm(self) -> tuple[float, float, float] | None:
+        """Sides of the box the network sees; None without `input_mm`."""
+        if isinstance(self.input_mm, float):
+            return (self.input_mm, self.input_mm, self.input_mm)
+        return self.input_mm
 
 
 class OperatingPointSpec(Spec):
@@ -417,4 +441,13 @@ class Experiment(Spec):
         if isinstance(self.data.patient, PatientColumn) and self.data.labels is None:
             msg = "data.patient: {column: …} needs data.labels"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _known_channels(self) -> Self:
+        for name in self.train.normalisation:
+            if name not in self.data.channels:
+                known = ", ".join(self.data.channels)
+                msg = f"train.normalisation: {name!r} is no channel, only {known}"
+                raise ValueError(msg)
         return self
