@@ -5,7 +5,7 @@ import pytest
 from tests.unit.preprocess.makers import a_geometry
 from voxray.core.errors import DatasetError
 from voxray.core.specs import TaskSpec, TrainSpec
-from voxray.preprocess import make_plan
+from voxray.preprocess import make_plan, plan_in_words
 
 MASKS = TaskSpec.model_validate({"segment": {"classes": {"lesion": {"value": 3}}}})
 CLASSES = TaskSpec.model_validate(
@@ -64,11 +64,11 @@ def test_what_the_experiment_sets_is_taken():
 
 def test_small_scans_are_seen_whole_and_large_ones_in_patches():
     small = planned([a_geometry((40, 40, 40))] * 8)
-    large = planned([a_geometry((400, 400, 300))] * 8)
+    large = planned([a_geometry((200, 200, 150))] * 8)
     assert small.whole_volume
     assert small.input_shape == (40, 40, 40)
     assert not large.whole_volume
-    assert math.prod(large.input_shape) < 400 * 400 * 300 / 50
+    assert math.prod(large.input_shape) < 200 * 200 * 150 / 50
     assert large.spacing_mm == (1, 1, 1)
     assert large.reasons["input_shape"].startswith("patches")
 
@@ -212,3 +212,44 @@ def test_normalisation_can_be_set_per_channel():
     plan = planned([a_geometry(modality="")] * 8, normalisation={"image": "window"})
     assert plan.normalisation == {"image": "window"}
     assert plan.reasons["normalisation"] == "image set in the experiment"
+
+
+def test_hounsfield_values_without_a_modality_get_a_window_and_a_reason():
+    scans = {"ct": [a_geometry(modality="")] * 8}
+    plan = make_plan(scans, MASKS, TrainSpec(), hounsfield={"ct"})
+    assert plan.normalisation == {"ct": "window"}
+    assert "if they are not, set train.normalisation" in plan.reasons["normalisation"]
+
+
+def test_mirror_axes_can_be_set_or_switched_off():
+    scans = [a_geometry()] * 8
+    assert planned(scans, MASKS, mirror_axes=(0, 1)).mirror_axes == (0, 1)
+    assert planned(scans, CLASSES, mirror_axes=()).mirror_axes == ()
+
+
+def test_the_network_can_be_set():
+    scans = [a_geometry((40, 40, 40))] * 8
+    narrow = planned(scans, features=(8, 16)).network
+    assert narrow.strides == ((1, 1, 1), (2, 2, 2))
+    strides = ((1, 1, 1), (2, 2, 1), (2, 2, 2))
+    kernels = ((3, 3, 1), (3, 3, 1), (5, 5, 5))
+    whole = planned(scans, features=(8, 16, 24), strides=strides, kernels=kernels)
+    assert whole.network.features == (8, 16, 24)
+    assert (whole.network.strides, whole.network.kernels) == (strides, kernels)
+    assert "features and kernels set in the experiment" in whole.reasons["network"]
+
+
+def test_levels_that_do_not_fit_together_are_refused():
+    scans = [a_geometry((40, 40, 40))] * 8
+    with pytest.raises(DatasetError, match=r"has 4 levels, but train\.features"):
+        planned(scans, features=(8, 16, 32, 64, 128))
+
+
+def test_a_person_reads_what_was_decided_and_why():
+    plan = planned([a_geometry((200, 200, 40), (1.0, 1.0, 5.0))] * 8, CLASSES)
+    lines = plan_in_words(plan)
+    text = "\n".join(lines)
+    assert "whole scans" in text
+    assert "mirror axes    left-right" in lines
+    assert all(reason in text for reason in plan.reasons.values())
+    assert max(len(line.split("  ")[0]) for line in lines) < 15

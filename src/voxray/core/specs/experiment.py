@@ -19,6 +19,9 @@ from voxray.core.specs.channels import (
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Millimetres = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+OddCount = Literal[1, 3, 5, 7]
+Axis = Annotated[int, Field(ge=0, le=2)]
 ClassValue = bool | int | float | str
 
 
@@ -332,6 +335,12 @@ class TrainSpec(Spec):
             repeated, or each channel's `minimum`. By default the edge with `input_mm`,
             else the minimum.
         normalisation: Overrides the plan's choice per channel.
+        features: Channels of the network per level, finest first.
+        strides: Per level and axis, the first (1, 1, 1).
+        kernels: Per level and axis.
+        mirror_axes: Axes (0 left-right, 1 front-back, 2 foot-head) that augmentation
+            mirrors.
+        memory_gb: What training may take; by default a share of the machine's.
     """
 
     budget_minutes: Annotated[float, Field(gt=0)] = 5.0
@@ -345,6 +354,11 @@ class TrainSpec(Spec):
     input_mm: Millimetres | tuple[Millimetres, Millimetres, Millimetres] | None = None
     padding: Literal["edge", "minimum"] | None = None
     normalisation: dict[Name, Literal["zscore", "window"]] = {}
+    features: tuple[Count, ...] | None = None
+    strides: tuple[tuple[Count, Count, Count], ...] | None = None
+    kernels: tuple[tuple[OddCount, OddCount, OddCount], ...] | None = None
+    mirror_axes: tuple[Axis, ...] | None = None
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @model_validator(mode="after")
@@ -360,6 +374,24 @@ class TrainSpec(Spec):
             msg = "give 'input_mm' or 'input_shape', not both"
             raise ValueError(msg)
         return self
+
+    @field_validator("features", "strides", "kernels")
+    @classmethod
+    def _levels(cls, levels: tuple[object, ...] | None) -> tuple[object, ...] | None:
+        if levels is not None and not levels:
+            msg = "give at least one level"
+            raise ValueError(msg)
+        return levels
+
+    @field_validator("strides")
+    @classmethod
+    def _finest(
+        cls, strides: tuple[tuple[int, int, int], ...] | None
+    ) -> tuple[tuple[int, int, int], ...] | None:
+        if strides and strides[0] != (1, 1, 1):
+            msg = f"the first level is the input: [1, 1, 1], got {list(strides[0])}"
+            raise ValueError(msg)
+        return strides
 
     @property
     def box_mm(self) -> tuple[float, float, float] | None:

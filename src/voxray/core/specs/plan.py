@@ -48,6 +48,8 @@ class Plan(Spec):
             one's grid.
         modality: DICOM codes seen in any channel, "" for NIfTI.
         spacing_mm: Of the cached arrays, axes nearest R, A, S.
+        resampling: "smooth": a coarser spacing is read from a smoothed image;
+            "points": voxels are picked, as in models of version 0.1.
         input_shape: Voxels (i, j, k) the network sees at once.
         padding: What stands where the input reaches beyond the scan: its "edge" voxels
             repeated, or each channel's "minimum".
@@ -67,6 +69,7 @@ class Plan(Spec):
     channels: tuple[str, ...]
     modality: tuple[str, ...]
     spacing_mm: Spacing
+    resampling: Literal["points", "smooth"] = "points"
     input_shape: Voxels
     padding: Padding = "minimum"
     whole_volume: bool
