@@ -158,7 +158,8 @@ def _sample(
     mask = exam.cached.read_mask() if plan.structures else None
     part = _patch(image.shape[1:], mask, plan, rng, find)
     image = np.asarray(image[(slice(None), *part)])
-    sample = fit_to(apply_fold_values(image, plan, values), plan.input_shape)
+    scaled = apply_fold_values(image, plan, values)
+    sample = fit_to(scaled, plan.input_shape, padding=plan.padding)
     if not np.isfinite(sample).all():
         msg = (
             f"exam {exam.exam_id!r}: its prepared array holds values that are not "
