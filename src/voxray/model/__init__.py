@@ -1,6 +1,7 @@
 """Networks, the machine they run on, prediction, and the model folder."""
 
 from voxray.model.device import Compute, choose_compute, is_out_of_memory
+from voxray.model.heads import class_probabilities
 from voxray.model.inference import (
     Member,
     Probabilities,
@@ -33,6 +34,7 @@ __all__ = [
     "VoxrayNetwork",
     "apply_fold_values",
     "choose_compute",
+    "class_probabilities",
     "fit_to",
     "fitting_exams",
     "is_out_of_memory",

@@ -1,6 +1,7 @@
 """One encoder-decoder with up to two heads, built from MONAI blocks."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from voxray.core.specs import Plan
+from voxray.model.heads import class_scores, start_from_shares
 
 _EVIDENCE_SCALE = 5.0
 
@@ -17,7 +19,7 @@ class NetworkOutput(NamedTuple):
     """What the heads say; None where the plan has no such head.
 
     Attributes:
-        class_logits: (n, class).
+        class_logits: (n, class); `class_probabilities` says what they mean.
         mask_logits: (n, 1 + structure, i, j, k), background first.
     """
 
@@ -31,13 +33,21 @@ class VoxrayNetwork(nn.Module):
     The class head sees each encoder level averaged and at its maximum, so that a small
     lesion is not averaged away, and, with a decoder, how sure the mask is at its surest
     place. No gradient of the class flows into the mask through the latter.
+
+    Args:
+        plan: Levels and heads.
+        class_share: Of the training exams; the class head begins with it.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(
+        self, plan: Plan, class_share: Mapping[str, float] | None = None
+    ) -> None:
         super().__init__()
         self.encoder = Encoder(plan)
         self.decoder = Decoder(plan) if plan.structures else None
         self.class_head = ClassHead(plan) if plan.classes else None
+        if self.class_head is not None:
+            self.class_head.start_from(class_share or {})
 
     def forward(self, image: torch.Tensor) -> NetworkOutput:
         """Run the heads.
@@ -112,7 +122,10 @@ class Decoder(nn.Module):
 
 
 class ClassHead(nn.Module):
-    """Linear on pooled features and on the evidence in the mask."""
+    """Linear on pooled features and on the evidence in the mask.
+
+    The last layer depends on how the classes hang together; see `class_scores`.
+    """
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
@@ -120,7 +133,15 @@ class ClassHead(nn.Module):
         self.norm = nn.LayerNorm(n_pooled)
         self.dropout = nn.Dropout(0.3)
         n_evidence = 2 * len(plan.structures)
-        self.linear = nn.Linear(n_pooled + n_evidence, len(plan.classes))
+        self.plan = plan
+        n_features = n_pooled + n_evidence
+        self.linear = class_scores(plan.target, n_features, len(plan.classes))
+
+    def start_from(self, class_share: Mapping[str, float]) -> None:
+        """Begin with the shares of the classes; without them with chance."""
+        if self.plan.classes and set(self.plan.classes) <= set(class_share):
+            share = torch.tensor([class_share[name] for name in self.plan.classes])
+            start_from_shares(self.linear, self.plan.target, share)
 
     def forward(
         self, levels: list[torch.Tensor], mask_logits: torch.Tensor | None

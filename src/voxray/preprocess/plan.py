@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from voxray.core.errors import DatasetError
-from voxray.core.specs import Plan, TaskSpec, TrainSpec
+from voxray.core.specs import NetworkPlan, Plan, Target, TaskSpec, TrainSpec
 from voxray.core.specs.plan import Padding, Voxels
 from voxray.preprocess.budget import Budget, Machine, find_budget
 from voxray.preprocess.levels import plan_network
@@ -78,11 +78,12 @@ def make_plan(
         padding=_padding(train, reasons),
         whole_volume=covers(shape, spacing, field.extent),
         normalisation=_normalisation(channels, train, hounsfield, reasons),
-        classes=tuple(task.classify.classes) if task.classify else (),
+        classes=task.classify.label_names if task.classify else (),
+        target=_target(task, reasons),
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
         mirror_axes=_mirror_axes(task, train, reasons),
-        network=network,
+        network=_reading_masks(network, task, reasons),
         batch_size=_batch_size(shape, len(scans), task, train, budget, reasons),
         reasons=reasons,
     )
@@ -98,6 +99,18 @@ def _check_any(channels: Scans) -> None:
 
 def _modalities(channels: Scans) -> tuple[str, ...]:
     return tuple(sorted({s.modality for all_ in channels.values() for s in all_}))
+
+
+def _reading_masks(
+    network: NetworkPlan, task: TaskSpec, reasons: dict[str, str]
+) -> NetworkPlan:
+    """What a class is decided from where masks are learned too."""
+    if not (task.classify and task.segment):
+        return network
+    reasons["network"] += (
+        "; the class reads size and looks off the predicted mask, beside the image"
+    )
+    return network.model_copy(update={"evidence": "size_and_looks"})
 
 
 def _padding(train: TrainSpec, reasons: dict[str, str]) -> Padding:
@@ -143,6 +156,20 @@ def _normalisation(
             why.append("no common unit: each scan by its own mean and deviation")
     reasons["normalisation"] = "; ".join(dict.fromkeys(why))
     return kinds
+
+
+_WHY_TARGET = {
+    Target.EXCLUSIVE: "the classes exclude each other: one softmax",
+    Target.ORDINAL: "the classes are ordered: one score, and thresholds along it",
+    Target.LABELS: "the labels do not exclude each other: a sigmoid each",
+}
+
+
+def _target(task: TaskSpec, reasons: dict[str, str]) -> Target:
+    if task.classify is None:
+        return Target.EXCLUSIVE
+    reasons["target"] = _WHY_TARGET[task.classify.target]
+    return task.classify.target
 
 
 def _mirror_axes(

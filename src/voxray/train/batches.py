@@ -26,12 +26,13 @@ class TrainingExam:
     Attributes:
         exam_id: Named in errors.
         cached: Its arrays.
-        class_index: Into `plan.classes`; None without classification.
+        target: One value per class of `plan.classes`: 1 for what the exam is, else 0;
+            NaN for a label that nobody stated. None without classification.
     """
 
     exam_id: ExamId
     cached: CachedExam
-    class_index: int | None
+    target: tuple[float, ...] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +42,7 @@ class Batch:
     Attributes:
         image: (n, channel, i, j, k) float32.
         mask: (n, 1, i, j, k) structure numbers; None without segmentation.
-        classes: (n,) int64; None without classification.
+        classes: (n, class) float32, the exams' targets; None without classification.
     """
 
     image: torch.Tensor
@@ -109,7 +110,7 @@ def epoch_batches(
         rows, order = order[: plan.batch_size], order[plan.batch_size :]
         if stored is not None and stored.views is not None:
             images, masks = stored.views.read(rows)
-            yield Batch(images, masks, _targets([exams[n].class_index for n in rows]))
+            yield Batch(images, masks, _targets([exams[n].target for n in rows]))
         else:
             points = None if stored is None else stored.points
             yield collate(
@@ -120,7 +121,7 @@ def epoch_batches(
             )
 
 
-Sample = tuple[NDArray[np.float32], NDArray[np.uint8] | None, int | None]
+Sample = tuple[NDArray[np.float32], NDArray[np.uint8] | None, tuple[float, ...] | None]
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -133,8 +134,8 @@ def collate(samples: Sequence[Sample]) -> Batch:
     )
 
 
-def _targets(classes: Sequence[int | None]) -> torch.Tensor | None:
-    return None if classes[0] is None else torch.tensor(classes, dtype=torch.int64)
+def _targets(targets: Sequence[tuple[float, ...] | None]) -> torch.Tensor | None:
+    return None if targets[0] is None else torch.tensor(targets, dtype=torch.float32)
 
 
 Finder = Callable[[NDArray[np.uint8]], list[NDArray[np.int64]]]
@@ -168,7 +169,7 @@ def _sample(
         raise DatasetError(msg)
     if mask is not None:
         mask = fit_to(np.asarray(mask[part])[None], plan.input_shape, background=0)[0]
-    return sample, mask, exam.class_index
+    return sample, mask, exam.target
 
 
 def _one_view(exam: TrainingExam, plan: Plan) -> bool:

@@ -38,7 +38,7 @@ class Learner:
         self.fabric = Fabric(
             accelerator=compute.device, devices=1, precision=compute.precision
         )
-        self.bare = compute.place(VoxrayNetwork(job.plan))
+        self.bare = compute.place(VoxrayNetwork(job.plan, job.values.class_share))
         self.average = copy.deepcopy(self.bare).requires_grad_(requires_grad=False)
         scales = compute.precision == "16-mixed"
         optimizer = torch.optim.AdamW(
