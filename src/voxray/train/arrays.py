@@ -38,7 +38,7 @@ class Rows:
         Raises:
             MachineError: If the disk is full.
         """
-        data = memoryview(np.ascontiguousarray(array, self.dtype)).cast("B")
+        data = np.ascontiguousarray(array, self.dtype).data.cast("B")
         with machine_errors(self._target):
             self._file.seek(row * self._size)
             while data:  # an unbuffered write may take a part
@@ -52,7 +52,7 @@ class Rows:
         """
         found = np.empty((len(rows), *self.shape), self.dtype)
         for index, row in enumerate(rows):
-            data = memoryview(found[index]).cast("B")
+            data = found[index].data.cast("B")
             self._file.seek(row * self._size)
             while data:
                 n_read = self._file.readinto(data)  # type: ignore[attr-defined]

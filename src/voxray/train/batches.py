@@ -49,6 +49,14 @@ class Batch:
     mask: torch.Tensor | None
     classes: torch.Tensor | None
 
+    def each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
+        """The same with each tensor changed."""
+        return Batch(
+            change(self.image),
+            None if self.mask is None else change(self.mask),
+            None if self.classes is None else change(self.classes),
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredExams:

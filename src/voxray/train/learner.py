@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import torch
@@ -92,7 +93,7 @@ class Learner:
             self.network, self.optimizer, max_norm=CLIP_NORM, error_if_nonfinite=False
         )
         if not self.scales:  # loss scaling tries too large scales, and skips the step
-            loss = torch.where(torch.isfinite(norm), loss, torch.nan)
+            loss = torch.where(torch.isfinite(torch.as_tensor(norm)), loss, torch.nan)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._update_average(step)
@@ -137,8 +138,4 @@ def _parts(batch: Batch, size: int) -> Iterator[Batch]:
         return
     for begin in range(0, len(batch.image), size):
         part = slice(begin, begin + size)
-        yield Batch(
-            batch.image[part],
-            None if batch.mask is None else batch.mask[part],
-            None if batch.classes is None else batch.classes[part],
-        )
+        yield batch.each(itemgetter(part))

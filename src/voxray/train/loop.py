@@ -8,13 +8,7 @@ import torch
 
 from voxray.core.errors import DatasetError, ManifestError
 from voxray.core.progress import Listener, Progress
-from voxray.model import (
-    Compute,
-    fitting_exams,
-    is_out_of_memory,
-    memory_limit,
-    step_memory,
-)
+from voxray.model import Compute, is_out_of_memory
 from voxray.train.batches import Batch, epoch_batches, store_exams
 from voxray.train.budget import Pace, fix_steps, shortage, timing_is_over
 from voxray.train.checkpoint import (
@@ -28,6 +22,7 @@ from voxray.train.guard import LossGuard
 from voxray.train.job import EpochRow, FoldJob
 from voxray.train.learner import Drawing, Learner
 from voxray.train.prefetch import prefetched
+from voxray.train.room import find_room, no_room
 from voxray.train.schedule import (
     Schedule,
     first_schedule,
@@ -117,27 +112,12 @@ class Loop:
         return schedule, None
 
     def _first_schedule(self) -> Schedule:
-        plan, spec = self.job.plan, self.job.spec
-        memory, limit = step_memory(plan), memory_limit(spec.memory_gb, self.compute)
-        n_fit = fitting_exams(memory, limit, plan.batch_size)
-        if not n_fit:
-            needed = (
-                f"{self.job.name}: one exam of {_words(plan.input_shape)} voxels needs "
-                f"about {(memory.fixed + memory.per_exam) / 1e9:.1f} GB to train on, "
-                f"and {limit / 1e9:.1f} GB may be taken"
-            )
-            if spec.memory_gb is not None:
-                msg = f"{needed}; raise train.memory_gb or lower train.input_shape"
-                raise DatasetError(msg)
-            self.audience.say(f"warning: {needed}; trying it")
-        elif n_fit < plan.batch_size:
-            self.audience.say(
-                f"{self.job.name}: {n_fit} of {plan.batch_size} exams go through the "
-                f"network at once, to stay within {limit / 1e9:.1f} GB"
-            )
-        return first_schedule(
-            spec, len(self.job.training), plan.batch_size, max(1, n_fit)
-        )
+        job = self.job
+        room = find_room(job.plan, job.spec.memory_gb, self.compute)
+        if room.problem:
+            self.audience.say(f"{job.name}: {room.problem}")
+        size = job.plan.batch_size
+        return first_schedule(job.spec, len(job.training), size, room.micro_batch)
 
     def _run_epoch(self) -> None:
         """Train one epoch, validate when due, write row and checkpoint."""
@@ -181,19 +161,13 @@ class Loop:
         return losses + self._read(pending)
 
     def _batches(self) -> Iterator[Batch]:
-        job, pin = self.job, self.compute.pin
+        job = self.job
         n_steps = self.schedule.epoch_end(self.step) - self.step
         rng = job.seed.numpy(self.epoch)
         batches = epoch_batches(
             job.training, job.plan, job.values, n_steps, rng, self.stored
         )
-        for batch in batches:
-            mask, classes = batch.mask, batch.classes
-            yield Batch(
-                pin(batch.image),
-                None if mask is None else pin(mask),
-                None if classes is None else pin(classes),
-            )
+        return (batch.each(self.compute.pin) for batch in batches)
 
     def _train_step(self, batch: Batch, drawing: Drawing) -> torch.Tensor:
         self.watch.lap("data")
@@ -280,13 +254,9 @@ class Loop:
         self.compute.release()
         now = self.schedule.segment(self.step).micro_batch
         if now == 1:
-            limit = memory_limit(self.job.spec.memory_gb, self.compute)
-            msg = (
-                f"{self.job.name}: not even one exam of "
-                f"{_words(self.job.plan.input_shape)} voxels fits into the memory "
-                f"({limit / 1e9:.1f} GB may be taken); lower train.input_shape, or "
-                f"make train.spacing_mm larger ({problem})"
-            )
+            job = self.job
+            nothing = no_room(job.plan, job.spec.memory_gb, self.compute)
+            msg = f"{job.name}: {nothing} ({problem})"
             raise DatasetError(msg)
         why = f"out of memory with {now} exams at once"
         self._go_back(why, micro_batch=-(-now // 2))
@@ -350,7 +320,3 @@ class Loop:
         save_state(self.job.folder, state, self.job.sha256)
         self._saved_s = self.spent_s
         self._save_took_s = self._saved_s - began_s
-
-
-def _words(shape: tuple[int, int, int]) -> str:
-    return " x ".join(map(str, shape))

@@ -89,7 +89,9 @@ def test_the_rate_does_not_jump_when_the_steps_change_and_still_ends_at_zero(ste
     schedule = timed(400)
     changed = with_steps(schedule, 100, steps, "load")
     assert rates(changed, 100) == rates(schedule, 100)
-    assert changed.learning_rate(100, 1) == pytest.approx(schedule.learning_rate(100, 1))
+    assert changed.learning_rate(100, 1) == pytest.approx(
+        schedule.learning_rate(100, 1)
+    )
     found = rates(changed)
     assert max(abs(a - b) for a, b in zip(found, found[1:], strict=False)) < 0.09
     assert changed.learning_rate(steps, 1) == pytest.approx(0)
