@@ -65,6 +65,18 @@ def log_metrics(store: Store, run_id: str, metrics: Sequence[Metric]) -> None:
             client.log_batch(run_id, metrics=part)
 
 
+def log_values(store: Store, run_id: str, values: Mapping[str, float]) -> None:
+    """Record plain numbers by name.
+
+    Raises:
+        MachineError: If the store is away.
+    """
+    now_ms = int(time.time() * 1000)
+    points = [Point(name, float(v), now_ms, 0) for name, v in values.items()]
+    with store.client() as client:
+        client.log_batch(run_id, metrics=points)
+
+
 def metric_values(metrics: Sequence[Metric]) -> dict[str, float]:
     """Value and interval ends by name; what is None is absent."""
     values: dict[str, float] = {}
