@@ -16,7 +16,7 @@ _MOST_STEPS = 500
 _MARGIN = 1.0  # voxels; resampling may add one beyond the scan's edge
 
 Fill = tuple[float, float]
-"""Value inside the scan, and beyond it."""
+"""Value inside the scan, and how much lower it is beyond it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,12 +26,13 @@ class BlankedExam(CachedExam):
     Attributes:
         source: Grid of the scan as it came: where the image had content.
         fills: Per channel in the plan's order.
-        shape: What the network sees at once, so that the padding is part of the image.
+        shape: What the network sees at once, so that the padding is part of the image;
+            None where the padding repeats the scan's edge.
     """
 
     source: VoxelGrid
     fills: tuple[Fill, ...]
-    shape: tuple[int, int, int]
+    shape: tuple[int, int, int] | None
 
     @classmethod
     def of(
@@ -59,23 +60,36 @@ class BlankedExam(CachedExam):
             cached.grid,
             source,
             fills,
-            plan.input_shape,
+            None if plan.padding == "edge" else plan.input_shape,
         )
 
     def read_image(self) -> NDArray[np.float32]:
-        """Constant inside the scan, another constant beyond; (channel, *shape)."""
-        inside = extent_pattern(self.grid, self.source, self.shape)
-        channels = [np.where(inside, *fill) for fill in self.fills]
+        """Constant inside the scan, another constant beyond; (channel, *shape).
+
+        Where the padding repeats the edge, a constant would hide where the scan ends.
+        There it is noise, the same each time, on the grid of the scan: what is repeated
+        becomes streaks, as it does with content.
+        """
+        if self.shape is not None:
+            below = ~extent_pattern(self.grid, self.source, self.shape)
+            texture = [-below.astype(np.float32) for _ in self.fills]
+        else:
+            rng = np.random.default_rng(list(self.exam_id.encode()))
+            texture = [rng.standard_normal(self.grid.shape) for _ in self.fills]
+        channels = [
+            value + spread * own
+            for (value, spread), own in zip(self.fills, texture, strict=True)
+        ]
         return np.stack(channels).astype(np.float32)
 
 
 def _fill(channel: str, plan: Plan, values: FoldValues, is_there: bool) -> Fill:  # noqa: FBT001 - private
     if plan.normalisation[channel] != "window":
-        return (0.0, -1.0) if is_there else (0.0, 0.0)
+        return (0.0, 1.0) if is_there else (0.0, 0.0)
     if not is_there:
-        return (np.nan, np.nan)
+        return (np.nan, 0.0)
     window = values.windows[channel]
-    return (window.mean, min(window.low, window.mean - window.std))
+    return (window.mean, max(window.std, 1e-3))
 
 
 def extent_pattern(

@@ -50,18 +50,26 @@ def test_what_lies_beyond_the_scan_as_it_came_is_no_content():
     assert not inside[:, :, 10:].any()
 
 
-def test_a_window_channel_gets_its_mean_inside_and_its_low_end_beyond(tmp_path):
+def test_a_window_channel_gets_its_mean_inside_and_a_deviation_less_beyond(tmp_path):
     plan = PLAN.model_copy(
         update={"normalisation": dict.fromkeys(PLAN.channels, "window")}
     )
     window = IntensityWindow(low=-900, high=300, mean=-200, std=100)
     values = FoldValues(windows=dict.fromkeys(plan.channels, window), n_exams=4)
     image = blanked(tmp_path, plan=plan, values=values).read_image()
-    assert np.unique(image).tolist() == [-900, -200]
+    assert np.unique(image).tolist() == [-300, -200]
 
 
 def test_a_channel_that_the_exam_lacks_stays_without_extent(tmp_path):
     assert np.unique(blanked(tmp_path, present=()).read_image()).tolist() == [0]
+
+
+def test_where_the_edge_is_repeated_noise_shows_where_the_scan_ends(tmp_path):
+    exam = blanked(tmp_path, plan=PLAN.model_copy(update={"padding": "edge"}))
+    image = exam.read_image()
+    assert image.shape == (1, *SMALL)
+    assert np.array_equal(image, exam.read_image())
+    assert image.std() == pytest.approx(1, abs=0.1)
 
 
 @pytest.mark.parametrize(
