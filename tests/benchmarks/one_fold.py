@@ -33,22 +33,21 @@ def train_first_fold(experiment: str, workspace: Path, sets: Sequence[str]) -> N
         *(word for pair in sets for word in ("--set", pair)),
         every_step=True,
     )
-    process = subprocess.Popen(
+    said, is_done = [], False
+    with subprocess.Popen(
         line,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-    assert process.stdout is not None
-    said, is_done = [], False
-    for text in process.stdout:
-        said.append(text)
-        if text.startswith(_SECOND) and not is_done:
-            is_done = True
-            os.killpg(process.pid, signal.SIGKILL)
-    if process.wait() and not is_done:
+    ) as process:
+        for text in process.stdout or ():
+            said.append(text)
+            if text.startswith(_SECOND) and not is_done:
+                is_done = True
+                os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode and not is_done:
         raise RuntimeError("".join(said[-20:]))
 
 

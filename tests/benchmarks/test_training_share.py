@@ -62,24 +62,22 @@ def timed_steps(
     arguments: Sequence[str], step: re.Pattern[str], end: re.Pattern[str] | None
 ) -> Pace:
     """Run a program, note when it says that a step is done, stop it at the end."""
-    process = subprocess.Popen(
+    ends_s: dict[int, float] = {}
+    said = []
+    with subprocess.Popen(
         arguments,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-    assert process.stdout is not None
-    ends_s: dict[int, float] = {}
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if found := step.match(line):
-            ends_s.setdefault(int(found[1]), time.monotonic())
-        if end is not None and end.match(line):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    ) as process:
+        for line in process.stdout or ():
+            said.append(line)
+            if found := step.match(line):
+                ends_s.setdefault(int(found[1]), time.monotonic())
+            if end is not None and end.match(line):
+                os.killpg(process.pid, signal.SIGKILL)
     assert len(ends_s) > _WARM_UP + 1, "".join(said[-30:])
     return Pace(tuple(ends_s.values())[_WARM_UP:])
 
