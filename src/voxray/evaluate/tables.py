@@ -50,7 +50,8 @@ def metrics_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Metric, ...]:
 def _metric(row: Mapping[str, Any]) -> Metric:
     renamed = {**row, "class_": row.get("class")}
     names = [field.name for field in fields(Metric)]
-    if missing := [name for name in names if name not in renamed and name != "subset"]:
+    needed = [name for name in names if name not in {"subset", "model"}]
+    if missing := [name for name in needed if name not in renamed]:
         msg = f"a row of evaluation.json lacks {', '.join(missing)}; run stage 5 again"
         raise ManifestError(msg)
     return Metric(**{name: renamed[name] for name in names if name in renamed})
@@ -63,6 +64,25 @@ def write_predictions(predictions: Sequence[OutOfFoldPrediction], path: Path) ->
     true_volume_ml_ with each class. An undefined Dice is null.
     """
     rows = sorted(predictions, key=lambda row: (row.repeat, row.fold, row.exam_id))
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(_columns(rows)), temporary)
+
+
+def write_baselines(
+    predictions: Mapping[str, Sequence[OutOfFoldPrediction]], path: Path
+) -> None:
+    """Write the predictions of every baseline: its name under "baseline", then as above.
+
+    Columns that a baseline does not fill are null.
+    """
+    rows = [row for of_one in predictions.values() for row in of_one]
+    names = [name for name, of_one in predictions.items() for _ in of_one]
+    columns = {"baseline": pa.array(names, pa.string()), **_columns(rows)}
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(columns), temporary)
+
+
+def _columns(rows: Sequence[OutOfFoldPrediction]) -> dict[str, pa.Array]:
     columns: dict[str, pa.Array] = {
         name: pa.array([getattr(row, name) for row in rows], kind)
         for name, kind in _KEYS.items()
@@ -71,8 +91,7 @@ def write_predictions(predictions: Sequence[OutOfFoldPrediction], path: Path) ->
         for class_ in dict.fromkeys(c for row in rows for c in getattr(row, attribute)):
             values = [getattr(row, attribute).get(class_) for row in rows]
             columns[prefix + class_] = pa.array(values, pa.float64())
-    with atomic_path(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+    return columns
 
 
 def read_predictions(path: Path) -> tuple[OutOfFoldPrediction, ...]:

@@ -353,11 +353,20 @@ class OperatingPointSpec(Spec):
 
 
 class EvaluateSpec(Spec):
-    """How the out-of-fold predictions are judged."""
+    """How the out-of-fold predictions are judged.
+
+    Attributes:
+        baseline_columns: Columns of the label table, "sex", "age_years" or "site", that
+            a logistic regression predicts the class from, to compare the network with.
+        blanked_share: Steps of the network that learns blanked images, as a share of
+            the fold's; 0 leaves it out.
+    """
 
     operating_point: OperatingPointSpec = OperatingPointSpec()
     resamples: Annotated[int, Field(ge=200)] = 2000
     level: Fraction = 0.95
+    baseline_columns: tuple[str, ...] = ()
+    blanked_share: Annotated[float, Field(ge=0, le=1)] = 0.15
 
 
 class RegisterSpec(Spec):
