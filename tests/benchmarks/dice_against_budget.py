@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -52,13 +53,20 @@ def draw(rows: list[Row], file: Path) -> None:
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
     for number, name in enumerate(PUBLISHED):
         found = [(row[0], m) for row in rows for m in row[2] if m.class_ == name]
-        values = [m.value for _, m in found]
-        below = [m.value - m.low for _, m in found]
-        above = [m.high - m.value for _, m in found]
+        values = np.array([m.value for _, m in found], float)
+        ends = np.array([[m.low, m.high] for _, m in found], float).T
         minutes = [budget for budget, _ in found]
-        style = {"color": f"C{number}", "capsize": 3, "marker": "o"}
-        axes.errorbar(minutes, values, (below, above), label=name, **style)
-        axes.axhline(PUBLISHED[name], color=f"C{number}", ls=":", lw=1)
+        color = f"C{number}"
+        axes.errorbar(
+            minutes,
+            values,
+            np.abs(ends - values),
+            label=name,
+            color=color,
+            capsize=3,
+            marker="o",
+        )
+        axes.axhline(PUBLISHED[name], color=color, ls=":", lw=1)
     axes.set(xlabel="budget of the fold, minutes", ylabel="Dice, 95 % interval")
     axes.set_title("hippocampus, one fold; dotted: nnU-Net's published figure")
     axes.legend(loc="lower right")

@@ -21,9 +21,26 @@ from typing import Any
 
 import pandas as pd
 import torch
-from monai import transforms as mt
-from monai.data import CacheDataset, DataLoader
-from monai.losses import DiceCELoss
+from monai.data.dataloader import DataLoader
+from monai.data.dataset import CacheDataset
+from monai.losses.dice import DiceCELoss
+from monai.transforms.compose import Compose
+from monai.transforms.croppad.dictionary import ResizeWithPadOrCropd
+from monai.transforms.intensity.dictionary import (
+    NormalizeIntensityd,
+    RandAdjustContrastd,
+    RandGaussianNoised,
+    RandScaleIntensityd,
+    RandShiftIntensityd,
+)
+from monai.transforms.io.dictionary import LoadImaged
+from monai.transforms.spatial.dictionary import (
+    Orientationd,
+    RandAffined,
+    RandFlipd,
+    Spacingd,
+)
+from monai.transforms.utility.dictionary import EnsureChannelFirstd, EnsureTyped
 from torch.nn.functional import cross_entropy
 
 from voxray.core.specs import Plan
@@ -35,10 +52,10 @@ Item = dict[str, Any]
 def items(options: argparse.Namespace, plan: Plan) -> list[Item]:
     """A dictionary per exam of the manifest: image, label (mask), target (class)."""
     table = pd.read_csv(options.folder / "ingest" / "manifest.csv", dtype=str)
-    labels = [name for name in table if name.startswith("label_")]
+    labels = [name for name in table.columns.astype(str) if name.startswith("label_")]
     found: list[Item] = []
     for row in table.to_dict("records"):
-        item = {"image": str(options.scans / row["path"])}
+        item: Item = {"image": str(options.scans / row["path"])}
         if plan.structures:
             item["label"] = str(options.masks / row["mask_path"])
         if plan.classes:
@@ -48,21 +65,21 @@ def items(options: argparse.Namespace, plan: Plan) -> list[Item]:
     return found
 
 
-def transforms(plan: Plan) -> mt.Compose:
+def transforms(plan: Plan) -> Compose:
     """The deterministic ones come first: CacheDataset keeps what they give."""
     keys = ["image", "label"] if plan.structures else ["image"]
     modes = ["bilinear", "nearest"][: len(keys)]
     axes = (("L", "R"), ("P", "A"), ("I", "S"))
     turn = math.radians(10)
     steps = [
-        mt.LoadImaged(keys),
-        mt.EnsureChannelFirstd(keys),
-        mt.Orientationd(keys, axcodes="RAS", labels=axes),
-        mt.Spacingd(keys, plan.spacing_mm, mode=modes),
-        mt.NormalizeIntensityd("image"),
-        mt.ResizeWithPadOrCropd(keys, plan.input_shape),
-        mt.EnsureTyped(keys),
-        mt.RandAffined(
+        LoadImaged(keys),
+        EnsureChannelFirstd(keys),
+        Orientationd(keys, axcodes="RAS", labels=axes),
+        Spacingd(keys, plan.spacing_mm, mode=modes),
+        NormalizeIntensityd("image"),
+        ResizeWithPadOrCropd(keys, plan.input_shape),
+        EnsureTyped(keys),
+        RandAffined(
             keys,
             prob=1.0,
             rotate_range=(turn, turn, turn),
@@ -71,13 +88,13 @@ def transforms(plan: Plan) -> mt.Compose:
             mode=modes,
             padding_mode="border",
         ),
-        *(mt.RandFlipd(keys, 0.5, axis) for axis in plan.mirror_axes),
-        mt.RandScaleIntensityd("image", 0.12, prob=1.0),
-        mt.RandShiftIntensityd("image", 0.15, prob=0.5),
-        mt.RandAdjustContrastd("image", prob=0.3, gamma=(0.8, 1.25)),
-        mt.RandGaussianNoised("image", prob=0.3, std=0.08),
+        *(RandFlipd(keys, 0.5, axis) for axis in plan.mirror_axes),
+        RandScaleIntensityd("image", 0.12, prob=1.0),
+        RandShiftIntensityd("image", 0.15, prob=0.5),
+        RandAdjustContrastd("image", prob=0.3, gamma=(0.8, 1.25)),
+        RandGaussianNoised("image", prob=0.3, std=0.08),
     ]
-    return mt.Compose(steps)
+    return Compose(steps)
 
 
 def endless(loader: DataLoader) -> Iterator[Item]:

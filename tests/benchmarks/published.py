@@ -69,7 +69,7 @@ def rows(folder: Path) -> Iterator[Row]:
 def accuracy(folder: Path) -> Iterator[Row]:
     """Nothing where no class is predicted."""
     table = pd.read_parquet(folder / "evaluate" / "oof_predictions.parquet")
-    classes = [name for name in table if name.startswith("p_")]
+    classes = [name for name in table.columns.astype(str) if name.startswith("p_")]
     if classes:
         right = table[classes].idxmax(axis=1).str[2:] == table["label"]
         share, n = float(right.mean()), table["patient_id"].nunique()

@@ -12,6 +12,7 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.append(str(Path(__file__).parents[2]))  # for the makers of tests
 from tests.benchmarks.runs import metrics_of
@@ -24,7 +25,9 @@ T1 = {"t1": {"description": "t1"}}
 BOTH = {**T1, "flair": {"description": "flair"}}
 
 
-def judged(folder: Path, name: str, channels: dict, steps: int) -> dict[str, float]:
+def judged(
+    folder: Path, name: str, channels: dict[str, Any], steps: int
+) -> dict[str, float]:
     """Cross-validate in two folds; AUC and Dice, printed too."""
     experiment = a_two_channel_experiment(
         folder,

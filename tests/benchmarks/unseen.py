@@ -19,6 +19,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import nibabel as nib
 import numpy as np
@@ -57,7 +58,7 @@ def auc_of(positive: str) -> Statistic:
 
 def accuracy(rows: pd.DataFrame) -> float:
     """Share of scans whose likeliest class is the label."""
-    classes = [name for name in rows if name.startswith("p_")]
+    classes = [name for name in rows.columns.astype(str) if name.startswith("p_")]
     return float((rows[classes].idxmax(axis=1).str[2:] == rows["label"]).mean())
 
 
@@ -75,7 +76,7 @@ def judge_classes(scores: pd.DataFrame, options: argparse.Namespace) -> None:
         sys.exit(f"no scan of {options.labels} was scored: look at its column 'scan'")
     print(f"{len(rows)} of {len(table)} labelled scans were scored")
     print(f"  accuracy {with_interval(rows, accuracy)}")
-    classes = [name[2:] for name in rows if name.startswith("p_")]
+    classes = [c[2:] for c in rows.columns.astype(str) if c.startswith("p_")]
     for name in classes[1:] if len(classes) == 2 else classes:
         print(f"  AUC {name} {with_interval(rows, auc_of(name))}")
 
@@ -87,15 +88,25 @@ def judge_masks(scores: pd.DataFrame, options: argparse.Namespace) -> None:
         truth = next(options.masks.rglob(f"{scan}.nii*"), None)
         if truth is None:
             continue
-        drawn = np.asanyarray(nib.load(truth).dataobj)
-        found = nib.load(options.out / "masks" / f"{scan}.nii.gz")
-        rows.append({"patient": scan, **dice(np.asanyarray(found.dataobj), drawn)})
+        found = labels_of(options.out / "masks" / f"{scan}.nii.gz")
+        scores_of_scan: dict[Any, Any] = {**dice(found, labels_of(truth))}
+        rows.append({"patient": scan, **scores_of_scan})
     table = pd.DataFrame(rows)
     print(f"{len(table)} of {len(scores)} scored scans have a mask")
-    for value in sorted(set(table) - {"patient"}):
+    for value in sorted(v for v in table.columns if v != "patient"):
         judged = table[["patient", value]].dropna()
-        said = with_interval(judged, lambda rows, v=value: float(rows[v].mean()))
+        said = with_interval(judged, mean_of(value))
         print(f"  Dice of value {value} {said}, {len(judged)} scans")
+
+
+def mean_of(column: Any) -> Statistic:
+    """The mean of a column."""
+    return lambda rows: float(rows[column].mean())
+
+
+def labels_of(file: Path) -> np.ndarray:
+    """The voxels of a mask."""
+    return np.asanyarray(cast("nib.Nifti1Image", nib.load(file)).dataobj)
 
 
 def dice(found: np.ndarray, drawn: np.ndarray) -> dict[int, float]:

@@ -91,7 +91,8 @@ def run(root: Path, cohort: Cohort, task: str = "both", **changes: Any) -> Endin
     Only errors of voxray are an ending; anything else is a bug and is raised.
     """
     number = len([*root.glob("cohort*")])
-    folder, said = root / f"cohort{number}", []
+    folder = root / f"cohort{number}"
+    said: list[str] = []
     cohort.write(folder)
     plain = {"name": f"awkward{number}", "train": TRAIN, "score": {}}
     experiment = an_experiment(folder, task, **(plain | changes))
