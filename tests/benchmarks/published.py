@@ -89,7 +89,8 @@ def minutes(folder: Path) -> list[float]:
     times = []
     for path in sorted(folder.glob("train/*/history.json")):
         said: dict[str, Any] = json.loads(path.read_text())
-        times.append(sum(epoch["seconds"] for epoch in said["epochs"]) / 60)
+        epochs_s = sum(epoch["seconds"] for epoch in said["epochs"])
+        times.append(said.get("time", {}).get("seconds", epochs_s) / 60)
     return times
 
 

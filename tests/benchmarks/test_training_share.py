@@ -116,11 +116,9 @@ class Contest:
 
     def shares(self) -> dict[str, float]:
         """What the training of the first fold wrote; empty if it wrote none."""
-        for path in sorted((self.folder / "train" / "fold_0").glob("*.json")):
-            said = json.loads(path.read_text())
-            if "shares" in said:
-                return dict(said["shares"])
-        return {}
+        path = self.folder / "train" / "fold_0" / "history.json"
+        said = json.loads(path.read_text()).get("time", {})
+        return dict(said.get("shares", {}))
 
     @property
     def _place(self) -> tuple[str, str]:
