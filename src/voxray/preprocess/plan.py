@@ -66,7 +66,7 @@ def make_plan(
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
         mirror_axes=_mirror_axes(task, reasons),
-        network=network,
+        network=_reading_masks(network, task, reasons),
         batch_size=train.batch_size or _batch_size(shape, len(scans), reasons),
         reasons=reasons,
     )
@@ -150,6 +150,18 @@ def _network(spacing: Triple, extent: Triple, reasons: dict[str, str]) -> Networ
     return NetworkPlan(
         features=features, strides=tuple(strides), kernels=tuple(kernels)
     )
+
+
+def _reading_masks(
+    network: NetworkPlan, task: TaskSpec, reasons: dict[str, str]
+) -> NetworkPlan:
+    """What a class is decided from where masks are learned too."""
+    if not (task.classify and task.segment):
+        return network
+    reasons["network"] += (
+        "; the class reads size and looks off the predicted mask, beside the image"
+    )
+    return network.model_copy(update={"evidence": "size_and_looks"})
 
 
 def _stride(sizes: Sequence[float], spacing: Sequence[float]) -> Voxels:

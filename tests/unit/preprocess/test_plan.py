@@ -161,6 +161,14 @@ def test_the_heads_are_those_of_the_task():
     assert (classes.structures, classes.classes) == ((), ("no", "yes"))
 
 
+def test_a_class_reads_the_mask_where_both_are_learned():
+    both = MASKS.model_copy(update={"classify": CLASSES.classify})
+    plans = [planned([a_geometry()] * 8, task) for task in (MASKS, CLASSES, both)]
+    kinds = [plan.network.evidence for plan in plans]
+    assert kinds == ["size", "size", "size_and_looks"]
+    assert "reads size and looks off the predicted mask" in plans[2].reasons["network"]
+
+
 def test_without_scans_there_is_no_plan():
     with pytest.raises(DatasetError, match=r"no scan is left.*quarantine\.csv"):
         planned([])
