@@ -19,7 +19,7 @@ class NetworkPlan(Spec):
         strides: Per level and axis; the first is (1, 1, 1).
         kernels: Per level and axis; 1 along an axis that is still too coarse.
         evidence: What the class head reads off the mask: its "size", or
-            "size_and_looks" through a hidden layer. The default is that of older models.
+            "size_and_looks" through a hidden layer. Older models have the default.
     """
 
     features: tuple[int, ...]
