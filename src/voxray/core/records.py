@@ -228,6 +228,10 @@ class OutOfFoldPrediction:
     true_volume_ml: Mapping[str, float] = field(default_factory=dict)
 
 
+NETWORK = "network"
+"""`Metric.model` of the network itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A number, its interval, and how both were computed: never a bare number.
@@ -239,6 +243,9 @@ class Metric:
         value: None when not estimable; `method` then says why.
         low: Lower end of the interval at `level`.
         subset: "all", or the subgroup.
+        model: What was judged: "network", "baseline:NAME", or "columns+network". A
+            metric that ends in "_difference" is the network less this baseline, for
+            "columns+network" this less the columns alone.
     """
 
     metric: str
@@ -255,6 +262,7 @@ class Metric:
     n_patients: int
     n_positive: int
     subset: str = "all"
+    model: str = NETWORK
 
 
 class ScoreStatus(StrEnum):

@@ -50,7 +50,8 @@ def metrics_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Metric, ...]:
 def _metric(row: Mapping[str, Any]) -> Metric:
     renamed = {**row, "class_": row.get("class")}
     names = [field.name for field in fields(Metric)]
-    if missing := [name for name in names if name not in renamed and name != "subset"]:
+    needed = [name for name in names if name not in {"subset", "model"}]
+    if missing := [name for name in needed if name not in renamed]:
         msg = f"a row of evaluation.json lacks {', '.join(missing)}; run stage 5 again"
         raise ManifestError(msg)
     return Metric(**{name: renamed[name] for name in names if name in renamed})

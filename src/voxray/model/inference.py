@@ -14,6 +14,7 @@ from torch import nn
 from voxray.core.decision import ensemble
 from voxray.core.geometry import Shape
 from voxray.core.specs import FoldValues, Plan
+from voxray.core.specs.plan import Padding
 from voxray.model.device import Compute
 
 Array = NDArray[np.float32]
@@ -65,20 +66,26 @@ def apply_fold_values(image: Array, plan: Plan, values: FoldValues) -> Array:
 
 
 def fit_to(
-    image: NDArray[Value], shape: Shape, background: float | None = None
+    image: NDArray[Value],
+    shape: Shape,
+    background: float | None = None,
+    padding: Padding = "minimum",
 ) -> NDArray[Value]:
     """Centre-crop and centre-pad to `shape`.
 
     Args:
         image: (channel, i, j, k); any real type.
         shape: Wanted (i, j, k).
-        background: What is padded with; None: each channel's minimum.
+        background: What is padded with; None: what `padding` says.
+        padding: "minimum" of each channel, or its "edge" voxels repeated.
     """
     cropped = image[(slice(None), *centre_slices(image.shape[1:], shape))]
     pads = [(0, 0)]
     for size, wanted in zip(cropped.shape[1:], shape, strict=True):
         before = (wanted - size) // 2
         pads.append((before, wanted - size - before))
+    if background is None and padding == "edge":
+        return np.pad(cropped, pads, mode="edge")
     padded = [
         np.pad(
             part,
@@ -116,21 +123,21 @@ def predict(
     classes = masks = None
     fits = all(s <= w for s, w in zip(image.shape[1:], plan.input_shape, strict=True))
     if plan.classes or fits:
-        classes, masks = _forward(network, image, plan.input_shape, compute)
+        classes, masks = _forward(network, image, plan, plan.input_shape, compute)
     if plan.structures and not fits:
         shape = plan.network.round_up(image.shape[1:])
         if math.prod(shape) <= _ONE_PASS * math.prod(plan.input_shape):
-            _, masks = _forward(network, image, shape, compute)
+            _, masks = _forward(network, image, plan, shape, compute)
         else:
             masks = _sliding(network, image, plan, compute)
     return Probabilities(classes, masks if plan.structures else None)
 
 
 def _forward(
-    network: nn.Module, image: Array, shape: Shape, compute: Compute
+    network: nn.Module, image: Array, plan: Plan, shape: Shape, compute: Compute
 ) -> tuple[Array | None, Array | None]:
     """Classes and masks of an image centred in `shape`."""
-    whole = torch.from_numpy(fit_to(image, shape))[None]
+    whole = torch.from_numpy(fit_to(image, shape, padding=plan.padding))[None]
     with compute.autocast():
         output = network(compute.send(whole))
     classes, masks = output.class_logits, output.mask_logits

@@ -90,7 +90,8 @@ def _sample(
     mask = exam.cached.read_mask() if plan.structures else None
     part = _patch(image.shape[1:], mask, plan, rng)
     image = np.asarray(image[(slice(None), *part)])
-    sample = fit_to(apply_fold_values(image, plan, values), plan.input_shape)
+    scaled = apply_fold_values(image, plan, values)
+    sample = fit_to(scaled, plan.input_shape, padding=plan.padding)
     if mask is not None:
         mask = fit_to(np.asarray(mask[part])[None], plan.input_shape, background=0)[0]
     return sample, mask, exam.class_index

@@ -8,6 +8,7 @@ from voxray.core.specs.base import Spec
 
 Spacing = tuple[float, float, float]
 Voxels = tuple[int, int, int]
+Padding = Literal["edge", "minimum"]
 _AXES = range(3)
 
 
@@ -27,11 +28,17 @@ class NetworkPlan(Spec):
     kernels: tuple[Voxels, ...]
     evidence: Literal["size", "size_and_looks"] = "size"
 
+    @property
+    def factors(self) -> Voxels:
+        """Voxels per axis that become one on the coarsest level."""
+        i, j, k = (math.prod(stride[axis] for stride in self.strides) for axis in _AXES)
+        return (i, j, k)
+
     def round_up(self, shape: Sequence[float]) -> Voxels:
         """Smallest shape that holds `shape` and that the strides divide evenly."""
-        factors = [math.prod(stride[axis] for stride in self.strides) for axis in _AXES]
         i, j, k = (
-            math.ceil(n / f - 1e-6) * f for n, f in zip(shape, factors, strict=True)
+            math.ceil(n / f - 1e-6) * f
+            for n, f in zip(shape, self.factors, strict=True)
         )
         return (i, j, k)
 
@@ -44,7 +51,11 @@ class Plan(Spec):
             one's grid.
         modality: DICOM codes seen in any channel, "" for NIfTI.
         spacing_mm: Of the cached arrays, axes nearest R, A, S.
+        resampling: "smooth": a coarser spacing is read from a smoothed image;
+            "points": voxels are picked, as in models of version 0.1.
         input_shape: Voxels (i, j, k) the network sees at once.
+        padding: What stands where the input reaches beyond the scan: its "edge" voxels
+            repeated, or each channel's "minimum".
         whole_volume: Whether nearly every scan fits into `input_shape`. Smaller scans
             are centre-padded; larger ones give patches of that shape in training.
         normalisation: Per channel: "zscore" by the scan's own values, "window" by
@@ -61,7 +72,9 @@ class Plan(Spec):
     channels: tuple[str, ...]
     modality: tuple[str, ...]
     spacing_mm: Spacing
+    resampling: Literal["points", "smooth"] = "points"
     input_shape: Voxels
+    padding: Padding = "minimum"
     whole_volume: bool
     normalisation: dict[str, Literal["zscore", "window"]]
     classes: tuple[str, ...] = ()
