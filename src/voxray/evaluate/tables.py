@@ -24,7 +24,9 @@ _PREFIXES = {
     "dice_": "dice",
     "volume_ml_": "volume_ml",
     "true_volume_ml_": "true_volume_ml",
+    "label_": "labels",
 }
+_WHOLE_NUMBERS = {"labels"}
 
 
 def metrics_to_json(metrics: Iterable[Metric]) -> list[dict[str, Any]]:
@@ -61,7 +63,8 @@ def write_predictions(predictions: Sequence[OutOfFoldPrediction], path: Path) ->
     """Write one row per exam and repeat, by repeat, fold and exam, as parquet.
 
     Columns: repeat, fold, exam_id, patient_id, label, then p_, dice_, volume_ml_ and
-    true_volume_ml_ with each class. An undefined Dice is null.
+    true_volume_ml_ with each class, label_ with each of several labels. An undefined
+    Dice is null, and so is a label that nobody stated.
     """
     rows = sorted(predictions, key=lambda row: (row.repeat, row.fold, row.exam_id))
     columns: dict[str, pa.Array] = {
@@ -71,7 +74,8 @@ def write_predictions(predictions: Sequence[OutOfFoldPrediction], path: Path) ->
     for prefix, attribute in _PREFIXES.items():
         for class_ in dict.fromkeys(c for row in rows for c in getattr(row, attribute)):
             values = [getattr(row, attribute).get(class_) for row in rows]
-            columns[prefix + class_] = pa.array(values, pa.float64())
+            kind = pa.int8() if attribute in _WHOLE_NUMBERS else pa.float64()
+            columns[prefix + class_] = pa.array(values, kind)
     with atomic_path(path) as temporary:
         pq.write_table(pa.table(columns), temporary)
 
@@ -105,6 +109,10 @@ def _prediction(row: Mapping[str, Any]) -> OutOfFoldPrediction:
         dice=_with_prefix(row, "dice_"),
         volume_ml=_without_none(volumes[0]),
         true_volume_ml=_without_none(volumes[1]),
+        labels={
+            name: int(value)
+            for name, value in _without_none(_with_prefix(row, "label_")).items()
+        },
     )
 
 

@@ -16,6 +16,7 @@ from voxray.core.geometry import Shape
 from voxray.core.specs import FoldValues, Plan
 from voxray.core.specs.plan import Padding
 from voxray.model.device import Compute
+from voxray.model.heads import class_probabilities
 
 Array = NDArray[np.float32]
 Value = TypeVar("Value", np.float32, np.uint8)
@@ -32,7 +33,7 @@ class Probabilities:
     """What the network says about one exam, on the cached grid.
 
     Attributes:
-        classes: (class,) float32, sums to 1; None without that head.
+        classes: (class,) float32, sums to 1 but for labels; None without that head.
         masks: (1 + structure, i, j, k) float32, sums to 1; None without that head.
     """
 
@@ -123,7 +124,8 @@ def predict(
     classes = masks = None
     fits = all(s <= w for s, w in zip(image.shape[1:], plan.input_shape, strict=True))
     if plan.classes or fits:
-        classes, masks = _forward(network, image, plan, plan.input_shape, compute)
+        logits, masks = _forward(network, image, plan, plan.input_shape, compute)
+        classes = _class_shares(logits, plan)
     if plan.structures and not fits:
         shape = plan.network.round_up(image.shape[1:])
         if math.prod(shape) <= _ONE_PASS * math.prod(plan.input_shape):
@@ -135,16 +137,23 @@ def predict(
 
 def _forward(
     network: nn.Module, image: Array, plan: Plan, shape: Shape, compute: Compute
-) -> tuple[Array | None, Array | None]:
-    """Classes and masks of an image centred in `shape`."""
+) -> tuple[torch.Tensor | None, Array | None]:
+    """Class logits, and masks, of an image centred in `shape`."""
     whole = torch.from_numpy(fit_to(image, shape, padding=plan.padding))[None]
     with compute.autocast():
         output = network(compute.send(whole))
-    classes, masks = output.class_logits, output.mask_logits
+    masks = output.mask_logits
     return (
-        None if classes is None else _softmax(classes),
+        output.class_logits,
         None if masks is None else _uncentre(_softmax(masks), image.shape[1:]),
     )
+
+
+def _class_shares(logits: torch.Tensor | None, plan: Plan) -> Array | None:
+    if logits is None:
+        return None
+    shares = class_probabilities(logits, plan.target)[0].cpu().numpy()
+    return np.asarray(shares, dtype=np.float32)
 
 
 def _sliding(network: nn.Module, image: Array, plan: Plan, compute: Compute) -> Array:

@@ -1,6 +1,7 @@
 """One encoder-decoder with up to two heads, built from MONAI blocks."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -9,13 +10,14 @@ from torch import nn
 
 from voxray.core.specs import Plan
 from voxray.model.evidence import MaskEvidence
+from voxray.model.heads import class_scores, start_from_shares
 
 
 class NetworkOutput(NamedTuple):
     """What the heads say; None where the plan has no such head.
 
     Attributes:
-        class_logits: (n, class).
+        class_logits: (n, class); `class_probabilities` says what they mean.
         mask_logits: (n, 1 + structure, i, j, k), background first.
     """
 
@@ -29,13 +31,21 @@ class VoxrayNetwork(nn.Module):
     The class head sees each encoder level averaged and at its maximum, so that a small
     lesion is not averaged away, and, with a decoder, how sure the mask is at its surest
     place. No gradient of the class flows into the mask through the latter.
+
+    Args:
+        plan: Levels and heads.
+        class_share: Of the training exams; the class head begins with it.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(
+        self, plan: Plan, class_share: Mapping[str, float] | None = None
+    ) -> None:
         super().__init__()
         self.encoder = Encoder(plan)
         self.decoder = Decoder(plan) if plan.structures else None
         self.class_head = ClassHead(plan) if plan.classes else None
+        if self.class_head is not None:
+            self.class_head.start_from(class_share or {})
 
     def forward(self, image: torch.Tensor) -> NetworkOutput:
         """Run the heads.
@@ -115,6 +125,7 @@ class ClassHead(nn.Module):
     Where both are there, training hides one or the other from two exams in three, so
     that each learns to decide alone; prediction weighs them equally. Features that know
     the training exams by heart would otherwise leave nothing for the mask to explain.
+    The last layer depends on how the classes hang together; see `class_scores`.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -125,7 +136,15 @@ class ClassHead(nn.Module):
         self.evidence = MaskEvidence(plan) if plan.structures else None
         self.takes_turns = plan.network.evidence == "size_and_looks"
         n_evidence = self.evidence.n_features if self.evidence is not None else 0
-        self.linear = nn.Linear(n_pooled + n_evidence, len(plan.classes))
+        self.plan = plan
+        n_features = n_pooled + n_evidence
+        self.linear = class_scores(plan.target, n_features, len(plan.classes))
+
+    def start_from(self, class_share: Mapping[str, float]) -> None:
+        """Begin with the shares of the classes; without them with chance."""
+        if self.plan.classes and set(self.plan.classes) <= set(class_share):
+            share = torch.tensor([class_share[name] for name in self.plan.classes])
+            start_from_shares(self.linear, self.plan.target, share)
 
     def forward(
         self,

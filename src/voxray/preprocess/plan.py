@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from voxray.core.errors import DatasetError
-from voxray.core.specs import NetworkPlan, Plan, TaskSpec, TrainSpec
+from voxray.core.specs import NetworkPlan, Plan, Target, TaskSpec, TrainSpec
 from voxray.core.specs.plan import Padding, Voxels
 from voxray.preprocess.budget import Budget, Machine, find_budget
 from voxray.preprocess.levels import plan_network
@@ -78,7 +78,8 @@ def make_plan(
         padding=_padding(train, reasons),
         whole_volume=covers(shape, spacing, field.extent),
         normalisation=_normalisation(channels, train, hounsfield, reasons),
-        classes=tuple(task.classify.classes) if task.classify else (),
+        classes=task.classify.label_names if task.classify else (),
+        target=_target(task, reasons),
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
         mirror_axes=_mirror_axes(task, train, reasons),
@@ -155,6 +156,20 @@ def _normalisation(
             why.append("no common unit: each scan by its own mean and deviation")
     reasons["normalisation"] = "; ".join(dict.fromkeys(why))
     return kinds
+
+
+_WHY_TARGET = {
+    Target.EXCLUSIVE: "the classes exclude each other: one softmax",
+    Target.ORDINAL: "the classes are ordered: one score, and thresholds along it",
+    Target.LABELS: "the labels do not exclude each other: a sigmoid each",
+}
+
+
+def _target(task: TaskSpec, reasons: dict[str, str]) -> Target:
+    if task.classify is None:
+        return Target.EXCLUSIVE
+    reasons["target"] = _WHY_TARGET[task.classify.target]
+    return task.classify.target
 
 
 def _mirror_axes(

@@ -51,7 +51,7 @@ def test_a_batch_holds_what_the_task_needs(tmp_path, task, has_mask, has_class):
     if has_mask:
         assert batch.mask.shape == (2, 1, *SHAPE)
     if has_class:
-        assert sorted(batch.classes.tolist()) == [0, 1]
+        assert sorted(batch.classes.tolist()) == [[0, 1], [1, 0]]
 
 
 def test_image_and_mask_are_cut_at_the_same_place(tmp_path):

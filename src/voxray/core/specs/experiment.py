@@ -15,6 +15,10 @@ from voxray.core.specs.channels import (
     Pattern,
     one_scan_an_exam,
 )
+from voxray.core.specs.target import Target
+
+NO_LABEL = "none"
+LABEL_SEPARATOR = ";"
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -171,8 +175,9 @@ class ClassifySpec(Spec):
         column: Column of the label table.
         columns: Or several columns, each a label of its own that is 0 or 1.
         classes: Class name to the value it has in the table; none with `columns`.
-        positive: The class that sensitivity is about; the last one by default.
-        ordinal: The order of the classes means something.
+        positive: Of two classes the one that the operating point is about; of more the
+            one whose ROC curve is drawn. The last one by default.
+        ordinal: The order of the classes means something; of two it means nothing.
         level: What a label is about.
     """
 
@@ -201,6 +206,13 @@ class ClassifySpec(Spec):
         if self.classes or self.positive or self.ordinal:
             msg = "'columns' are 0 or 1 each: without classes, positive and ordinal"
             raise ValueError(msg)
+        for name in self.columns:
+            if LABEL_SEPARATOR in name or name.casefold() == NO_LABEL:
+                msg = (
+                    f"columns: {name!r} cannot name a label, since decisions are "
+                    f"labels joined by {LABEL_SEPARATOR!r}, or {NO_LABEL!r}; rename it"
+                )
+                raise ValueError(msg)
 
     def _check_classes(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes.values())) < len(self.classes):  # noqa: PLR2004
@@ -214,6 +226,14 @@ class ClassifySpec(Spec):
             if other not in {None, name}:
                 msg = f"{name!r} names a class, but is the value of {other!r}"
                 raise ValueError(msg)
+
+    @property
+    def target(self) -> Target:
+        """How the classes hang together."""
+        if self.columns:
+            return Target.LABELS
+        several = len(self.classes) > 2  # noqa: PLR2004 - two are ordered either way
+        return Target.ORDINAL if self.ordinal and several else Target.EXCLUSIVE
 
     @property
     def label_columns(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from voxray.core.specs.base import Spec
+from voxray.core.specs.target import Target
 
 Spacing = tuple[float, float, float]
 Voxels = tuple[int, int, int]
@@ -60,7 +61,9 @@ class Plan(Spec):
             are centre-padded; larger ones give patches of that shape in training.
         normalisation: Per channel: "zscore" by the scan's own values, "window" by
             values learned in each fold.
-        classes: Of the classification head, empty without one.
+        classes: Of the classification head, empty without one; its labels where they
+            do not exclude each other.
+        target: How the classes hang together.
         structures: Names of the segmentation classes, empty without that head;
             network channel n + 1 is structure n, channel 0 the background.
         mask_values: Voxel value per structure in mask files.
@@ -78,6 +81,7 @@ class Plan(Spec):
     whole_volume: bool
     normalisation: dict[str, Literal["zscore", "window"]]
     classes: tuple[str, ...] = ()
+    target: Target = Target.EXCLUSIVE
     structures: tuple[str, ...] = ()
     mask_values: tuple[int, ...] = ()
     mirror_axes: tuple[int, ...] = ()
@@ -100,7 +104,8 @@ class FoldValues(Spec):
 
     Attributes:
         windows: Per channel with "window" normalisation.
-        class_share: Share of training exams per class.
+        class_share: Share of training exams per class; of labels, the share of those
+            that state it in which it is there. A label that none states is absent.
         structure_share: Share of training voxels per structure.
         n_exams: Exams it was learned from.
     """
