@@ -9,6 +9,7 @@ from voxray.core.specs import Plan
 _OLD_SCALE = 5.0
 _HIDDEN = 16
 _AXES = (2, 3, 4)
+_FLOOR = 1e-3  # weight outside; where no structure is found it makes a plain mean
 
 
 class MaskEvidence(nn.Module):
@@ -53,6 +54,33 @@ class MaskEvidence(nn.Module):
             dim=1,
         )
         return torch.cat([values, self.hidden(values)], dim=1)
+
+
+def mean_inside(features: torch.Tensor, mask_logits: torch.Tensor) -> torch.Tensor:
+    """Mean of features over the predicted structures.
+
+    Args:
+        features: (n, feature, i, j, k), on the mask's grid or a coarser one.
+        mask_logits: (n, 1 + structure, i, j, k); no gradient flows into them.
+
+    Returns:
+        (n, feature); the plain mean where no structure is predicted.
+    """
+    share = functional.adaptive_avg_pool3d(_any(mask_logits), features.shape[2:])
+    weight = share + _FLOOR
+    return (features * weight).sum(_AXES) / weight.sum(_AXES)
+
+
+def max_inside(features: torch.Tensor, mask_logits: torch.Tensor) -> torch.Tensor:
+    """Maximum of features, each times how likely a structure is there; as above."""
+    share = functional.adaptive_max_pool3d(_any(mask_logits), features.shape[2:])
+    return (features * share).amax(_AXES)
+
+
+def _any(mask_logits: torch.Tensor) -> torch.Tensor:
+    """Probability of the likeliest structure, (n, 1, i, j, k)."""
+    shares = torch.softmax(mask_logits.detach().float(), dim=1)
+    return shares[:, 1:].amax(1, keepdim=True)
 
 
 def _n_values(plan: Plan) -> int:

@@ -9,7 +9,7 @@ from monai.networks.blocks.convolutions import Convolution
 from torch import nn
 
 from voxray.core.specs import Plan
-from voxray.model.evidence import MaskEvidence
+from voxray.model.evidence import MaskEvidence, max_inside, mean_inside
 from voxray.model.heads import class_scores, start_from_shares
 
 
@@ -122,6 +122,7 @@ class Decoder(nn.Module):
 class ClassHead(nn.Module):
     """Linear on pooled features and on the evidence in the mask.
 
+    Features are pooled over the volume; with a mask inside what it says is a structure.
     Where both are there, training hides one or the other from two exams in three, so
     that each learns to decide alone; prediction weighs them equally. Features that know
     the training exams by heart would otherwise leave nothing for the mask to explain.
@@ -134,7 +135,7 @@ class ClassHead(nn.Module):
         self.norm = nn.LayerNorm(n_pooled)
         self.dropout = nn.Dropout(0.3)
         self.evidence = MaskEvidence(plan) if plan.structures else None
-        self.takes_turns = plan.network.evidence == "size_and_looks"
+        self.looks_inside = plan.network.evidence == "size_and_looks"
         n_evidence = self.evidence.n_features if self.evidence is not None else 0
         self.plan = plan
         n_features = n_pooled + n_evidence
@@ -153,20 +154,28 @@ class ClassHead(nn.Module):
         mask_logits: torch.Tensor | None,
     ) -> torch.Tensor:
         """Class logits, (n, class)."""
-        coarse = levels[1:]
-        pooled = [f.float().mean((2, 3, 4)) for f in coarse]
-        pooled += [f.float().amax((2, 3, 4)) for f in coarse]
-        pooled_all = self.norm(torch.cat(pooled, dim=1))
+        pooled = self.norm(self._pooled(levels[1:], mask_logits))
         # scaled, so that one optimiser step moves a logit little however many there are
-        features = self.dropout(pooled_all) / math.sqrt(pooled_all.shape[1])
+        features = self.dropout(pooled) / math.sqrt(pooled.shape[1])
         if self.evidence is not None and mask_logits is not None:
             evidence = self.evidence(image, mask_logits)
-            if self.takes_turns:
+            if self.looks_inside:
                 share = self._turns(features)
                 features, evidence = features * share, evidence * (1 - share)
             features = torch.cat([features, evidence], dim=1)
         logits: torch.Tensor = self.linear(features)
         return logits
+
+    def _pooled(
+        self, levels: list[torch.Tensor], mask_logits: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Mean and maximum per level: inside the mask, or over the volume."""
+        features = [level.float() for level in levels]
+        if mask_logits is None or not self.looks_inside:
+            means = [f.mean((2, 3, 4)) for f in features]
+            return torch.cat(means + [f.amax((2, 3, 4)) for f in features], dim=1)
+        means = [mean_inside(f, mask_logits) for f in features]
+        return torch.cat(means + [max_inside(f, mask_logits) for f in features], dim=1)
 
     def _turns(self, features: torch.Tensor) -> torch.Tensor:
         """Weight of the pooled features, (n, 1): a half; in training 0, a half or 1."""

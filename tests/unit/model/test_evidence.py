@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.unit.model.makers import a_network, a_network_plan, a_plan
-from voxray.model.evidence import MaskEvidence
+from voxray.model.evidence import MaskEvidence, max_inside, mean_inside
 
 _SURE = 12.0
 _SIZES = slice(2, 5)  # surest, volume, three cross-sections, mean, deviation, hidden
@@ -87,3 +87,28 @@ def test_training_hides_the_image_or_the_mask_from_the_class_now_and_then():
 def test_prediction_weighs_image_and_mask_equally():
     network = a_network(a_looking_plan())
     assert set(network.class_head._turns(torch.zeros(3, 3)).flatten().tolist()) == {0.5}
+
+
+def test_features_are_pooled_inside_the_mask_on_a_coarser_grid():
+    features = torch.full((1, 2, 8, 10, 6), -5.0)
+    features[:, :, 1:3, 1:3, 1:3] = 4.0
+    mask = a_box(4, 4, 4)
+    n_inside, n_outside = 8, 8 * 10 * 6 - 8  # the latter weigh a thousandth each
+    mean = (4.0 * n_inside - 5e-3 * n_outside) / (
+        n_inside + 1e-3 * (n_inside + n_outside)
+    )
+    wanted = torch.full((1, 2), mean)
+    assert mean_inside(features, mask) == pytest.approx(wanted, abs=0.01)
+    assert max_inside(features, mask) == pytest.approx(torch.full((1, 2), 4.0))
+
+
+def test_without_a_structure_the_mean_is_over_the_volume():
+    features = torch.randn(1, 3, 8, 10, 6)
+    wanted = features.mean((2, 3, 4))
+    assert mean_inside(features, a_box(0, 0, 0)) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_the_class_does_not_teach_the_mask_where_it_looks():
+    network = a_network(a_looking_plan()).train()
+    network(torch.randn(2, 1, 16, 20, 12)).class_logits.sum().backward()
+    assert all(p.grad is None for p in network.decoder.parameters())
