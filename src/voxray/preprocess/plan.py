@@ -83,7 +83,7 @@ def make_plan(
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
         mirror_axes=_mirror_axes(task, train, reasons),
-        network=_reading_masks(network, task, reasons),
+        network=_reading_masks(network, task, train, reasons),
         batch_size=_batch_size(shape, len(scans), task, train, budget, reasons),
         reasons=reasons,
     )
@@ -102,13 +102,14 @@ def _modalities(channels: Scans) -> tuple[str, ...]:
 
 
 def _reading_masks(
-    network: NetworkPlan, task: TaskSpec, reasons: dict[str, str]
+    network: NetworkPlan, task: TaskSpec, train: TrainSpec, reasons: dict[str, str]
 ) -> NetworkPlan:
     """What a class is decided from where masks are learned too."""
-    if not (task.classify and task.segment):
+    if not (task.classify and task.segment) or train.class_from == "volume":
         return network
     reasons["network"] += (
-        "; the class reads size and looks off the predicted mask, beside the image"
+        "; the class looks where the predicted mask is, and reads its size; if it "
+        "shows elsewhere, set train.class_from: volume"
     )
     return network.model_copy(update={"evidence": "size_and_looks"})
 

@@ -45,7 +45,7 @@ def names(*classes):
 )
 def test_every_choice_has_a_reason(task, train):
     plan = planned([a_geometry()] * 8, task, **train)
-    assert set(plan.reasons) == DECIDED
+    assert set(plan.reasons) == DECIDED | ({"target"} if task is CLASSES else set())
     assert all(plan.reasons.values())
 
 
@@ -167,12 +167,23 @@ def test_the_heads_are_those_of_the_task():
     assert (classes.structures, classes.classes) == ((), ("no", "yes"))
 
 
-def test_a_class_reads_the_mask_where_both_are_learned():
-    both = MASKS.model_copy(update={"classify": CLASSES.classify})
-    plans = [planned([a_geometry()] * 8, task) for task in (MASKS, CLASSES, both)]
-    kinds = [plan.network.evidence for plan in plans]
-    assert kinds == ["size", "size", "size_and_looks"]
-    assert "reads size and looks off the predicted mask" in plans[2].reasons["network"]
+@pytest.mark.parametrize(
+    ("heads", "train", "kind"),
+    [
+        (["segment"], {}, "size"),
+        (["classify"], {}, "size"),
+        (["segment", "classify"], {}, "size_and_looks"),
+        (["segment", "classify"], {"class_from": "volume"}, "size"),
+    ],
+)
+def test_a_class_looks_into_the_mask_where_both_are_learned(heads, train, kind):
+    both = {"segment": MASKS.segment, "classify": CLASSES.classify}
+    task = TaskSpec(**{head: both[head] for head in heads})
+    plan = planned([a_geometry()] * 8, task, **train)
+    assert plan.network.evidence == kind
+    assert ("looks where the predicted mask is" in plan.reasons["network"]) == (
+        kind == "size_and_looks"
+    )
 
 
 def test_without_scans_there_is_no_plan():
