@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from voxray.core.specs import Plan
 
+_SCALE = 4.0  # so that the few weights on it grow as fast as the many on the features
 _OLD_SCALE = 5.0
 _HIDDEN = 16
 _AXES = (2, 3, 4)
@@ -53,7 +54,7 @@ class MaskEvidence(nn.Module):
             ],
             dim=1,
         )
-        return torch.cat([values, self.hidden(values)], dim=1)
+        return _SCALE * torch.cat([values, self.hidden(values)], dim=1)
 
 
 def mean_inside(features: torch.Tensor, mask_logits: torch.Tensor) -> torch.Tensor:
