@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from voxray.core.errors import DatasetError
-from voxray.core.specs import Plan, Target, TaskSpec, TrainSpec
+from voxray.core.specs import NetworkPlan, Plan, Target, TaskSpec, TrainSpec
 from voxray.core.specs.plan import Padding, Voxels
 from voxray.preprocess.budget import Budget, Machine, find_budget
 from voxray.preprocess.levels import plan_network
@@ -83,7 +83,7 @@ def make_plan(
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
         mirror_axes=_mirror_axes(task, train, reasons),
-        network=network,
+        network=_reading_masks(network, task, train, reasons),
         batch_size=_batch_size(shape, len(scans), task, train, budget, reasons),
         reasons=reasons,
     )
@@ -99,6 +99,19 @@ def _check_any(channels: Scans) -> None:
 
 def _modalities(channels: Scans) -> tuple[str, ...]:
     return tuple(sorted({s.modality for all_ in channels.values() for s in all_}))
+
+
+def _reading_masks(
+    network: NetworkPlan, task: TaskSpec, train: TrainSpec, reasons: dict[str, str]
+) -> NetworkPlan:
+    """What a class is decided from where masks are learned too."""
+    if not (task.classify and task.segment) or train.class_from == "volume":
+        return network
+    reasons["network"] += (
+        "; the class looks where the predicted mask is, and reads its size; if it "
+        "shows elsewhere, set train.class_from: volume"
+    )
+    return network.model_copy(update={"evidence": "size_and_looks"})
 
 
 def _padding(train: TrainSpec, reasons: dict[str, str]) -> Padding:

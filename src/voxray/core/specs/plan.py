@@ -20,11 +20,14 @@ class NetworkPlan(Spec):
         features: Channels per level, finest first.
         strides: Per level and axis; the first is (1, 1, 1).
         kernels: Per level and axis; 1 along an axis that is still too coarse.
+        evidence: What the class head reads off the mask: its "size", or
+            "size_and_looks" through a hidden layer. Older models have the default.
     """
 
     features: tuple[int, ...]
     strides: tuple[Voxels, ...]
     kernels: tuple[Voxels, ...]
+    evidence: Literal["size", "size_and_looks"] = "size"
 
     @property
     def factors(self) -> Voxels:
