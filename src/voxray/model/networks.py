@@ -12,6 +12,8 @@ from torch.nn import functional
 from voxray.core.specs import Plan
 
 _EVIDENCE_SCALE = 5.0
+_NEWEST = 0.05  # of a running mean: the share of the newest batch
+_EPSILON = 1e-5  # of a variance
 
 
 class NetworkOutput(NamedTuple):
@@ -64,10 +66,15 @@ class Encoder(nn.Module):
         super().__init__()
         net = plan.network
         widths = (len(plan.channels), *net.features)
+        together = net.norm_channels
         self.levels = nn.ModuleList(
             nn.Sequential(
-                _convolution(before, after, kernel, stride),
-                *([_convolution(after, after, kernel)] if level else []),
+                _convolution(before, after, kernel, stride, together),
+                *(
+                    [_convolution(after, after, kernel, norm_channels=together)]
+                    if level
+                    else []
+                ),
             )
             for level, (before, after, kernel, stride) in enumerate(
                 zip(widths[:-1], widths[1:], net.kernels, net.strides, strict=True)
@@ -96,7 +103,7 @@ class Decoder(nn.Module):
             for n in steps
         )
         self.join = nn.ModuleList(
-            _convolution(width, width, kernel)
+            _convolution(width, width, kernel, norm_channels=net.norm_channels)
             for width, kernel in zip(
                 net.features[-2::-1], net.kernels[-2::-1], strict=True
             )
@@ -118,7 +125,8 @@ class ClassHead(nn.Module):
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         n_pooled = 2 * sum(plan.network.features[1:])
-        self.norm = nn.LayerNorm(n_pooled)
+        over_cohort = plan.network.pooled_norm == "cohort"
+        self.norm = CohortNorm(n_pooled) if over_cohort else nn.LayerNorm(n_pooled)
         self.dropout = nn.Dropout(0.3)
         n_evidence = 2 * len(plan.structures)
         self.linear = nn.Linear(n_pooled + n_evidence, len(plan.classes))
@@ -137,6 +145,45 @@ class ClassHead(nn.Module):
             features = torch.cat([features, _evidence(mask_logits)], dim=1)
         logits: torch.Tensor = self.linear(features)
         return logits
+
+
+class CohortNorm(nn.Module):
+    """Each feature minus its mean over the training exams, divided by its deviation.
+
+    A norm within the exam keeps what differs between features and shrinks what differs
+    between exams: in a sparse volume means differ by hundredths, maxima by units.
+    Mean and deviation are running ones in training too, so that an exam counts alike in
+    a batch of one and in a batch of 64, and training is what prediction will be.
+    """
+
+    mean: torch.Tensor
+    variance: torch.Tensor
+    steps: torch.Tensor
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("variance", torch.ones(n_features))
+        self.register_buffer("steps", torch.zeros(()))
+        self.weight = nn.Parameter(torch.ones(n_features))
+        self.bias = nn.Parameter(torch.zeros(n_features))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Standardise (n, feature); in training mode learn from them first."""
+        if self.training:
+            self._learn(features.detach())
+        scale = torch.rsqrt(self.variance + _EPSILON) * self.weight
+        return (features - self.mean) * scale + self.bias
+
+    def _learn(self, features: torch.Tensor) -> None:
+        """Exponential moving mean and variance (West 1979), a plain mean at first."""
+        self.steps += 1
+        share = torch.clamp(1 / self.steps, min=_NEWEST)
+        shift = features.mean(0) - self.mean
+        spread = features.var(0, correction=0)
+        old = self.variance + share * shift**2
+        self.variance.copy_((1 - share) * old + share * spread)
+        self.mean += share * shift
 
 
 def _evidence(mask_logits: torch.Tensor) -> torch.Tensor:
@@ -185,8 +232,9 @@ def _convolution(
     after: int,
     kernel: tuple[int, int, int],
     stride: tuple[int, int, int] = (1, 1, 1),
+    norm_channels: int = 1,
 ) -> nn.Module:
-    """Convolution, a norm of one channel a group, leaky ReLU."""
+    """Convolution, a norm of `norm_channels` a group, leaky ReLU."""
     i, j, k = kernel
     layers = OrderedDict[str, nn.Module](
         conv=FlatConv3d(before, after, kernel, stride, (i // 2, j // 2, k // 2)),
@@ -194,7 +242,7 @@ def _convolution(
             "NA",
             after,
             act=("LEAKYRELU", {"inplace": True}),
-            norm=("GROUP", {"num_groups": after}),
+            norm=("GROUP", {"num_groups": after // math.gcd(after, norm_channels)}),
             norm_dim=3,
         ),
     )

@@ -18,11 +18,17 @@ class NetworkPlan(Spec):
         features: Channels per level, finest first.
         strides: Per level and axis; the first is (1, 1, 1).
         kernels: Per level and axis; 1 along an axis that is still too coarse.
+        norm_channels: Channels that group norm takes together; 1 forgets how much of
+            the scan each channel fills.
+        pooled_norm: What the class head standardises pooled features over: the
+            features of one "exam", or each one over the "cohort" trained on.
     """
 
     features: tuple[int, ...]
     strides: tuple[Voxels, ...]
     kernels: tuple[Voxels, ...]
+    norm_channels: int = 1
+    pooled_norm: Literal["exam", "cohort"] = "exam"
 
     def round_up(self, shape: Sequence[float]) -> Voxels:
         """Smallest shape that holds `shape` and that the strides divide evenly."""
