@@ -3,7 +3,7 @@
 from voxray.evaluate.checks import check_predictions, require_out_of_fold
 from voxray.evaluate.dice import dice_per_class
 from voxray.evaluate.oof import evaluate_oof
-from voxray.evaluate.roc import RocCurve, roc_points
+from voxray.evaluate.roc import RocCurve, class_roc_points, roc_points
 from voxray.evaluate.tables import (
     metrics_from_json,
     metrics_to_json,
@@ -15,6 +15,7 @@ from voxray.evaluate.threshold import fit_decision
 __all__ = [
     "RocCurve",
     "check_predictions",
+    "class_roc_points",
     "dice_per_class",
     "evaluate_oof",
     "fit_decision",

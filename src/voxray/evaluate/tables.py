@@ -24,7 +24,9 @@ _PREFIXES = {
     "dice_": "dice",
     "volume_ml_": "volume_ml",
     "true_volume_ml_": "true_volume_ml",
+    "label_": "labels",
 }
+_WHOLE_NUMBERS = {"labels"}
 
 
 def metrics_to_json(metrics: Iterable[Metric]) -> list[dict[str, Any]]:
@@ -50,7 +52,8 @@ def metrics_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Metric, ...]:
 def _metric(row: Mapping[str, Any]) -> Metric:
     renamed = {**row, "class_": row.get("class")}
     names = [field.name for field in fields(Metric)]
-    if missing := [name for name in names if name not in renamed and name != "subset"]:
+    needed = [name for name in names if name not in {"subset", "model"}]
+    if missing := [name for name in needed if name not in renamed]:
         msg = f"a row of evaluation.json lacks {', '.join(missing)}; run stage 5 again"
         raise ManifestError(msg)
     return Metric(**{name: renamed[name] for name in names if name in renamed})
@@ -60,7 +63,8 @@ def write_predictions(predictions: Sequence[OutOfFoldPrediction], path: Path) ->
     """Write one row per exam and repeat, by repeat, fold and exam, as parquet.
 
     Columns: repeat, fold, exam_id, patient_id, label, then p_, dice_, volume_ml_ and
-    true_volume_ml_ with each class. An undefined Dice is null.
+    true_volume_ml_ with each class, label_ with each of several labels. An undefined
+    Dice is null, and so is a label that nobody stated.
     """
     rows = sorted(predictions, key=lambda row: (row.repeat, row.fold, row.exam_id))
     columns: dict[str, pa.Array] = {
@@ -70,7 +74,8 @@ def write_predictions(predictions: Sequence[OutOfFoldPrediction], path: Path) ->
     for prefix, attribute in _PREFIXES.items():
         for class_ in dict.fromkeys(c for row in rows for c in getattr(row, attribute)):
             values = [getattr(row, attribute).get(class_) for row in rows]
-            columns[prefix + class_] = pa.array(values, pa.float64())
+            kind = pa.int8() if attribute in _WHOLE_NUMBERS else pa.float64()
+            columns[prefix + class_] = pa.array(values, kind)
     with atomic_path(path) as temporary:
         pq.write_table(pa.table(columns), temporary)
 
@@ -104,6 +109,10 @@ def _prediction(row: Mapping[str, Any]) -> OutOfFoldPrediction:
         dice=_with_prefix(row, "dice_"),
         volume_ml=_without_none(volumes[0]),
         true_volume_ml=_without_none(volumes[1]),
+        labels={
+            name: int(value)
+            for name, value in _without_none(_with_prefix(row, "label_")).items()
+        },
     )
 
 

@@ -1,6 +1,7 @@
 """Networks, the machine they run on, prediction, and the model folder."""
 
 from voxray.model.device import Compute, choose_compute
+from voxray.model.heads import class_probabilities
 from voxray.model.inference import (
     Member,
     Probabilities,
@@ -32,6 +33,7 @@ __all__ = [
     "VoxrayNetwork",
     "apply_fold_values",
     "choose_compute",
+    "class_probabilities",
     "fit_to",
     "load_model",
     "load_network",

@@ -14,7 +14,9 @@ from torch import nn
 from voxray.core.decision import ensemble
 from voxray.core.geometry import Shape
 from voxray.core.specs import FoldValues, Plan
+from voxray.core.specs.plan import Padding
 from voxray.model.device import Compute
+from voxray.model.heads import class_probabilities
 
 Array = NDArray[np.float32]
 Value = TypeVar("Value", np.float32, np.uint8)
@@ -31,7 +33,7 @@ class Probabilities:
     """What the network says about one exam, on the cached grid.
 
     Attributes:
-        classes: (class,) float32, sums to 1; None without that head.
+        classes: (class,) float32, sums to 1 but for labels; None without that head.
         masks: (1 + structure, i, j, k) float32, sums to 1; None without that head.
     """
 
@@ -65,20 +67,26 @@ def apply_fold_values(image: Array, plan: Plan, values: FoldValues) -> Array:
 
 
 def fit_to(
-    image: NDArray[Value], shape: Shape, background: float | None = None
+    image: NDArray[Value],
+    shape: Shape,
+    background: float | None = None,
+    padding: Padding = "minimum",
 ) -> NDArray[Value]:
     """Centre-crop and centre-pad to `shape`.
 
     Args:
         image: (channel, i, j, k); any real type.
         shape: Wanted (i, j, k).
-        background: What is padded with; None: each channel's minimum.
+        background: What is padded with; None: what `padding` says.
+        padding: "minimum" of each channel, or its "edge" voxels repeated.
     """
     cropped = image[(slice(None), *centre_slices(image.shape[1:], shape))]
     pads = [(0, 0)]
     for size, wanted in zip(cropped.shape[1:], shape, strict=True):
         before = (wanted - size) // 2
         pads.append((before, wanted - size - before))
+    if background is None and padding == "edge":
+        return np.pad(cropped, pads, mode="edge")
     padded = [
         np.pad(
             part,
@@ -116,28 +124,36 @@ def predict(
     classes = masks = None
     fits = all(s <= w for s, w in zip(image.shape[1:], plan.input_shape, strict=True))
     if plan.classes or fits:
-        classes, masks = _forward(network, image, plan.input_shape, compute)
+        logits, masks = _forward(network, image, plan, plan.input_shape, compute)
+        classes = _class_shares(logits, plan)
     if plan.structures and not fits:
         shape = plan.network.round_up(image.shape[1:])
         if math.prod(shape) <= _ONE_PASS * math.prod(plan.input_shape):
-            _, masks = _forward(network, image, shape, compute)
+            _, masks = _forward(network, image, plan, shape, compute)
         else:
             masks = _sliding(network, image, plan, compute)
     return Probabilities(classes, masks if plan.structures else None)
 
 
 def _forward(
-    network: nn.Module, image: Array, shape: Shape, compute: Compute
-) -> tuple[Array | None, Array | None]:
-    """Classes and masks of an image centred in `shape`."""
-    whole = torch.from_numpy(fit_to(image, shape))[None]
+    network: nn.Module, image: Array, plan: Plan, shape: Shape, compute: Compute
+) -> tuple[torch.Tensor | None, Array | None]:
+    """Class logits, and masks, of an image centred in `shape`."""
+    whole = torch.from_numpy(fit_to(image, shape, padding=plan.padding))[None]
     with compute.autocast():
         output = network(compute.send(whole))
-    classes, masks = output.class_logits, output.mask_logits
+    masks = output.mask_logits
     return (
-        None if classes is None else _softmax(classes),
+        output.class_logits,
         None if masks is None else _uncentre(_softmax(masks), image.shape[1:]),
     )
+
+
+def _class_shares(logits: torch.Tensor | None, plan: Plan) -> Array | None:
+    if logits is None:
+        return None
+    shares = class_probabilities(logits, plan.target)[0].cpu().numpy()
+    return np.asarray(shares, dtype=np.float32)
 
 
 def _sliding(network: nn.Module, image: Array, plan: Plan, compute: Compute) -> Array:

@@ -1,5 +1,6 @@
 """From a scan to an array for the network, as a plan says, and back."""
 
+from voxray.preprocess.budget import Machine
 from voxray.preprocess.cache import (
     CachedExam,
     read_index,
@@ -7,7 +8,9 @@ from voxray.preprocess.cache import (
     write_index,
 )
 from voxray.preprocess.learned import learn_fold_values, learn_references
+from voxray.preprocess.machine import this_machine
 from voxray.preprocess.plan import make_plan
+from voxray.preprocess.plan_words import plan_in_words
 from voxray.preprocess.regrid import to_source_grid
 from voxray.preprocess.statistics import (
     ScanGeometry,
@@ -23,21 +26,26 @@ from voxray.preprocess.transforms import (
     prepare_exam,
     volumes_ml,
 )
+from voxray.preprocess.units import are_hounsfield
 
 __all__ = [
     "CachedExam",
+    "Machine",
     "PreparedExam",
     "ScanGeometry",
     "ScanStatistics",
+    "are_hounsfield",
     "build_transforms",
     "label_map",
     "learn_fold_values",
     "learn_references",
     "make_plan",
+    "plan_in_words",
     "prepare_exam",
     "read_index",
     "read_statistics",
     "scan_statistics",
+    "this_machine",
     "to_source_grid",
     "volumes_ml",
     "write_exam",

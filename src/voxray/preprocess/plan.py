@@ -1,29 +1,40 @@
 """From the geometry of the scans to network input and network, a reason per choice."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
-import numpy as np
-
 from voxray.core.errors import DatasetError
-from voxray.core.specs import NetworkPlan, Plan, TaskSpec, TrainSpec
+from voxray.core.specs import NetworkPlan, Plan, Target, TaskSpec, TrainSpec
+from voxray.core.specs.plan import Padding, Voxels
+from voxray.preprocess.budget import Budget, Machine, find_budget
+from voxray.preprocess.levels import plan_network
+from voxray.preprocess.sizing import (
+    covers,
+    fill_box,
+    find_field,
+    plan_input_shape,
+    plan_spacing,
+    plan_view,
+)
 from voxray.preprocess.statistics import ScanGeometry
 
-Triple = tuple[float, float, float]
-Voxels = tuple[int, int, int]
+_SMALL_CPU = Machine("cpu", 8.0)
+_SMALLEST_BATCH = 2
+_LARGEST_BATCH = 64
+_LARGEST_MASK_BATCH = 16  # more exams a step give fewer steps; masks gain from steps
 
-_INPUT_VOXELS = 100_000  # the network sees at once; keeps a CPU step near a second
-_STEP_VOXELS = 150_000  # a step sees over all exams of a batch
-_FEATURES = (16, 32, 64, 128, 256)
-_SMALLEST_AXIS = 5  # voxels left on the coarsest level
-_COARSE = 2.0  # an axis this much coarser than the finest is not downsampled yet
-_COVERED_BY_CLASS = 95  # percent of scans that fit into the input: a class needs all
-_COVERED_BY_MASK = 50  # masks are learned from parts; a smaller input is a faster step
+Scans = Mapping[str, Sequence[ScanGeometry]]
+"""Scans by channel."""
 
 
 def make_plan(
-    channels: Mapping[str, Sequence[ScanGeometry]], task: TaskSpec, train: TrainSpec
+    channels: Scans,
+    task: TaskSpec,
+    train: TrainSpec,
+    machine: Machine = _SMALL_CPU,
+    hounsfield: Collection[str] = (),
 ) -> Plan:
     """Decide from geometry alone how exams become network input.
 
@@ -32,47 +43,53 @@ def make_plan(
             planned from the first channel, on which the others are read.
         task: What is learned.
         train: Overrides.
+        machine: Where training will run.
+        hounsfield: Channels without modality whose values are Hounsfield units.
 
     Raises:
-        DatasetError: If a channel has no scan.
+        DatasetError: If a channel has no scan, or levels that are set do not fit.
     """
     _check_any(channels)
-    first = next(iter(channels))
-    scans = channels[first]
+    scans = next(iter(channels.values()))
     reasons: dict[str, str] = {}
-    structures = task.segment.classes if task.segment else {}
-    covered = _COVERED_BY_CLASS if task.classify else _COVERED_BY_MASK
-    extent = _percentile([s.extent_mm for s in scans], covered)
-    spacing = train.spacing_mm or _spacing(scans, extent, task, reasons)
+    budget = find_budget(machine, train.memory_gb)
+    if task.segment is None:
+        budget = replace(budget, input_voxels=budget.class_voxels)
+    field = find_field(scans, task, train)
+    spacing = train.spacing_mm or plan_spacing(field, budget, reasons)
     if train.spacing_mm:
         reasons["spacing_mm"] = "set in the experiment"
-    network = _network(spacing, extent, reasons)
-    shape = train.input_shape or _input_shape(spacing, extent, network, reasons)
+    view = plan_view(field, spacing, budget)
+    network = plan_network(spacing, view, train, budget, reasons)
     if train.input_shape:
-        shape = network.round_up(shape)
+        shape = network.round_up(train.input_shape)
         reasons["input_shape"] = "set in the experiment, rounded up to the strides"
-    if train.batch_size:
-        reasons["batch_size"] = "set in the experiment"
+    elif field.box:
+        shape, spacing = fill_box(field.box, spacing, network, train, reasons)
+    else:
+        shape = plan_input_shape(field, spacing, network, budget, reasons)
+    structures = task.segment.classes if task.segment else {}
     return Plan(
         channels=tuple(channels),
-        modality=tuple(
-            sorted({s.modality for all_ in channels.values() for s in all_})
-        ),
+        modality=_modalities(channels),
         spacing_mm=spacing,
+        resampling="smooth",
         input_shape=shape,
-        whole_volume=_covers(shape, spacing, extent),
-        normalisation=_normalisation(channels, reasons),
-        classes=tuple(task.classify.classes) if task.classify else (),
+        padding=_padding(train, reasons),
+        whole_volume=covers(shape, spacing, field.extent),
+        normalisation=_normalisation(channels, train, hounsfield, reasons),
+        classes=task.classify.label_names if task.classify else (),
+        target=_target(task, reasons),
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
-        mirror_axes=_mirror_axes(task, reasons),
-        network=network,
-        batch_size=train.batch_size or _batch_size(shape, len(scans), reasons),
+        mirror_axes=_mirror_axes(task, train, reasons),
+        network=_reading_masks(network, task, train, reasons),
+        batch_size=_batch_size(shape, len(scans), task, train, budget, reasons),
         reasons=reasons,
     )
 
 
-def _check_any(channels: Mapping[str, Sequence[ScanGeometry]]) -> None:
+def _check_any(channels: Scans) -> None:
     for name, scans in channels.items():
         if not scans:
             what = "scan" if len(channels) == 1 else f"scan of channel {name!r}"
@@ -80,154 +97,89 @@ def _check_any(channels: Mapping[str, Sequence[ScanGeometry]]) -> None:
             raise DatasetError(msg)
 
 
-def _percentile(rows: Sequence[Triple], percent: float) -> Triple:
-    i, j, k = np.percentile(np.array(rows), percent, axis=0).tolist()
-    return (i, j, k)
+def _modalities(channels: Scans) -> tuple[str, ...]:
+    return tuple(sorted({s.modality for all_ in channels.values() for s in all_}))
 
 
-def _spacing(
-    scans: Sequence[ScanGeometry],
-    extent: Triple,
-    task: TaskSpec,
-    reasons: dict[str, str],
-) -> Triple:
-    """Median spacing; coarser where a class needs the whole scan in one view."""
-    median = _percentile([s.spacing_mm for s in scans], 50)
-    n_voxels = _n_voxels(extent, median)
-    if task.classify is None or n_voxels <= _INPUT_VOXELS:
-        reasons["spacing_mm"] = f"median of {len(scans)} scans"
-        return _rounded(median)
-    floor = _spacing_floor(median, extent)
-    i, j, k = (max(s, floor) for s in median)
-    reasons["spacing_mm"] = (
-        f"median is {_words(median)} mm; a class is decided from the whole scan, which "
-        f"would be {n_voxels:,.0f} voxels, so axes finer than {floor:.2f} mm are read "
-        f"at that spacing to stay within {_INPUT_VOXELS:,}"
+def _reading_masks(
+    network: NetworkPlan, task: TaskSpec, train: TrainSpec, reasons: dict[str, str]
+) -> NetworkPlan:
+    """What a class is decided from where masks are learned too."""
+    if not (task.classify and task.segment) or train.class_from == "volume":
+        return network
+    reasons["network"] += (
+        "; the class looks where the predicted mask is, and reads its size; if it "
+        "shows elsewhere, set train.class_from: volume"
     )
-    return _rounded((i, j, k))
+    return network.model_copy(update={"evidence": "size_and_looks"})
 
 
-def _spacing_floor(median: Triple, extent: Triple) -> float:
-    """Smallest floor (mm) under the spacing that keeps the scan within the limit."""
-    low, high = min(median), max(extent)
-    for _ in range(40):
-        middle = (low + high) / 2
-        i, j, k = (max(s, middle) for s in median)
-        fits = _n_voxels(extent, (i, j, k)) <= _INPUT_VOXELS
-        low, high = (low, middle) if fits else (middle, high)
-    return high
-
-
-def _n_voxels(extent: Triple, spacing: Triple) -> float:
-    return math.prod(max(1.0, e / s) for e, s in zip(extent, spacing, strict=True))
-
-
-def _rounded(spacing: Triple) -> Triple:
-    i, j, k = (round(s, 4) for s in spacing)
-    return (i, j, k)
-
-
-def _network(spacing: Triple, extent: Triple, reasons: dict[str, str]) -> NetworkPlan:
-    """Halve each axis while it has voxels, the coarse axes later than the fine ones."""
-    sizes = [max(1.0, e / s) for e, s in zip(extent, spacing, strict=True)]
-    current = list(spacing)
-    strides: list[Voxels] = [(1, 1, 1)]
-    kernels: list[Voxels] = [_kernel(sizes, current, (1, 1, 1))]
-    while len(strides) < len(_FEATURES) - 1:
-        stride = _stride(sizes, current)
-        if stride == (1, 1, 1):
-            break
-        sizes = [n / s for n, s in zip(sizes, stride, strict=True)]
-        current = [mm * s for mm, s in zip(current, stride, strict=True)]
-        strides.append(stride)
-        kernels.append(_kernel(sizes, current, kernels[-1]))
-    reasons["network"] = (
-        f"{len(strides)} levels: each axis is halved while at least "
-        f"{2 * _SMALLEST_AXIS} voxels remain and its spacing is less than "
-        f"{_COARSE:g} times the finest"
-    )
-    features = _FEATURES[: len(strides)]
-    return NetworkPlan(
-        features=features, strides=tuple(strides), kernels=tuple(kernels)
-    )
-
-
-def _stride(sizes: Sequence[float], spacing: Sequence[float]) -> Voxels:
-    finest = min(
-        (mm for n, mm in zip(sizes, spacing, strict=True) if n >= 2 * _SMALLEST_AXIS),
-        default=0.0,
-    )
-    i, j, k = (
-        2 if n >= 2 * _SMALLEST_AXIS and mm < _COARSE * finest else 1
-        for n, mm in zip(sizes, spacing, strict=True)
-    )
-    return (i, j, k)
-
-
-def _kernel(sizes: Sequence[float], spacing: Sequence[float], finer: Voxels) -> Voxels:
-    """3 along an axis from the first level on where it is no longer too coarse.
-
-    Once 3 it stays 3: an axis that is too short to be halved further (or flat) would
-    otherwise become the finest one and take the kernels of all others away.
-    """
-    flat = [n < 2 for n in sizes]  # noqa: PLR2004 - one voxel
-    finest = min(
-        (mm for mm, is_flat in zip(spacing, flat, strict=True) if not is_flat),
-        default=0.0,
-    )
-    i, j, k = (
-        3 if before == 3 or not (is_flat or mm >= _COARSE * finest) else 1  # noqa: PLR2004
-        for before, is_flat, mm in zip(finer, flat, spacing, strict=True)
-    )
-    return (i, j, k)
-
-
-def _input_shape(
-    spacing: Triple, extent: Triple, network: NetworkPlan, reasons: dict[str, str]
-) -> Voxels:
-    sizes = [max(1.0, e / s) for e, s in zip(extent, spacing, strict=True)]
-    n_voxels = math.prod(sizes)
-    if n_voxels <= _INPUT_VOXELS * 1.01:
-        reasons["input_shape"] = (
-            f"a scan has {_words(sizes, 0)} voxels at this spacing (the median where "
-            f"only masks are learned, {_COVERED_BY_CLASS}th percentile with classes)"
+def _padding(train: TrainSpec, reasons: dict[str, str]) -> Padding:
+    if train.padding:
+        reasons["padding"] = "set in the experiment"
+        return train.padding
+    if train.box_mm:
+        reasons["padding"] = (
+            "a scan smaller than the box is continued by its outermost voxels; a "
+            "constant would show how far the scan reaches"
         )
-        return network.round_up(sizes)
-    reasons["input_shape"] = (
-        f"patches: a scan has {n_voxels:,.0f} voxels, the network sees "
-        f"{_INPUT_VOXELS:,} at once"
-    )
-    while math.prod(sizes) > _INPUT_VOXELS:
-        longest = sizes.index(max(sizes))
-        sizes[longest] *= 0.95
-    return network.round_up(sizes)
-
-
-def _covers(shape: Voxels, spacing: Triple, extent: Triple) -> bool:
-    sizes = zip(shape, spacing, extent, strict=True)
-    return all(n * mm >= e - mm for n, mm, e in sizes)
+        return "edge"
+    reasons["padding"] = "the darkest value, as air"
+    return "minimum"
 
 
 _Normalisation = Literal["zscore", "window"]
-_WHY: dict[_Normalisation, str] = {
-    "window": "CT has units: window learned in each fold",
-    "zscore": "no common unit: each scan by its own mean and deviation",
-}
 
 
 def _normalisation(
-    channels: Mapping[str, Sequence[ScanGeometry]], reasons: dict[str, str]
+    channels: Scans,
+    train: TrainSpec,
+    hounsfield: Collection[str],
+    reasons: dict[str, str],
 ) -> dict[str, _Normalisation]:
-    kinds: dict[str, _Normalisation] = {
-        name: "window" if {s.modality for s in scans} == {"CT"} else "zscore"
-        for name, scans in channels.items()
-    }
-    reasons["normalisation"] = "; ".join(_WHY[k] for k in dict.fromkeys(kinds.values()))
+    kinds: dict[str, _Normalisation] = {}
+    why = []
+    for name, scans in channels.items():
+        if name in train.normalisation:
+            kinds[name] = train.normalisation[name]
+            why.append(f"{name} set in the experiment")
+        elif {s.modality for s in scans} == {"CT"}:
+            kinds[name] = "window"
+            why.append("CT has units: window learned in each fold")
+        elif name in hounsfield:
+            kinds[name] = "window"
+            why.append(
+                f"the values of {name} are those of CT (Hounsfield units): window "
+                "learned in each fold; if they are not, set train.normalisation"
+            )
+        else:
+            kinds[name] = "zscore"
+            why.append("no common unit: each scan by its own mean and deviation")
+    reasons["normalisation"] = "; ".join(dict.fromkeys(why))
     return kinds
 
 
-def _mirror_axes(task: TaskSpec, reasons: dict[str, str]) -> tuple[int, ...]:
+_WHY_TARGET = {
+    Target.EXCLUSIVE: "the classes exclude each other: one softmax",
+    Target.ORDINAL: "the classes are ordered: one score, and thresholds along it",
+    Target.LABELS: "the labels do not exclude each other: a sigmoid each",
+}
+
+
+def _target(task: TaskSpec, reasons: dict[str, str]) -> Target:
+    if task.classify is None:
+        return Target.EXCLUSIVE
+    reasons["target"] = _WHY_TARGET[task.classify.target]
+    return task.classify.target
+
+
+def _mirror_axes(
+    task: TaskSpec, train: TrainSpec, reasons: dict[str, str]
+) -> tuple[int, ...]:
     """Left and right are mirrored for classes, unless a name tells them apart."""
+    if train.mirror_axes is not None:
+        reasons["mirror_axes"] = "set in the experiment"
+        return train.mirror_axes
     if task.classify is None:
         reasons["mirror_axes"] = "none: structures are where they are; learned faster"
         return ()
@@ -245,14 +197,23 @@ def _names_a_side(name: str) -> bool:
     return bool(set(words) & {"left", "right", "l", "r", "lt", "rt"})
 
 
-def _batch_size(shape: Voxels, n_scans: int, reasons: dict[str, str]) -> int:
-    wanted = round(_STEP_VOXELS / math.prod(shape))
-    size = max(2, min(64, wanted, n_scans // 4))
-    reasons["batch_size"] = (
-        f"{math.prod(shape):,} voxels an exam, about {_STEP_VOXELS:,} a step"
-    )
-    return size
-
-
-def _words(values: Sequence[float], digits: int = 2) -> str:
-    return " x ".join(f"{v:.{digits}f}" for v in values)
+def _batch_size(
+    shape: Voxels,
+    n_scans: int,
+    task: TaskSpec,
+    train: TrainSpec,
+    budget: Budget,
+    reasons: dict[str, str],
+) -> int:
+    if train.batch_size:
+        reasons["batch_size"] = "set in the experiment"
+        return train.batch_size
+    n_voxels = math.prod(shape)
+    wanted = round(budget.step_voxels / n_voxels)
+    most = _LARGEST_MASK_BATCH if task.segment else _LARGEST_BATCH
+    most = max(_SMALLEST_BATCH, min(most, n_scans // 4))
+    reason = f"{n_voxels:,} voxels an exam, about {budget.step_voxels:,} a step"
+    if wanted > most:
+        reason += f"; no more than {most}, so that an epoch has several steps"
+    reasons["batch_size"] = reason
+    return max(_SMALLEST_BATCH, min(wanted, most))

@@ -4,6 +4,7 @@ Nothing here reads a path or computes a result.
 """
 
 from voxray.report.card import ModelCard, range_in_words, render_card
+from voxray.report.class_rocs import draw_class_rocs
 from voxray.report.content import (
     ModelFacts,
     ReportContent,
@@ -46,6 +47,7 @@ __all__ = [
     "Thumbnail",
     "TrainingData",
     "UnusedScan",
+    "draw_class_rocs",
     "draw_dice",
     "draw_overlay",
     "draw_roc",

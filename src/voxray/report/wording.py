@@ -16,6 +16,10 @@ _NAMES = {
     "npv": "Negative predictive value",
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
+    "accuracy_at_operating_point": "Accuracy at the operating point",
+    "balanced_accuracy_at_operating_point": "Balanced accuracy at the operating point",
+    "quadratic_kappa": "Quadratic weighted kappa",
+    "class_error": "Mean distance to the true class, in classes",
     "brier": "Brier score",
     "dice": "Dice",
     "nsd": "Normalised surface Dice",
@@ -34,6 +38,13 @@ _MEANINGS = {
     "on one scale.",
     "sensitivity": "The share of positive exams that the threshold calls positive.",
     "specificity": "The share of negative exams that the threshold calls negative.",
+    "accuracy": "The share of exams decided rightly.",
+    "balanced_accuracy": "The share decided rightly in each class, mean over classes: "
+    "calling every exam the most frequent class gives 1 over the number of classes.",
+    "quadratic_kappa": "Agreement of ordered classes, a mistake counting by its "
+    "squared distance: 0 is chance, 1 is perfect.",
+    "class_error": "How many classes the decided one lies from the true one, mean "
+    "over exams.",
     "dice": "Overlap of the predicted with the drawn structure: 0 is none, "
     "1 is identical. Exams where neither has a voxel are left out and counted apart.",
     "nsd": "The share of the surface that lies within the tolerance.",

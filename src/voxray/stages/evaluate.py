@@ -16,14 +16,14 @@ from voxray.core.records import (
     OutOfFoldPrediction,
     Sha256,
 )
-from voxray.core.specs import Experiment, FoldValues
+from voxray.core.specs import ClassifySpec, Experiment, FoldValues
 from voxray.evaluate import (
+    class_roc_points,
     dice_per_class,
     evaluate_oof,
     fit_decision,
     metrics_to_json,
     require_out_of_fold,
-    roc_points,
     write_predictions,
 )
 from voxray.mlflow_store import (
@@ -42,10 +42,18 @@ from voxray.model import (
     predict_ensemble,
 )
 from voxray.preprocess import label_map, to_source_grid, volumes_ml
-from voxray.report import FoldHistory, RocCurve, draw_dice, draw_roc, draw_training
+from voxray.report import (
+    FoldHistory,
+    RocCurve,
+    draw_class_rocs,
+    draw_dice,
+    draw_roc,
+    draw_training,
+)
 from voxray.scan_io import read_mask, write_label_map
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
-from voxray.stages.study import FoldName, Study, class_name, mask_source, read_study
+from voxray.stages.study import FoldName, Study, mask_source, read_study
+from voxray.stages.targets import class_name, labels_of
 from voxray.stages.train import VALUES_FILE, open_tracking, read_parent
 from voxray.stages.workspace import stage_folder
 from voxray.train import HISTORY_FILE, NETWORK_FILE
@@ -56,6 +64,7 @@ EVALUATION_FILE = "evaluation.json"
 DECISION_FILE = "decision.json"
 FIGURES = "figures"
 MASKS = "oof_masks"
+_HEADLINE = {"auc", "dice", "quadratic_kappa"}
 
 
 def run(context: StageContext) -> StageOutcome:
@@ -116,6 +125,7 @@ class _Judge:
 
     def predict(self, exam_id: ExamId) -> OutOfFoldPrediction:
         plan, record = self.study.plan, self.study.record(exam_id)
+        classify = self.context.experiment.task.classify
         image = np.asarray(self.study.cached[exam_id].read_image())
         said, _ = predict_ensemble([self.member], image, plan, self.compute)
         shares = {} if said.classes is None else _named(plan.classes, said.classes)
@@ -125,7 +135,8 @@ class _Judge:
             fold=self.name.fold,
             exam_id=exam_id,
             patient_id=record.patient_id,
-            label=class_name(record, self.context),
+            label=class_name(record, classify),
+            labels=labels_of(record, classify),
             probabilities=shares,
             dice=dice,
             volume_ml=volume,
@@ -182,9 +193,7 @@ def _draw(
     note = context.experiment.note
     figures = {"training.png": _draw_training(context, study)}
     if classify is not None:
-        auc = next((m for m in metrics if m.metric == "auc"), None)
-        curves = _fold_curves(predictions, classify.positive_class)
-        figures["roc.png"] = draw_roc(curves, auc, note=note)
+        figures["roc.png"] = _draw_rocs(predictions, classify, metrics, note)
     if context.experiment.task.segment is not None:
         dice = {
             name: [d for p in predictions if (d := p.dice.get(name)) is not None]
@@ -194,14 +203,25 @@ def _draw(
     return figures
 
 
-def _fold_curves(
-    predictions: Sequence[OutOfFoldPrediction], positive: str
-) -> list[RocCurve]:
-    return [
-        RocCurve(curve.fold, np.array(curve.fpr), np.array(curve.tpr))
-        for curve in roc_points(predictions, positive)
-        if curve.fold is not None
-    ]
+def _draw_rocs(
+    predictions: Sequence[OutOfFoldPrediction],
+    classify: ClassifySpec,
+    metrics: Sequence[Metric],
+    note: str,
+) -> bytes:
+    """Every fold's curve of one class, or the mean curve of each of several."""
+    curves = {
+        name: [
+            RocCurve(curve.fold, np.array(curve.fpr), np.array(curve.tpr))
+            for curve in points
+            if curve.fold is not None
+        ]
+        for name, points in class_roc_points(predictions, classify).items()
+    }
+    if len(curves) > 1:
+        return draw_class_rocs(curves, metrics, note)
+    auc = next((m for m in metrics if m.metric == "auc"), None)
+    return draw_roc(next(iter(curves.values())), auc, note=note)
 
 
 def _draw_training(context: StageContext, study: Study) -> bytes:
@@ -238,7 +258,7 @@ def _record(
 
 
 def _headline(metrics: Sequence[Metric]) -> str:
-    shown = [m for m in metrics if m.metric in {"auc", "dice"} and m.value is not None]
+    shown = [m for m in metrics if m.metric in _HEADLINE and m.value is not None]
     return (
         "; ".join(_words(m) for m in shown) or "nothing estimable, see evaluation.json"
     )

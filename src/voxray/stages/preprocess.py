@@ -11,13 +11,17 @@ from voxray.core.specs import Experiment, Plan
 from voxray.executor import map_tasks
 from voxray.folds import choose_holdout
 from voxray.manifest import read_manifest
+from voxray.model import choose_compute
 from voxray.preprocess import (
     CachedExam,
     ScanGeometry,
     ScanStatistics,
+    are_hounsfield,
     make_plan,
+    plan_in_words,
     prepare_exam,
     scan_statistics,
+    this_machine,
     write_exam,
     write_index,
     write_statistics,
@@ -57,8 +61,9 @@ def run(context: StageContext) -> StageOutcome:
     records = read_manifest(context.folder / "ingest" / "manifest.csv")
     plan = _plan(context, records)
     write_json(folder / PLAN_FILE, plan.model_dump(mode="json"))
-    for name, reason in plan.reasons.items():
-        context.say(f"plan: {name} {_said(plan, name)}: {reason}")
+    context.say("the plan, made from the geometry of the scans:")
+    for line in plan_in_words(plan):
+        context.say(f"  {line}")
     prepared, n_failed = _prepare(context, _exams(context, records), plan)
     rows = [row for of_exam, _ in prepared for row in of_exam]
     write_statistics(rows, folder / STATISTICS_FILE)
@@ -150,26 +155,50 @@ def _plan(context: StageContext, records: Sequence[ScanRecord]) -> Plan:
     spec = context.experiment
     linked = read_links(context.folder / "ingest")
     holdout = choose_holdout(records, spec.folds, spec.seed, linked)
+    kept: list[ScanRecord] = []
     used: dict[str, list[ScanGeometry]] = {name: [] for name in spec.data.channels}
     for record in records:
         if record.patient_id not in holdout:
             geometry = ScanGeometry.of(record.grid, record.modality)
             used[record.channel].append(geometry)
-    return make_plan(used, spec.task, spec.train)
+            kept.append(record)
+    machine = this_machine(choose_compute(spec.train.device))
+    return make_plan(used, spec.task, spec.train, machine, _hounsfield(context, kept))
 
 
-def _said(plan: Plan, name: str) -> str:
-    value = plan.network.features if name == "network" else getattr(plan, name)
-    if isinstance(value, tuple):
-        return " x ".join(f"{v:g}" for v in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{k} {v}" for k, v in value.items())
-    return str(value)
+def _hounsfield(context: StageContext, records: Sequence[ScanRecord]) -> frozenset[str]:
+    """Channels without a modality whose rule or values say that they are CT."""
+    spec = context.experiment
+    sources = read_scan_sources(context, records)
+    found = set()
+    for name, rules in spec.data.channels.items():
+        scans = [r for r in records if r.channel == name]
+        if name in spec.train.normalisation or {r.modality for r in scans} != {""}:
+            continue
+        if rules.modality == ("CT",) or are_hounsfield(
+            [sources[r.scan_id] for r in scans]
+        ):
+            found.add(name)
+    return frozenset(found)
 
 
 def _config(experiment: Experiment) -> Mapping[str, object]:
     said = experiment.model_dump(mode="json")
-    train = ("spacing_mm", "input_shape", "batch_size")
+    train = (
+        "spacing_mm",
+        "input_shape",
+        "input_mm",
+        "padding",
+        "normalisation",
+        "features",
+        "strides",
+        "kernels",
+        "mirror_axes",
+        "class_from",
+        "memory_gb",
+        "batch_size",
+        "device",
+    )
     return {
         "seed": said["seed"],
         "task": said["task"],

@@ -47,7 +47,8 @@ from voxray.stages.workspace import stage_folder
 FOLDER = "report"
 
 _CAPTIONS = {
-    "roc.png": "ROC curve of each fold on the patients it never saw, and their mean.",
+    "roc.png": "ROC curves on patients the networks never saw: of each fold and their "
+    "mean, or, of several classes or labels, the mean over folds of each.",
     "dice.png": "Dice of every held-out exam, with the mean over patients.",
     "training.png": "Training loss and validation score per epoch; nothing was chosen "
     "by the validation score.",
@@ -84,9 +85,7 @@ def score_content(scored: Path, model: Path, version: str) -> ReportContent:
     """
     package = read_package(model)
     plan = package.plan
-    rows = read_score_rows(
-        scored / SCORES_FILE, ScoreColumns(plan.classes, plan.structures)
-    )
+    rows = read_score_rows(scored / SCORES_FILE, ScoreColumns.of(plan))
     has_scores = (scored / SCORES_FILE).is_file()
     files = read_json(scored / SUMMARY_FILE)["files"] if has_scores else {}
     return ReportContent(
@@ -110,7 +109,8 @@ def _identity(scored: Path, model: Path) -> Sha256:
 
 def _facts(package: ModelPackage, version: str, sha256: Sha256) -> ModelFacts:
     rule = package.decision
-    point = rule.operating_point if rule else None
+    points = [rule.operating_point, *rule.operating_points.values()] if rule else []
+    point = next((point for point in points if point), None)
     said = f"{point.metric} of at least {point.at_least:g}" if point else ""
     return ModelFacts(
         name=package.name,
@@ -119,7 +119,7 @@ def _facts(package: ModelPackage, version: str, sha256: Sha256) -> ModelFacts:
         n_patients=None,
         intended_use=package.intended_use,
         licence=package.licence,
-        positive=rule.positive if rule and point else None,
+        positive=rule.positive if rule and rule.operating_point else None,
         operating_point=said,
         training_range=dict(range_in_words(package.references)),
     )

@@ -118,8 +118,6 @@ def run_experiment(
     chosen = span or Span()
     names = chosen.names()
     check_paths(experiment)
-    if "train" in names:
-        check_trainable(experiment)
     context = make_context(experiment, session)
     for scans in (experiment.data.scans, experiment.score.scans):
         check_outside(context.folder, scans)
@@ -168,21 +166,6 @@ def check_paths(experiment: Experiment) -> None:
     ]
     if problems:
         raise ConfigError("\n".join(problems))
-
-
-def check_trainable(experiment: Experiment) -> None:
-    """Check that there is a network for the task.
-
-    Raises:
-        ConfigError: If several labels are asked for.
-    """
-    classify = experiment.task.classify
-    if classify is not None and classify.columns:
-        msg = (
-            "task.classify.columns: several labels can be taken in and split into "
-            "folds (--until split_folds), but not trained yet; name one with 'column'"
-        )
-        raise ConfigError(msg)
 
 
 def exit_code(outcomes: Sequence[StageOutcome], *, strict: bool) -> int:

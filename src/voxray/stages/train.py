@@ -32,9 +32,9 @@ from voxray.stages.study import (
     PLAN_FILE,
     FoldName,
     Study,
-    class_name,
     read_study,
 )
+from voxray.stages.targets import check_learnable, class_target
 from voxray.stages.workspace import stage_folder
 from voxray.train import (
     HISTORY_FILE,
@@ -107,19 +107,27 @@ class _FoldTask:
 
     def _exams(self, ids: Sequence[ExamId]) -> list[TrainingExam]:
         return [
-            TrainingExam(exam_id, self.study.cached[exam_id], self._class(exam_id))
+            TrainingExam(exam_id, self.study.cached[exam_id], self._target(exam_id))
             for exam_id in ids
         ]
 
-    def _class(self, exam_id: ExamId) -> int | None:
-        name = class_name(self.study.record(exam_id), self.context)
-        return self.study.plan.classes.index(name) if name is not None else None
+    def _target(self, exam_id: ExamId) -> tuple[float, ...] | None:
+        classify = self.context.experiment.task.classify
+        return class_target(self.study.record(exam_id), classify)
+
+    def check(self, job: FoldJob) -> None:
+        """Say what this fold cannot learn; refuse it when that is everything."""
+        plan, share = job.plan, job.values.class_share
+        problem = check_learnable(self.said, plan.classes, share, plan.target)
+        if problem:
+            self.context.say(problem)
 
 
 def _train_fold(
     task: _FoldTask, compute: Compute, store: Store, parent: RunIds
 ) -> None:
     job = task.job()
+    task.check(job)
     is_done = _is_done(task.folder, job)
     if is_done:
         task.context.say(f"{task.said}: trained already")

@@ -22,12 +22,13 @@ class TrainingExam:
     Attributes:
         exam_id: Named in errors.
         cached: Its arrays.
-        class_index: Into `plan.classes`; None without classification.
+        target: One value per class of `plan.classes`: 1 for what the exam is, else 0;
+            NaN for a label that nobody stated. None without classification.
     """
 
     exam_id: ExamId
     cached: CachedExam
-    class_index: int | None
+    target: tuple[float, ...] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +38,7 @@ class Batch:
     Attributes:
         image: (n, channel, i, j, k) float32.
         mask: (n, 1, i, j, k) float32 structure numbers; None without segmentation.
-        classes: (n,) int64; None without classification.
+        classes: (n, class) float32, the exams' targets; None without classification.
     """
 
     image: torch.Tensor
@@ -68,7 +69,7 @@ def epoch_batches(
         yield collate([_sample(exams[n], plan, values, rng) for n in chosen])
 
 
-Sample = tuple[NDArray[np.float32], NDArray[np.uint8] | None, int | None]
+Sample = tuple[NDArray[np.float32], NDArray[np.uint8] | None, tuple[float, ...] | None]
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -79,7 +80,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         None
         if masks[0] is None
         else torch.from_numpy(np.stack(masks))[:, None].float(),
-        None if classes[0] is None else torch.tensor(classes, dtype=torch.int64),
+        None if classes[0] is None else torch.tensor(classes, dtype=torch.float32),
     )
 
 
@@ -90,10 +91,16 @@ def _sample(
     mask = exam.cached.read_mask() if plan.structures else None
     part = _patch(image.shape[1:], mask, plan, rng)
     image = np.asarray(image[(slice(None), *part)])
-    sample = fit_to(apply_fold_values(image, plan, values), plan.input_shape)
+    scaled = apply_fold_values(image, plan, values)
+    sample = fit_to(scaled, plan.input_shape, padding=plan.padding)
     if mask is not None:
-        mask = fit_to(np.asarray(mask[part])[None], plan.input_shape, background=0)[0]
-    return sample, mask, exam.class_index
+        mask = fit_to(
+            np.asarray(mask[part])[None],
+            plan.input_shape,
+            background=0 if plan.padding == "minimum" else None,
+            padding=plan.padding,
+        )[0]
+    return sample, mask, exam.target
 
 
 def _patch(

@@ -146,7 +146,7 @@ class _Trainer:
         self.fabric = Fabric(
             accelerator=compute.device, devices=1, precision=compute.precision
         )
-        bare = compute.place(VoxrayNetwork(job.plan))
+        bare = compute.place(VoxrayNetwork(job.plan, job.values.class_share))
         optimizer = torch.optim.AdamW(
             bare.parameters(),
             job.spec.learning_rate,

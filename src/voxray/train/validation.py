@@ -8,6 +8,7 @@ from torch import nn
 from voxray.core.specs import FoldValues, Plan
 from voxray.model import Compute, apply_fold_values, predict
 from voxray.train.batches import TrainingExam
+from voxray.train.class_loss import log_loss
 
 _MOST_EXAMS = 12
 
@@ -32,9 +33,9 @@ def validate(
         if said.masks is not None and mask is not None:
             labels = said.masks.argmax(axis=0)
             scores["val_dice"] += _dice(labels, mask, len(plan.structures))
-        if said.classes is not None and exam.class_index is not None:
-            share = float(said.classes[exam.class_index])
-            scores["val_log_loss"].append(-float(np.log(max(share, 1e-7))))
+        if said.classes is not None and exam.target is not None:
+            loss = log_loss(said.classes, np.array(exam.target), plan.target)
+            scores["val_log_loss"].append(loss)
     return {name: float(np.mean(all_)) for name, all_ in scores.items() if all_}
 
 

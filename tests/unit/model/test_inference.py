@@ -52,6 +52,21 @@ def test_padding_is_each_channels_minimum_unless_said():
     assert fit_to(image.astype(np.float32), (4, 2, 2), background=0)[1, 0].max() == 0
 
 
+def test_edge_padding_repeats_the_outermost_voxels_of_each_channel():
+    image = np.arange(4, dtype=np.float32).reshape(2, 2, 1, 1)
+    padded = fit_to(image, (4, 2, 1), padding="edge")
+    assert padded[0, :, 1, 0].tolist() == [0, 0, 1, 1]
+    assert padded[1, :, 0, 0].tolist() == [2, 2, 3, 3]
+
+
+def test_with_edge_padding_a_blank_scan_is_blank_whatever_its_extent():
+    plan = a_plan("classify", padding="edge")
+    network = a_network(plan)
+    blank = [np.full((1, *shape), 2, np.float32) for shape in ((9, 9, 2), (16, 20, 12))]
+    small, whole = (predicted(network, image, plan).classes for image in blank)
+    np.testing.assert_array_equal(small, whole)
+
+
 def test_a_window_is_clipped_and_scaled_by_what_the_fold_learned():
     plan = a_plan(normalisation={"image": "window"})
     window = IntensityWindow(low=0, high=100, mean=50, std=25)

@@ -3,7 +3,6 @@ import torch
 
 from tests.unit.model.makers import a_network, a_network_plan, a_plan
 from voxray.model import VoxrayNetwork
-from voxray.model.networks import FlatConv3d
 
 
 @pytest.mark.parametrize(
@@ -51,19 +50,3 @@ def test_a_batch_of_one_can_be_trained_on():
     said = VoxrayNetwork(a_plan("both")).train()(torch.randn(1, 1, 16, 20, 12))
     (said.class_logits.sum() + said.mask_logits.sum()).backward()
     assert torch.isfinite(said.class_logits).all()
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_flat_axis_gives_the_same_sums_as_a_3d_convolution(axis):
-    kernel, stride, size = [3, 3, 3], [2, 1, 2], [9, 8, 7]
-    kernel[axis], stride[axis], size[axis] = 1, 1, 1
-    flat = FlatConv3d(2, 3, kernel, stride, [n // 2 for n in kernel])
-    image = torch.randn(2, 2, *size)
-    expected = torch.nn.Conv3d.forward(flat, image)
-    torch.testing.assert_close(flat(image), expected)
-
-
-def test_thick_data_pass_through_a_flat_kernel_slice_by_slice():
-    flat = FlatConv3d(1, 2, (3, 3, 1), 1, (1, 1, 0))
-    image = torch.randn(1, 1, 6, 6, 4)
-    torch.testing.assert_close(flat(image)[..., 2:3], flat(image[..., 2:3]))

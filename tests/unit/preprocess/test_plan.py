@@ -5,7 +5,7 @@ import pytest
 from tests.unit.preprocess.makers import a_geometry
 from voxray.core.errors import DatasetError
 from voxray.core.specs import TaskSpec, TrainSpec
-from voxray.preprocess import make_plan
+from voxray.preprocess import make_plan, plan_in_words
 
 MASKS = TaskSpec.model_validate({"segment": {"classes": {"lesion": {"value": 3}}}})
 CLASSES = TaskSpec.model_validate(
@@ -15,6 +15,7 @@ DECIDED = {
     "spacing_mm",
     "network",
     "input_shape",
+    "padding",
     "normalisation",
     "mirror_axes",
     "batch_size",
@@ -35,11 +36,16 @@ def names(*classes):
 @pytest.mark.parametrize("task", [MASKS, CLASSES])
 @pytest.mark.parametrize(
     "train",
-    [{}, {"spacing_mm": (2, 2, 2), "input_shape": (17, 9, 9), "batch_size": 3}],
+    [
+        {},
+        {"spacing_mm": (2, 2, 2), "input_shape": (17, 9, 9), "batch_size": 3},
+        {"input_mm": 12.0, "padding": "minimum"},
+        {"input_mm": 12.0, "spacing_mm": (2, 2, 2)},
+    ],
 )
 def test_every_choice_has_a_reason(task, train):
     plan = planned([a_geometry()] * 8, task, **train)
-    assert set(plan.reasons) == DECIDED
+    assert set(plan.reasons) == DECIDED | ({"target"} if task is CLASSES else set())
     assert all(plan.reasons.values())
 
 
@@ -58,11 +64,11 @@ def test_what_the_experiment_sets_is_taken():
 
 def test_small_scans_are_seen_whole_and_large_ones_in_patches():
     small = planned([a_geometry((40, 40, 40))] * 8)
-    large = planned([a_geometry((400, 400, 300))] * 8)
+    large = planned([a_geometry((200, 200, 150))] * 8)
     assert small.whole_volume
     assert small.input_shape == (40, 40, 40)
     assert not large.whole_volume
-    assert math.prod(large.input_shape) < 400 * 400 * 300 / 50
+    assert math.prod(large.input_shape) < 200 * 200 * 150 / 50
     assert large.spacing_mm == (1, 1, 1)
     assert large.reasons["input_shape"].startswith("patches")
 
@@ -161,6 +167,108 @@ def test_the_heads_are_those_of_the_task():
     assert (classes.structures, classes.classes) == ((), ("no", "yes"))
 
 
+@pytest.mark.parametrize(
+    ("heads", "train", "kind"),
+    [
+        (["segment"], {}, "size"),
+        (["classify"], {}, "size"),
+        (["segment", "classify"], {}, "size_and_looks"),
+        (["segment", "classify"], {"class_from": "volume"}, "size"),
+    ],
+)
+def test_a_class_looks_into_the_mask_where_both_are_learned(heads, train, kind):
+    both = {"segment": MASKS.segment, "classify": CLASSES.classify}
+    task = TaskSpec(**{head: both[head] for head in heads})
+    plan = planned([a_geometry()] * 8, task, **train)
+    assert plan.network.evidence == kind
+    assert ("looks where the predicted mask is" in plan.reasons["network"]) == (
+        kind == "size_and_looks"
+    )
+
+
 def test_without_scans_there_is_no_plan():
     with pytest.raises(DatasetError, match=r"no scan is left.*quarantine\.csv"):
         planned([])
+
+
+def in_box(plan):
+    sizes = zip(plan.input_shape, plan.spacing_mm, strict=True)
+    return [n * mm for n, mm in sizes]
+
+
+@pytest.mark.parametrize("task", [MASKS, CLASSES])
+@pytest.mark.parametrize("box", [40.0, (40.0, 50.0, 30.0)])
+def test_a_box_in_mm_is_filled_exactly_whatever_the_scans_are(task, box):
+    scans = [a_geometry((60, 70, 30), (0.7, 0.7, 1.25)), a_geometry((90, 60, 5))] * 4
+    plan = planned(scans, task, input_mm=box)
+    sides = (box,) * 3 if isinstance(box, float) else box
+    assert in_box(plan) == pytest.approx(sides)
+    assert math.prod(plan.input_shape) < 150_000
+    assert plan.network.round_up(plan.input_shape) == plan.input_shape
+    assert plan.padding == "edge"
+
+
+def test_a_spacing_that_is_set_is_kept_and_the_box_is_rounded_up():
+    plan = planned([a_geometry()] * 8, CLASSES, input_mm=15.0, spacing_mm=(2, 2, 2))
+    assert plan.spacing_mm == (2, 2, 2)
+    assert all(15 <= side < 20 for side in in_box(plan))
+
+
+def test_a_box_has_one_voxel_along_an_axis_in_which_all_scans_are_flat():
+    plan = planned([a_geometry((64, 64, 1))] * 8, CLASSES, input_mm=40.0)
+    assert in_box(plan) == pytest.approx((40, 40, 1))
+    assert plan.input_shape[2] == 1
+
+
+def test_padding_is_the_minimum_unless_a_box_is_asked_for_or_it_is_set():
+    scans = [a_geometry()] * 8
+    assert planned(scans).padding == "minimum"
+    assert planned(scans, padding="edge").padding == "edge"
+    assert planned(scans, input_mm=40.0, padding="minimum").padding == "minimum"
+
+
+def test_normalisation_can_be_set_per_channel():
+    plan = planned([a_geometry(modality="")] * 8, normalisation={"image": "window"})
+    assert plan.normalisation == {"image": "window"}
+    assert plan.reasons["normalisation"] == "image set in the experiment"
+
+
+def test_hounsfield_values_without_a_modality_get_a_window_and_a_reason():
+    scans = {"ct": [a_geometry(modality="")] * 8}
+    plan = make_plan(scans, MASKS, TrainSpec(), hounsfield={"ct"})
+    assert plan.normalisation == {"ct": "window"}
+    assert "if they are not, set train.normalisation" in plan.reasons["normalisation"]
+
+
+def test_mirror_axes_can_be_set_or_switched_off():
+    scans = [a_geometry()] * 8
+    assert planned(scans, MASKS, mirror_axes=(0, 1)).mirror_axes == (0, 1)
+    assert planned(scans, CLASSES, mirror_axes=()).mirror_axes == ()
+
+
+def test_the_network_can_be_set():
+    scans = [a_geometry((40, 40, 40))] * 8
+    narrow = planned(scans, features=(8, 16)).network
+    assert narrow.strides == ((1, 1, 1), (2, 2, 2))
+    strides = ((1, 1, 1), (2, 2, 1), (2, 2, 2))
+    kernels = ((3, 3, 1), (3, 3, 1), (5, 5, 5))
+    whole = planned(scans, features=(8, 16, 24), strides=strides, kernels=kernels)
+    assert whole.network.features == (8, 16, 24)
+    assert (whole.network.strides, whole.network.kernels) == (strides, kernels)
+    assert "features and kernels set in the experiment" in whole.reasons["network"]
+
+
+def test_levels_that_do_not_fit_together_are_refused():
+    scans = [a_geometry((40, 40, 40))] * 8
+    with pytest.raises(DatasetError, match=r"has 4 levels, but train\.features"):
+        planned(scans, features=(8, 16, 32, 64, 128))
+
+
+def test_a_person_reads_what_was_decided_and_why():
+    plan = planned([a_geometry((200, 200, 40), (1.0, 1.0, 5.0))] * 8, CLASSES)
+    lines = plan_in_words(plan)
+    text = "\n".join(lines)
+    assert "whole scans" in text
+    assert "mirror axes    left-right" in lines
+    assert all(reason in text for reason in plan.reasons.values())
+    assert max(len(line.split("  ")[0]) for line in lines) < 15

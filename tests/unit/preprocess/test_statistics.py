@@ -10,6 +10,7 @@ from voxray.preprocess import (
     scan_statistics,
     write_statistics,
 )
+from voxray.preprocess.statistics import INTENSITY_PERCENTILES
 
 
 def a_volume(voxels):
@@ -74,3 +75,14 @@ def test_no_rows_come_back_as_none(tmp_path):
 
 def test_geometry_of_a_grid_needs_no_voxel():
     assert ScanGeometry.of(a_grid(), "MR") == a_geometry()
+
+
+def test_intensity_is_of_the_whole_scan_whatever_its_mask():
+    voxels = np.arange(1, 9, dtype=np.float32).reshape(2, 2, 2)
+    mask = np.zeros((2, 2, 2), np.uint8)
+    mask[0, 0, 0] = 1
+    row = measured("", a_volume(voxels), a_volume(mask), (1,))
+    assert row.mean == 1
+    mean, _, *percentiles = row.intensity
+    assert mean == 4.5
+    assert percentiles[INTENSITY_PERCENTILES.index(50)] == 4.5

@@ -27,7 +27,8 @@ def an_exam(
         image[0][mask == 1] += 3
     exam_id = ExamId(f"e{number}")
     cached = write_exam(folder, exam_id, PreparedExam(image, mask, a_grid(shape)))
-    return TrainingExam(exam_id, cached, 1 if number % 2 == 0 else 0)
+    target = (0.0, 1.0) if number % 2 == 0 else (1.0, 0.0)
+    return TrainingExam(exam_id, cached, target)
 
 
 def a_job(folder: Path, task: str = "both", **changes: Any) -> FoldJob:

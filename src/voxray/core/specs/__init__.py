@@ -27,6 +27,7 @@ from voxray.core.specs.package import (
     ReferenceStatistics,
 )
 from voxray.core.specs.plan import FoldValues, IntensityWindow, NetworkPlan, Plan
+from voxray.core.specs.target import Target
 
 __all__ = [
     "ChannelRules",
@@ -50,6 +51,7 @@ __all__ = [
     "ReferenceStatistics",
     "SegmentSpec",
     "Spec",
+    "Target",
     "TaskSpec",
     "TrainSpec",
     "one_scan_an_exam",

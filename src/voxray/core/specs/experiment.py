@@ -15,9 +15,17 @@ from voxray.core.specs.channels import (
     Pattern,
     one_scan_an_exam,
 )
+from voxray.core.specs.target import Target
+
+NO_LABEL = "none"
+LABEL_SEPARATOR = ";"
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Millimetres = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+OddCount = Literal[1, 3, 5, 7]
+Axis = Annotated[int, Field(ge=0, le=2)]
 ClassValue = bool | int | float | str
 
 
@@ -167,8 +175,9 @@ class ClassifySpec(Spec):
         column: Column of the label table.
         columns: Or several columns, each a label of its own that is 0 or 1.
         classes: Class name to the value it has in the table; none with `columns`.
-        positive: The class that sensitivity is about; the last one by default.
-        ordinal: The order of the classes means something.
+        positive: Of two classes the one that the operating point is about; of more the
+            one whose ROC curve is drawn. The last one by default.
+        ordinal: The order of the classes means something; of two it means nothing.
         level: What a label is about.
     """
 
@@ -197,6 +206,13 @@ class ClassifySpec(Spec):
         if self.classes or self.positive or self.ordinal:
             msg = "'columns' are 0 or 1 each: without classes, positive and ordinal"
             raise ValueError(msg)
+        for name in self.columns:
+            if LABEL_SEPARATOR in name or name.casefold() == NO_LABEL:
+                msg = (
+                    f"columns: {name!r} cannot name a label, since decisions are "
+                    f"labels joined by {LABEL_SEPARATOR!r}, or {NO_LABEL!r}; rename it"
+                )
+                raise ValueError(msg)
 
     def _check_classes(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes.values())) < len(self.classes):  # noqa: PLR2004
@@ -210,6 +226,14 @@ class ClassifySpec(Spec):
             if other not in {None, name}:
                 msg = f"{name!r} names a class, but is the value of {other!r}"
                 raise ValueError(msg)
+
+    @property
+    def target(self) -> Target:
+        """How the classes hang together."""
+        if self.columns:
+            return Target.LABELS
+        several = len(self.classes) > 2  # noqa: PLR2004 - two are ordered either way
+        return Target.ORDINAL if self.ordinal and several else Target.EXCLUSIVE
 
     @property
     def label_columns(self) -> tuple[str, ...]:
@@ -325,6 +349,20 @@ class TrainSpec(Spec):
         spacing_mm: Overrides the plan's target spacing.
         input_shape: Overrides the voxels the network sees at once.
         batch_size: Overrides the plan's exams a step.
+        input_mm: Sides of the box around the scan's centre that the network sees, along
+            the axes nearest R, A, S; one number for a cube. In place of `input_shape`.
+        padding: What stands where the input reaches beyond the scan: its `edge` voxels
+            repeated, or each channel's `minimum`. By default the edge with `input_mm`,
+            else the minimum.
+        normalisation: Overrides the plan's choice per channel.
+        features: Channels of the network per level, finest first.
+        strides: Per level and axis, the first (1, 1, 1).
+        kernels: Per level and axis.
+        mirror_axes: Axes (0 left-right, 1 front-back, 2 foot-head) that augmentation
+            mirrors.
+        class_from: With both tasks, where the class looks: in the predicted `mask`
+            (default), or over the whole `volume`.
+        memory_gb: What training may take; by default a share of the machine's.
     """
 
     budget_minutes: Annotated[float, Field(gt=0)] = 5.0
@@ -335,6 +373,15 @@ class TrainSpec(Spec):
     batch_size: Annotated[int, Field(ge=1)] | None = None
     spacing_mm: tuple[float, float, float] | None = None
     input_shape: tuple[int, int, int] | None = None
+    input_mm: Millimetres | tuple[Millimetres, Millimetres, Millimetres] | None = None
+    padding: Literal["edge", "minimum"] | None = None
+    normalisation: dict[Name, Literal["zscore", "window"]] = {}
+    features: tuple[Count, ...] | None = None
+    strides: tuple[tuple[Count, Count, Count], ...] | None = None
+    kernels: tuple[tuple[OddCount, OddCount, OddCount], ...] | None = None
+    mirror_axes: tuple[Axis, ...] | None = None
+    class_from: Literal["mask", "volume"] = "mask"
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @model_validator(mode="after")
@@ -343,6 +390,38 @@ class TrainSpec(Spec):
             msg = "give 'steps' or 'epochs', not both"
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if self.input_mm is not None and self.input_shape is not None:
+            msg = "give 'input_mm' or 'input_shape', not both"
+            raise ValueError(msg)
+        return self
+
+    @field_validator("features", "strides", "kernels")
+    @classmethod
+    def _levels(cls, levels: tuple[object, ...] | None) -> tuple[object, ...] | None:
+        if levels is not None and not levels:
+            msg = "give at least one level"
+            raise ValueError(msg)
+        return levels
+
+    @field_validator("strides")
+    @classmethod
+    def _finest(
+        cls, strides: tuple[tuple[int, int, int], ...] | None
+    ) -> tuple[tuple[int, int, int], ...] | None:
+        if strides and strides[0] != (1, 1, 1):
+            msg = f"the first level is the input: [1, 1, 1], got {list(strides[0])}"
+            raise ValueError(msg)
+        return strides
+
+    @property
+    def box_mm(self) -> tuple[float, float, float] | None:
+        """Sides of the box the network sees; None without `input_mm`."""
+        if isinstance(self.input_mm, float):
+            return (self.input_mm, self.input_mm, self.input_mm)
+        return self.input_mm
 
 
 class OperatingPointSpec(Spec):
@@ -353,11 +432,20 @@ class OperatingPointSpec(Spec):
 
 
 class EvaluateSpec(Spec):
-    """How the out-of-fold predictions are judged."""
+    """How the out-of-fold predictions are judged.
+
+    Attributes:
+        baseline_columns: Columns of the label table, "sex", "age_years" or "site", that
+            a logistic regression predicts the class from, to compare the network with.
+        blanked_share: Steps of the network that learns blanked images, as a share of
+            the fold's; 0 leaves it out.
+    """
 
     operating_point: OperatingPointSpec = OperatingPointSpec()
     resamples: Annotated[int, Field(ge=200)] = 2000
     level: Fraction = 0.95
+    baseline_columns: tuple[str, ...] = ()
+    blanked_share: Annotated[float, Field(ge=0, le=1)] = 0.15
 
 
 class RegisterSpec(Spec):
@@ -417,4 +505,13 @@ class Experiment(Spec):
         if isinstance(self.data.patient, PatientColumn) and self.data.labels is None:
             msg = "data.patient: {column: …} needs data.labels"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _known_channels(self) -> Self:
+        for name in self.train.normalisation:
+            if name not in self.data.channels:
+                known = ", ".join(self.data.channels)
+                msg = f"train.normalisation: {name!r} is no channel, only {known}"
+                raise ValueError(msg)
         return self

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from voxray.core.specs.base import Spec
+from voxray.core.specs.target import Target
 
 Spacing = tuple[float, float, float]
 Voxels = tuple[int, int, int]
+Padding = Literal["edge", "minimum"]
 _AXES = range(3)
 
 
@@ -22,6 +24,8 @@ class NetworkPlan(Spec):
             the scan each channel fills.
         pooled_norm: What the class head standardises pooled features over: the
             features of one "exam", or each one over the "cohort" trained on.
+        evidence: What the class head reads off the mask: its "size", or
+            "size_and_looks" through a hidden layer. Older models have the default.
     """
 
     features: tuple[int, ...]
@@ -29,12 +33,19 @@ class NetworkPlan(Spec):
     kernels: tuple[Voxels, ...]
     norm_channels: int = 1
     pooled_norm: Literal["exam", "cohort"] = "exam"
+    evidence: Literal["size", "size_and_looks"] = "size"
+
+    @property
+    def factors(self) -> Voxels:
+        """Voxels per axis that become one on the coarsest level."""
+        i, j, k = (math.prod(stride[axis] for stride in self.strides) for axis in _AXES)
+        return (i, j, k)
 
     def round_up(self, shape: Sequence[float]) -> Voxels:
         """Smallest shape that holds `shape` and that the strides divide evenly."""
-        factors = [math.prod(stride[axis] for stride in self.strides) for axis in _AXES]
         i, j, k = (
-            math.ceil(n / f - 1e-6) * f for n, f in zip(shape, factors, strict=True)
+            math.ceil(n / f - 1e-6) * f
+            for n, f in zip(shape, self.factors, strict=True)
         )
         return (i, j, k)
 
@@ -47,12 +58,18 @@ class Plan(Spec):
             one's grid.
         modality: DICOM codes seen in any channel, "" for NIfTI.
         spacing_mm: Of the cached arrays, axes nearest R, A, S.
+        resampling: "smooth": a coarser spacing is read from a smoothed image;
+            "points": voxels are picked, as in models of version 0.1.
         input_shape: Voxels (i, j, k) the network sees at once.
+        padding: What stands where the input reaches beyond the scan: its "edge" voxels
+            repeated, or each channel's "minimum".
         whole_volume: Whether nearly every scan fits into `input_shape`. Smaller scans
             are centre-padded; larger ones give patches of that shape in training.
         normalisation: Per channel: "zscore" by the scan's own values, "window" by
             values learned in each fold.
-        classes: Of the classification head, empty without one.
+        classes: Of the classification head, empty without one; its labels where they
+            do not exclude each other.
+        target: How the classes hang together.
         structures: Names of the segmentation classes, empty without that head;
             network channel n + 1 is structure n, channel 0 the background.
         mask_values: Voxel value per structure in mask files.
@@ -64,10 +81,13 @@ class Plan(Spec):
     channels: tuple[str, ...]
     modality: tuple[str, ...]
     spacing_mm: Spacing
+    resampling: Literal["points", "smooth"] = "points"
     input_shape: Voxels
+    padding: Padding = "minimum"
     whole_volume: bool
     normalisation: dict[str, Literal["zscore", "window"]]
     classes: tuple[str, ...] = ()
+    target: Target = Target.EXCLUSIVE
     structures: tuple[str, ...] = ()
     mask_values: tuple[int, ...] = ()
     mirror_axes: tuple[int, ...] = ()
@@ -90,7 +110,8 @@ class FoldValues(Spec):
 
     Attributes:
         windows: Per channel with "window" normalisation.
-        class_share: Share of training exams per class.
+        class_share: Share of training exams per class; of labels, the share of those
+            that state it in which it is there. A label that none states is absent.
         structure_share: Share of training voxels per structure.
         n_exams: Exams it was learned from.
     """

@@ -1,0 +1,61 @@
+"""A plan as lines that a person reads."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from voxray.core.specs import Plan
+
+_WIDTH = 15
+
+
+def plan_in_words(plan: Plan) -> tuple[str, ...]:
+    """What was decided, each with its reason on the line below."""
+    lines: list[str] = []
+    for name, say in _SAID.items():
+        if name in plan.reasons:
+            title = name.replace("_", " ").removesuffix(" mm")
+            lines.append(f"{title:{_WIDTH}}{say(plan)}")
+            lines.append(" " * _WIDTH + plan.reasons[name])
+    return tuple(lines)
+
+
+def _spacing(plan: Plan) -> str:
+    return f"{_crossed(plan.spacing_mm)} mm"
+
+
+def _input(plan: Plan) -> str:
+    sides = [n * mm for n, mm in zip(plan.input_shape, plan.spacing_mm, strict=True)]
+    whole = "whole scans" if plan.whole_volume else "part of a scan"
+    shape, field = _crossed(plan.input_shape), _crossed(round(mm) for mm in sides)
+    return f"{shape} voxels, {field} mm, {whole}"
+
+
+def _network(plan: Plan) -> str:
+    """Channels per level, and how much of the input one voxel of the coarsest is."""
+    net = plan.network
+    levels = "-".join(str(n) for n in net.features)
+    return f"{levels} channels, a voxel of the last spans {_crossed(net.factors)}"
+
+
+def _normalisation(plan: Plan) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in plan.normalisation.items())
+
+
+def _mirror(plan: Plan) -> str:
+    names = ("left-right", "front-back", "foot-head")
+    return ", ".join(names[axis] for axis in plan.mirror_axes) or "none"
+
+
+def _crossed(values: Iterable[float]) -> str:
+    return " x ".join(f"{v:g}" for v in values)
+
+
+_SAID: Mapping[str, Callable[[Plan], str]] = {
+    "spacing_mm": _spacing,
+    "input_shape": _input,
+    "padding": lambda plan: plan.padding,
+    "normalisation": _normalisation,
+    "network": _network,
+    "batch_size": lambda plan: f"{plan.batch_size} exams a step",
+    "mirror_axes": _mirror,
+    "target": lambda plan: plan.target.value,
+}
