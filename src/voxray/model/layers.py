@@ -10,6 +10,8 @@ from torch.nn import functional
 
 _NEWEST = 0.05  # of a running mean: the share of the newest batch
 _EPSILON = 1e-5  # of a variance
+_COHORT = 8  # exams whose mean and deviation say something
+_FARTHEST = 3.0  # deviations
 
 
 def convolution(
@@ -62,12 +64,13 @@ class FlatConv3d(nn.Conv3d):
 
 
 class CohortNorm(nn.Module):
-    """Each feature minus its mean over the training exams, divided by its deviation.
+    """Each feature minus its mean over exams, divided by its deviation, about -3 to 3.
 
     A norm within the exam keeps what differs between features and shrinks what differs
     between exams: in a sparse volume means differ by hundredths, maxima by units.
-    Mean and deviation are running ones in training too, so that an exam counts alike in
-    a batch of one and in a batch of 64, and training is what prediction will be.
+    In training the exams are those of the batch (Ioffe and Szegedy 2015), or, where it
+    is too small for that, those seen so far; in prediction those trained on. An exam
+    unlike all of them does not get a score without bound.
     """
 
     mean: torch.Tensor
@@ -84,10 +87,14 @@ class CohortNorm(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Standardise (n, feature); in training mode learn from them first."""
+        mean, variance = self.mean, self.variance
         if self.training:
             self._learn(features.detach())
-        scale = torch.rsqrt(self.variance + _EPSILON) * self.weight
-        return (features - self.mean) * scale + self.bias
+            if len(features) >= _COHORT:
+                mean, variance = features.mean(0), features.var(0, correction=0)
+        scores = (features - mean) * torch.rsqrt(variance + _EPSILON)
+        bounded = scores * torch.rsqrt(1 + (scores / _FARTHEST) ** 2)
+        return bounded * self.weight + self.bias
 
     def _learn(self, features: torch.Tensor) -> None:
         """Exponential moving mean and variance (West 1979), a plain mean at first."""

@@ -27,10 +27,17 @@ def test_norm_channels_are_as_many_as_divide_the_width(together, groups):
 
 
 def test_each_feature_is_standardised_over_exams():
-    norm = CohortNorm(2).train()
-    features = torch.tensor([[1.0, 100.0], [3.0, 100.2]])
-    expected = torch.tensor([[-1.0, -1.0], [1.0, 1.0]])
-    torch.testing.assert_close(norm(features), expected, atol=1e-2, rtol=0)
+    small = 0.01 * torch.randn(16, 1)
+    said = CohortNorm(2).train()(torch.cat([5 + small, 100 * small], dim=1))
+    torch.testing.assert_close(said[:, 0], said[:, 1], atol=0.1, rtol=0)
+    assert said.std(0).min() > 0.5
+
+
+def test_an_exam_unlike_all_others_scores_within_bounds():
+    norm = CohortNorm(1).train()
+    norm(torch.randn(16, 1))
+    said = norm.eval()(torch.tensor([[1e6], [-1e6]]))
+    torch.testing.assert_close(said, torch.tensor([[3.0], [-3.0]]))
 
 
 def test_batches_of_one_learn_the_deviation_of_the_cohort():
