@@ -23,6 +23,7 @@ from voxray.preprocess.statistics import ScanGeometry
 _SMALL_CPU = Machine("cpu", 8.0)
 _SMALLEST_BATCH = 2
 _LARGEST_BATCH = 64
+_NORM_CHANNELS = 8
 _LARGEST_MASK_BATCH = 16  # more exams a step give fewer steps; masks gain from steps
 
 Scans = Mapping[str, Sequence[ScanGeometry]]
@@ -83,7 +84,7 @@ def make_plan(
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
         mirror_axes=_mirror_axes(task, train, reasons),
-        network=_reading_masks(network, task, train, reasons),
+        network=_for_classes(network, task, train, reasons),
         batch_size=_batch_size(shape, len(scans), task, train, budget, reasons),
         reasons=reasons,
     )
@@ -101,11 +102,20 @@ def _modalities(channels: Scans) -> tuple[str, ...]:
     return tuple(sorted({s.modality for all_ in channels.values() for s in all_}))
 
 
-def _reading_masks(
+def _for_classes(
     network: NetworkPlan, task: TaskSpec, train: TrainSpec, reasons: dict[str, str]
 ) -> NetworkPlan:
-    """What a class is decided from where masks are learned too."""
-    if not (task.classify and task.segment) or train.class_from == "volume":
+    """What a class is decided from: the volume, or the mask that is learned too."""
+    if task.classify is None:
+        return network
+    if task.segment is None:
+        reasons["network"] += (
+            "; features are normalised together and over the training exams, so that "
+            "the class sees how much of a scan each of them fills"
+        )
+        together = {"norm_channels": _NORM_CHANNELS, "pooled_norm": "cohort"}
+        return network.model_copy(update=together)
+    if train.class_from == "volume":
         return network
     reasons["network"] += (
         "; the class looks where the predicted mask is, and reads its size; if it "
