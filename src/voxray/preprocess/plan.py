@@ -23,7 +23,6 @@ from voxray.preprocess.statistics import ScanGeometry
 _SMALL_CPU = Machine("cpu", 8.0)
 _SMALLEST_BATCH = 2
 _LARGEST_BATCH = 64
-_NORM_CHANNELS = 8
 _LARGEST_MASK_BATCH = 16  # more exams a step give fewer steps; masks gain from steps
 
 Scans = Mapping[str, Sequence[ScanGeometry]]
@@ -110,11 +109,10 @@ def _for_classes(
         return network
     if task.segment is None:
         reasons["network"] += (
-            "; features are normalised together and over the training exams, so that "
-            "the class sees how much of a scan each of them fills"
+            "; the class sees each feature relative to the training exams, so that "
+            "what differs little within an exam, but between exams, counts"
         )
-        together = {"norm_channels": _NORM_CHANNELS, "pooled_norm": "cohort"}
-        return network.model_copy(update=together)
+        return network.model_copy(update={"pooled_norm": "cohort"})
     if train.class_from == "volume":
         return network
     reasons["network"] += (
@@ -219,10 +217,11 @@ def _batch_size(
         reasons["batch_size"] = "set in the experiment"
         return train.batch_size
     n_voxels = math.prod(shape)
-    wanted = round(budget.step_voxels / n_voxels)
+    step_voxels = budget.step_voxels if task.segment else budget.class_step_voxels
+    wanted = round(step_voxels / n_voxels)
     most = _LARGEST_MASK_BATCH if task.segment else _LARGEST_BATCH
     most = max(_SMALLEST_BATCH, min(most, n_scans // 4))
-    reason = f"{n_voxels:,} voxels an exam, about {budget.step_voxels:,} a step"
+    reason = f"{n_voxels:,} voxels an exam, about {step_voxels:,} a step"
     if wanted > most:
         reason += f"; no more than {most}, so that an epoch has several steps"
     reasons["batch_size"] = reason

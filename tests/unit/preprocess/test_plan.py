@@ -187,11 +187,10 @@ def test_a_class_looks_into_the_mask_where_both_are_learned(heads, train, kind):
     )
 
 
-def test_a_class_without_masks_sees_how_much_a_feature_fills():
+def test_a_class_without_masks_sees_features_relative_to_other_exams():
     plans = [planned([a_geometry()] * 8, task) for task in (CLASSES, MASKS)]
-    said = [(p.network.norm_channels, p.network.pooled_norm) for p in plans]
-    assert said == [(8, "cohort"), (1, "exam")]
-    assert "how much of a scan" in plans[0].reasons["network"]
+    assert [p.network.pooled_norm for p in plans] == ["cohort", "exam"]
+    assert "relative to the training exams" in plans[0].reasons["network"]
 
 
 def test_without_scans_there_is_no_plan():
