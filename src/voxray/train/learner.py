@@ -129,7 +129,8 @@ class Learner:
 
 
 def _tensors(network: nn.Module) -> list[torch.Tensor]:
-    return [p.data for p in network.parameters()]
+    """Weights, and what norms learned about the training exams."""
+    return [t.data for t in (*network.parameters(), *network.buffers())]
 
 
 def _parts(batch: Batch, size: int) -> Iterator[Batch]:
