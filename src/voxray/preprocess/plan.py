@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from voxray.core.errors import DatasetError
+from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.specs import NetworkPlan, Plan, Target, TaskSpec, TrainSpec
 from voxray.core.specs.plan import Padding, Voxels
 from voxray.preprocess.budget import Budget, Machine, find_budget
@@ -83,6 +83,7 @@ def make_plan(
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
         mirror_axes=_mirror_axes(task, train, reasons),
+        mixup=_mixup(task, train, reasons),
         network=_for_classes(network, task, train, reasons),
         batch_size=_batch_size(shape, len(scans), task, train, budget, reasons),
         reasons=reasons,
@@ -198,6 +199,18 @@ def _mirror_axes(
         return ()
     reasons["mirror_axes"] = "left-right: no class names a side"
     return (0,)
+
+
+def _mixup(task: TaskSpec, train: TrainSpec, reasons: dict[str, str]) -> bool:
+    if task.segment is not None:
+        if train.mixup:
+            msg = "train.mixup mixes exams, whose masks cannot be mixed; leave it out"
+            raise ConfigError(msg)
+        return False
+    reasons["mixup"] = "a few hundred exams are soon known by heart, mixtures are not"
+    if train.mixup is not None:
+        reasons["mixup"] = "set in the experiment"
+    return True if train.mixup is None else train.mixup
 
 
 def _names_a_side(name: str) -> bool:

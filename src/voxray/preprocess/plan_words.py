@@ -57,5 +57,6 @@ _SAID: Mapping[str, Callable[[Plan], str]] = {
     "network": _network,
     "batch_size": lambda plan: f"{plan.batch_size} exams a step",
     "mirror_axes": _mirror,
+    "mixup": lambda plan: "exams are mixed" if plan.mixup else "no",
     "target": lambda plan: plan.target.value,
 }

@@ -71,6 +71,8 @@ class Plan(Spec):
             network channel n + 1 is structure n, channel 0 the background.
         mask_values: Voxel value per structure in mask files.
         mirror_axes: Axes that augmentation may flip.
+        mixup: Whether training shows each exam mixed with another, and wants both
+            their classes in the same shares.
         reasons: Why each value was chosen, for a person.
     """
 
@@ -88,6 +90,7 @@ class Plan(Spec):
     structures: tuple[str, ...] = ()
     mask_values: tuple[int, ...] = ()
     mirror_axes: tuple[int, ...] = ()
+    mixup: bool = False
     network: NetworkPlan
     batch_size: int
     reasons: dict[str, str]
