@@ -207,10 +207,8 @@ def _mixup(task: TaskSpec, train: TrainSpec, reasons: dict[str, str]) -> bool:
             msg = "train.mixup mixes exams, whose masks cannot be mixed; leave it out"
             raise ConfigError(msg)
         return False
-    reasons["mixup"] = "a few hundred exams are soon known by heart, mixtures are not"
-    if train.mixup is not None:
-        reasons["mixup"] = "set in the experiment"
-    return True if train.mixup is None else train.mixup
+    reasons["mixup"] = "set in the experiment" if train.mixup else "off: gains vary"
+    return train.mixup
 
 
 def _names_a_side(name: str) -> bool:

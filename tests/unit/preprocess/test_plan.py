@@ -253,11 +253,10 @@ def test_mirror_axes_can_be_set_or_switched_off():
     assert planned(scans, CLASSES, mirror_axes=()).mirror_axes == ()
 
 
-def test_exams_are_mixed_where_only_a_class_is_learned():
+def test_exams_are_mixed_only_where_it_is_asked_for():
     scans = [a_geometry()] * 8
-    assert planned(scans, CLASSES).mixup
-    assert not planned(scans, CLASSES, mixup=False).mixup
-    assert not planned(scans, MASKS).mixup
+    assert not planned(scans, CLASSES).mixup
+    assert planned(scans, CLASSES, mixup=True).mixup
 
 
 def test_masks_are_not_mixed():
