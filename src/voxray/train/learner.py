@@ -14,7 +14,7 @@ from voxray.train.augment import apply_to_image, apply_to_mask, draw, mix
 from voxray.train.batches import Batch
 from voxray.train.job import FoldJob
 from voxray.train.losses import TaskLoss
-from voxray.train.recipe import CLIP_NORM, average_decay
+from voxray.train.recipe import CLIP_NORM, average_decay, weight_decay
 from voxray.train.stopwatch import Stopwatch
 
 
@@ -45,7 +45,7 @@ class Learner:
         optimizer = torch.optim.AdamW(
             self.bare.parameters(),
             job.spec.learning_rate,
-            weight_decay=job.spec.weight_decay,
+            weight_decay=weight_decay(job.plan, job.spec.weight_decay),
             fused=not scales,  # a fused one unscales by itself, after the clipping
         )
         self.network, self.optimizer = self.fabric.setup(self.bare, optimizer)

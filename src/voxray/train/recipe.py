@@ -1,5 +1,7 @@
 """The recipe in constants: what is the same for every fold."""
 
+from voxray.core.specs import Plan
+
 CLIP_NORM = 5.0
 EMA_DECAY = 0.99
 """Largest weight of the past in the averaged network; see `average_decay`."""
@@ -20,3 +22,10 @@ FEWEST_STEPS = 3 * WARM_UP_STEPS
 def average_decay(step: int) -> float:
     """Weight of the past after `step` steps: the average's memory grows with them."""
     return min(EMA_DECAY, (1 + step) / (10 + step)) if step else 0.0
+
+
+def weight_decay(plan: Plan, given: float | None) -> float:
+    """Of AdamW: strong where one label an exam is all there is to learn."""
+    if given is not None:
+        return given
+    return 1e-4 if plan.structures else 0.05

@@ -365,6 +365,8 @@ class TrainSpec(Spec):
         kernels: Per level and axis.
         mirror_axes: Axes (0 left-right, 1 front-back, 2 foot-head) that augmentation
             mirrors.
+        weight_decay: Of AdamW; by default 0.05 where only a class is learned, else
+            0.0001.
         mixup: Whether training mixes exams and their classes, where only a class is
             learned.
         class_from: With both tasks, where the class looks: in the predicted `mask`
@@ -377,7 +379,7 @@ class TrainSpec(Spec):
     steps: Annotated[int, Field(ge=1)] | None = None
     epochs: Annotated[int, Field(ge=1)] | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 4e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
     batch_size: Annotated[int, Field(ge=1)] | None = None
     spacing_mm: tuple[float, float, float] | None = None
     input_shape: tuple[int, int, int] | None = None
