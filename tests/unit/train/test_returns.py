@@ -133,16 +133,16 @@ def test_another_error_is_not_taken_for_lack_of_memory(tmp_path, monkeypatch):
 
 
 def test_a_memory_budget_below_one_exam_is_refused(tmp_path):
-    job = a_job(tmp_path, spec={"memory_gb": 0.5})
+    job = a_job(tmp_path, spec={"memory_gb": 0.7})
     with pytest.raises(
-        DatasetError, match=r"needs about 0.6 GB .* 0.5 GB may be taken"
+        DatasetError, match=r"needs about 0.8 GB .* 0.7 GB may be taken"
     ):
         fit_fold(job, PLAIN_CPU)
 
 
 def test_a_small_memory_budget_splits_the_batch(tmp_path):
     said: list[str] = []
-    job = a_job(tmp_path, spec={"memory_gb": 0.601, "steps": 4})
+    job = a_job(tmp_path, spec={"memory_gb": 0.801, "steps": 4})
     result = fit_fold(job, PLAIN_CPU, say=said.append)
     assert result.schedule.now.micro_batch == 1
     assert "1 of 2 exams go through the network at once" in said[0]
