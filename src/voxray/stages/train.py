@@ -27,6 +27,7 @@ from voxray.mlflow_store import (
     start_parent,
 )
 from voxray.model import Compute, choose_compute
+from voxray.stages.baseline_columns import check_columns
 from voxray.stages.environment import artifact_root, tracking_uri
 from voxray.stages.fingerprint import code_hash
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
@@ -66,6 +67,7 @@ def run(context: StageContext) -> StageOutcome:
     """Train every fold that is not trained yet, one after another."""
     folder = stage_folder(context, FOLDER)
     study = read_study(context)
+    check_columns([study.record(exam) for exam in study.exams], context.experiment)
     compute = choose_compute(context.experiment.train.device)
     context.say(f"computing on {compute.device}, {compute.precision}: {compute.reason}")
     store = open_tracking(context)
