@@ -117,8 +117,11 @@ class Learner:
         Args:
             step: Steps done before this one; decides how long the average remembers.
         """
-        averaged, current = list(self.average.parameters()), self.bare.parameters()
-        torch._foreach_lerp_(averaged, list(current), 1 - average_decay(step))
+        averaged, current = (
+            [p.data for p in network.parameters()]
+            for network in (self.average, self.bare)
+        )
+        torch._foreach_lerp_(averaged, current, 1 - average_decay(step))
         for kept, statistic in zip(
             self.average.buffers(), self.bare.buffers(), strict=True
         ):

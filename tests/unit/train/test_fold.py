@@ -231,7 +231,8 @@ BUDGET = {"steps": None, "budget_minutes": 0.001}
 
 
 def test_a_budget_becomes_a_fixed_number_of_steps(tmp_path):
-    job, said = a_job(tmp_path, "segment", spec=BUDGET), []
+    said: list[str] = []
+    job = a_job(tmp_path, "segment", spec=BUDGET)
     totals = set()
     result = fit_fold(
         job, PLAIN_CPU, lambda event: totals.add(event.total), say=said.append
