@@ -69,6 +69,7 @@ def make_plan(
     else:
         shape = plan_input_shape(field, spacing, network, budget, reasons)
     structures = task.segment.classes if task.segment else {}
+    mirror_axes = _mirror_axes(task, train, reasons)
     return Plan(
         channels=tuple(channels),
         modality=_modalities(channels),
@@ -81,7 +82,8 @@ def make_plan(
         classes=tuple(task.classify.classes) if task.classify else (),
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
-        mirror_axes=_mirror_axes(task, train, reasons),
+        mirror_axes=mirror_axes,
+        test_time_augmentation=_test_time(mirror_axes, train, reasons),
         network=network,
         batch_size=_batch_size(shape, len(scans), task, train, budget, reasons),
         reasons=reasons,
@@ -162,6 +164,20 @@ def _mirror_axes(
         return ()
     reasons["mirror_axes"] = "left-right: no class names a side"
     return (0,)
+
+
+def _test_time(
+    mirror_axes: tuple[int, ...], train: TrainSpec, reasons: dict[str, str]
+) -> bool:
+    if train.test_time_augmentation is not None:
+        reasons["test_time_augmentation"] = "set in the experiment"
+        return train.test_time_augmentation
+    reasons["test_time_augmentation"] = (
+        "mirror images, which training has seen, are predicted too and averaged"
+        if mirror_axes
+        else "nothing to mirror"
+    )
+    return bool(mirror_axes)
 
 
 def _names_a_side(name: str) -> bool:

@@ -16,7 +16,7 @@ from voxray.core.records import (
     OutOfFoldPrediction,
     Sha256,
 )
-from voxray.core.specs import Experiment, FoldValues
+from voxray.core.specs import CleanUp, Experiment, FoldValues
 from voxray.evaluate import (
     dice_per_class,
     evaluate_oof,
@@ -41,12 +41,17 @@ from voxray.model import (
     load_network,
     predict_ensemble,
 )
-from voxray.preprocess import label_map, to_source_grid, volumes_ml
+from voxray.preprocess import clean, labels_on_source, volumes_ml
 from voxray.report import FoldHistory, RocCurve, draw_dice, draw_roc, draw_training
 from voxray.scan_io import read_mask, write_label_map
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.study import FoldName, Study, class_name, mask_source, read_study
-from voxray.stages.train import VALUES_FILE, open_tracking, read_parent
+from voxray.stages.train import (
+    VALUES_FILE,
+    open_tracking,
+    read_clean_up,
+    read_parent,
+)
 from voxray.stages.workspace import stage_folder
 from voxray.train import HISTORY_FILE, NETWORK_FILE
 
@@ -112,6 +117,7 @@ class _Judge:
     study: Study
     name: FoldName
     member: Member
+    clean_up: CleanUp
     compute: Compute
 
     def predict(self, exam_id: ExamId) -> OutOfFoldPrediction:
@@ -141,7 +147,8 @@ class _Judge:
         if said.masks is None or mask is None:
             return {}, {}, {}
         cached = self.study.cached[exam_id]
-        labels = label_map(to_source_grid(said.masks, cached.grid, record.grid), plan)
+        labels = labels_on_source(said.masks, cached.grid, record.grid, plan)
+        labels = clean(labels, record.grid, plan, self.clean_up)
         write_label_map(self._mask_file(exam_id), labels, record.grid)
         drawn = read_mask(mask)
         values = dict(zip(plan.structures, plan.mask_values, strict=True))
@@ -164,7 +171,8 @@ def _judge(
     folder = context.folder / "train" / name.folder
     values = FoldValues.model_validate(read_json(folder / VALUES_FILE))
     network = load_network(folder / NETWORK_FILE, study.plan, compute)
-    return _Judge(context, study, name, (network, values), compute)
+    member, rules = (network, values), read_clean_up(folder)
+    return _Judge(context, study, name, member, rules, compute)
 
 
 def _named(names: Sequence[str], shares: np.ndarray) -> dict[str, float]:

@@ -12,8 +12,6 @@ from voxray.core.specs import FoldValues, Plan
 from voxray.model import apply_fold_values, fit_to
 from voxray.preprocess import CachedExam
 
-_ON_STRUCTURE = 0.5  # share of patches centred on a structure
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingExam:
@@ -88,7 +86,7 @@ def _sample(
 ) -> Sample:
     image = exam.cached.read_image()
     mask = exam.cached.read_mask() if plan.structures else None
-    part = _patch(image.shape[1:], mask, plan, rng)
+    part = _patch(image.shape[1:], mask, plan, rng, values.on_structure)
     image = np.asarray(image[(slice(None), *part)])
     scaled = apply_fold_values(image, plan, values)
     sample = fit_to(scaled, plan.input_shape, padding=plan.padding)
@@ -102,12 +100,13 @@ def _patch(
     mask: NDArray[np.uint8] | None,
     plan: Plan,
     rng: np.random.Generator,
+    on_structure: float = 0.5,
 ) -> tuple[slice, ...]:
     """Where to cut: all of a scan that fits, or that a class is decided from."""
     if plan.classes or mask is None or _fits(size, plan.input_shape):
         return tuple(slice(None) for _ in size)
     starts = [int(rng.integers(0, max(0, s - w) + 1)) for s, w in _pairs(size, plan)]
-    if rng.random() < _ON_STRUCTURE:
+    if rng.random() < on_structure:
         voxels = np.flatnonzero(mask)
         if voxels.size:
             centre = np.unravel_index(int(rng.choice(voxels)), mask.shape)

@@ -8,6 +8,7 @@ from voxray.core.specs.channels import (
     ExamRule,
     one_scan_an_exam,
 )
+from voxray.core.specs.clean_up import CleanUp, StructureCleanUp
 from voxray.core.specs.experiment import (
     ClassifySpec,
     DataSpec,
@@ -31,6 +32,7 @@ from voxray.core.specs.plan import FoldValues, IntensityWindow, NetworkPlan, Pla
 __all__ = [
     "ChannelRules",
     "ClassifySpec",
+    "CleanUp",
     "DataSpec",
     "DecisionRule",
     "EvaluateSpec",
@@ -50,6 +52,7 @@ __all__ = [
     "ReferenceStatistics",
     "SegmentSpec",
     "Spec",
+    "StructureCleanUp",
     "TaskSpec",
     "TrainSpec",
     "one_scan_an_exam",
