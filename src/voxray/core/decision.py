@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from voxray.core.specs import DecisionRule
+from voxray.core.specs import DecisionRule, Target
+from voxray.core.specs.experiment import LABEL_SEPARATOR, NO_LABEL
 
 
 def decide(probabilities: Mapping[str, float], rule: DecisionRule) -> str:
-    """Class a person would be told.
+    """What a person would be told.
 
     Args:
         probabilities: One per class of `rule.classes`.
-        rule: With an operating point: positive when its probability reaches the
-            threshold, else the other class. Without: the likeliest class, the first
-            of equals.
+        rule: Two classes with an operating point: positive when its probability
+            reaches the threshold, else the other class. Other exclusive classes: the
+            likeliest, the first of equals. Ordered classes: the median. Labels: those
+            that reach their thresholds, in the order of `rule.classes`, joined by ";",
+            or "none".
 
     Raises:
         KeyError: If a class is missing.
@@ -27,11 +30,42 @@ def decide(probabilities: Mapping[str, float], rule: DecisionRule) -> str:
         if not math.isfinite(probabilities[name]):
             msg = f"the probability of {name!r} is {probabilities[name]}, not a number"
             raise ValueError(msg)
+    match rule.target:
+        case Target.EXCLUSIVE:
+            return _one_class(probabilities, rule)
+        case Target.ORDINAL:
+            ordered = np.array([[probabilities[name] for name in rule.classes]])
+            return rule.classes[int(median_class(ordered)[0])]
+        case Target.LABELS:
+            there = _labels_there(probabilities, rule)
+            return LABEL_SEPARATOR.join(there) or NO_LABEL
+
+
+def _one_class(probabilities: Mapping[str, float], rule: DecisionRule) -> str:
     if rule.operating_point is None:
         return max(rule.classes, key=lambda name: probabilities[name])
     if probabilities[rule.positive] >= rule.operating_point.threshold:
         return rule.positive
     return next(name for name in rule.classes if name != rule.positive)
+
+
+def _labels_there(probabilities: Mapping[str, float], rule: DecisionRule) -> list[str]:
+    points = rule.operating_points
+    return [n for n in rule.classes if probabilities[n] >= points[n].threshold]
+
+
+def median_class(probabilities: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Number of the class in which the cumulative probability reaches one half.
+
+    Of all classes it has the smallest expected distance to the true one, counted in
+    classes; the likeliest class may lie far from where most of the probability is.
+
+    Args:
+        probabilities: (exam, class), classes in order; each row sums to 1.
+    """
+    half = 0.5 - 1e-6  # float32 shares may sum to a little less
+    reached = np.cumsum(probabilities, axis=1) >= half
+    return np.asarray(np.argmax(reached, axis=1), dtype=np.intp)
 
 
 def ensemble(members: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -210,8 +210,10 @@ class OutOfFoldPrediction:
     """What the model that never saw this patient says about this exam.
 
     Attributes:
-        label: Class name, None without classification.
-        probabilities: Per class, empty without classification.
+        label: Class name; None without classification, and for labels that do not
+            exclude each other.
+        labels: 0 or 1 for each of several labels; one that nobody stated is absent.
+        probabilities: Per class or label, empty without classification.
         dice: Per segmentation class; None where it is undefined (both empty).
         volume_ml: Predicted volume per segmentation class.
         true_volume_ml: Drawn volume per segmentation class.
@@ -226,6 +228,7 @@ class OutOfFoldPrediction:
     dice: Mapping[str, float | None] = field(default_factory=dict)
     volume_ml: Mapping[str, float] = field(default_factory=dict)
     true_volume_ml: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
 
 
 NETWORK = "network"
@@ -276,7 +279,14 @@ class ScoreStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """One row of `scores.csv`: one per volume found."""
+    """One row of `scores.csv`: one per volume found.
+
+    Attributes:
+        decision: A class; of several labels those that reach their threshold, joined
+            by ";", or "none". None where there is no decision.
+        threshold: Of the operating point of two classes.
+        thresholds: Of each label, where labels do not exclude each other.
+    """
 
     exam_id: ExamId
     scan_id: ScanId
@@ -288,6 +298,7 @@ class ScoreRow:
     refer: bool | None = None
     probabilities: Mapping[str, float] = field(default_factory=dict)
     threshold: float | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     uncertainty: float | None = None
     ood: float | None = None
     mask: str | None = None

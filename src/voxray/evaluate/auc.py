@@ -77,22 +77,27 @@ def estimate_auc(
 
 
 def estimate_macro_auc(
-    per_class: Sequence[ScoredExams], settings: Settings
+    per_class: Sequence[ScoredExams],
+    settings: Settings,
+    whole: ScoredExams | None = None,
 ) -> Estimate:
     """Mean over classes of each one's AUC against the rest.
 
     Args:
-        per_class: The same predictions, once per class.
+        per_class: The same predictions, once per class; of labels those that state it.
         settings: Level, number of resamples, seed.
+        whole: Of labels all predictions; patients have the same numbers everywhere.
     """
-    how = f"mean over {len(per_class)} classes of the within-fold AUC against the rest"
+    what = "classes" if whole is None else "labels"
+    how = f"mean over {len(per_class)} {what} of the within-fold AUC"
+    how += " against the rest" if whole is None else ""
     if any(not exams.usable_folds() for exams in per_class):
         return not_estimable(None, "a class has no fold that holds out it and another")
     value = float(np.mean([fold_mean_auc(exams) for exams in per_class]))
     for exams in per_class:
         if why := too_few(exams.n_positive, exams.n_negative):
             return not_estimable(value, f"a class has {why}", how)
-    aucs = _resampled(per_class, settings)
+    aucs = _resampled(per_class, settings, whole or per_class[0])
     error = float(np.nanstd(aucs, ddof=1))
     if not 0 < value < 1 or not error > 0:
         return not_estimable(
@@ -125,7 +130,7 @@ def _variance(exams: ScoredExams, settings: Settings) -> tuple[float, str, int]:
             "DeLong on the logit scale, one exam a patient",
             0,
         )
-    aucs = _resampled([exams], settings)
+    aucs = _resampled([exams], settings, exams)
     return float(np.nanvar(aucs, ddof=1)), _BOOTSTRAP, settings.spec.resamples
 
 
@@ -146,12 +151,13 @@ def delong_variance(exams: ScoredExams) -> float:
     for number in sorted(set(repeat)):
         own = [pair for pair, r in zip(pairs, repeat, strict=True) if r == number]
         of_one_repeat.append(
-            sum(_side_variance([p[side] for p in own]) for side in (0, 1))
+            sum(side_variance([p[side] for p in own]) for side in (0, 1))
         )
     return float(np.mean(of_one_repeat))
 
 
-def _side_variance(folds: Sequence[Array]) -> float:
+def side_variance(folds: Sequence[Array]) -> float:
+    """Variance of the mean over folds of one class's placements; NaN with one each."""
     freedom = sum(len(values) - 1 for values in folds)
     if freedom == 0:
         return math.nan
@@ -160,8 +166,9 @@ def _side_variance(folds: Sequence[Array]) -> float:
     return per_fold / len(folds) ** 2
 
 
-def _resampled(per_class: Sequence[ScoredExams], settings: Settings) -> Array:
-    exams = per_class[0]
+def _resampled(
+    per_class: Sequence[ScoredExams], settings: Settings, exams: ScoredExams
+) -> Array:
     generator = np.random.default_rng([settings.seed, len(per_class)])
     patient_class = np.zeros(exams.n_patients, dtype=np.intp)
     for number, own in enumerate(per_class):

@@ -73,7 +73,9 @@ def _check_labels(
     predictions: Sequence[OutOfFoldPrediction], classify: ClassifySpec
 ) -> None:
     for row in predictions:
-        if row.label not in classify.classes:
+        if classify.columns:
+            _check_several(row, classify)
+        elif row.label not in classify.classes:
             msg = (
                 f"exam {row.exam_id!r} has the label {row.label!r}, which is none of "
                 f"{list(classify.classes)}"
@@ -81,9 +83,19 @@ def _check_labels(
             raise DatasetError(msg)
 
 
+def _check_several(row: OutOfFoldPrediction, classify: ClassifySpec) -> None:
+    known = {name: row.labels.get(name) for name in classify.columns}
+    stated = {name: value for name, value in known.items() if value is not None}
+    wrong = {name: value for name, value in stated.items() if value not in {0, 1}}
+    if wrong or not stated:
+        said = f"the labels {wrong}, which are not 0 or 1" if wrong else "no label"
+        msg = f"exam {row.exam_id!r} has {said}; labels: {list(classify.columns)}"
+        raise DatasetError(msg)
+
+
 def _not_finite(row: OutOfFoldPrediction, task: TaskSpec) -> Iterator[str]:
     if task.classify is not None:
-        for name in task.classify.classes:
+        for name in task.classify.label_names:
             if not math.isfinite(row.probabilities.get(name, math.nan)):
                 yield f"the probability of {name!r}"
     if task.segment is not None:

@@ -1,7 +1,7 @@
 """Out-of-fold predictions as arrays, one class against the rest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -9,6 +9,22 @@ from numpy.typing import NDArray
 
 from voxray.core.records import OutOfFoldPrediction
 from voxray.evaluate.estimate import Counts
+
+
+def predictions_of(
+    predictions: Sequence[OutOfFoldPrediction], label: str
+) -> list[OutOfFoldPrediction]:
+    """One of several labels as a class of its own.
+
+    Returns:
+        The predictions of the exams that state it; `label` is its name where it is
+        there, else None.
+    """
+    return [
+        replace(row, label=label if row.labels[label] else None)
+        for row in predictions
+        if label in row.labels
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

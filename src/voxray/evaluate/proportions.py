@@ -61,7 +61,7 @@ def operating_metrics(
     ):
         right = decisions.flagged == exams.positive
         used = side & decisions.decided
-        estimate = _share(exams, right, used, settings, decisions.how)
+        estimate = estimate_share(exams, right, used, settings, decisions.how)
         counts = Counts(
             len(np.unique(exams.exam[used])),
             len(np.unique(exams.patient[used])),
@@ -71,13 +71,14 @@ def operating_metrics(
     return rows
 
 
-def _share(
+def estimate_share(
     exams: ScoredExams,
     right: NDArray[np.bool_],
     used: NDArray[np.bool_],
     settings: Settings,
     how: str,
 ) -> Estimate:
+    """Share of the used predictions that are right, an exam's repeats averaged."""
     if not used.any():
         return not_estimable(None, "no exam could be decided without its own fold", how)
     n_right, n_exams = _per_patient(exams, right, used)

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
 from voxray.core.records import OutOfFoldPrediction
+from voxray.core.specs import ClassifySpec, Target
 from voxray.evaluate.auc import placements
-from voxray.evaluate.exams import ScoredExams
+from voxray.evaluate.exams import ScoredExams, predictions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,23 @@ def roc_points(
     if curves:
         curves.append(_curve(exams, slice(None), None, None))
     return curves
+
+
+def class_roc_points(
+    predictions: Sequence[OutOfFoldPrediction], classify: ClassifySpec
+) -> dict[str, list[RocCurve]]:
+    """What `roc_points` gives, for what a person asks about.
+
+    Returns:
+        Of two classes the positive one; of more each against the rest; of labels each,
+        on the exams that state it.
+    """
+    names = classify.label_names
+    if classify.target is Target.LABELS:
+        return {n: roc_points(predictions_of(predictions, n), n) for n in names}
+    if len(names) == 2:  # noqa: PLR2004
+        names = (classify.positive_class,)
+    return {n: roc_points(predictions, n) for n in names}
 
 
 def _curve(

@@ -24,7 +24,9 @@ _PREFIXES = {
     "dice_": "dice",
     "volume_ml_": "volume_ml",
     "true_volume_ml_": "true_volume_ml",
+    "label_": "labels",
 }
+_WHOLE_NUMBERS = {"labels"}
 
 
 def metrics_to_json(metrics: Iterable[Metric]) -> list[dict[str, Any]]:
@@ -61,9 +63,29 @@ def write_predictions(predictions: Sequence[OutOfFoldPrediction], path: Path) ->
     """Write one row per exam and repeat, by repeat, fold and exam, as parquet.
 
     Columns: repeat, fold, exam_id, patient_id, label, then p_, dice_, volume_ml_ and
-    true_volume_ml_ with each class. An undefined Dice is null.
+    true_volume_ml_ with each class, label_ with each of several labels. An undefined
+    Dice is null, and so is a label that nobody stated.
     """
     rows = sorted(predictions, key=lambda row: (row.repeat, row.fold, row.exam_id))
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(_columns(rows)), temporary)
+
+
+def write_baselines(
+    predictions: Mapping[str, Sequence[OutOfFoldPrediction]], path: Path
+) -> None:
+    """Write what every baseline predicts: its name under "baseline", then as above.
+
+    Columns that a baseline does not fill are null.
+    """
+    rows = [row for of_one in predictions.values() for row in of_one]
+    names = [name for name, of_one in predictions.items() for _ in of_one]
+    columns = {"baseline": pa.array(names, pa.string()), **_columns(rows)}
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(columns), temporary)
+
+
+def _columns(rows: Sequence[OutOfFoldPrediction]) -> dict[str, pa.Array]:
     columns: dict[str, pa.Array] = {
         name: pa.array([getattr(row, name) for row in rows], kind)
         for name, kind in _KEYS.items()
@@ -71,9 +93,9 @@ def write_predictions(predictions: Sequence[OutOfFoldPrediction], path: Path) ->
     for prefix, attribute in _PREFIXES.items():
         for class_ in dict.fromkeys(c for row in rows for c in getattr(row, attribute)):
             values = [getattr(row, attribute).get(class_) for row in rows]
-            columns[prefix + class_] = pa.array(values, pa.float64())
-    with atomic_path(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+            kind = pa.int8() if attribute in _WHOLE_NUMBERS else pa.float64()
+            columns[prefix + class_] = pa.array(values, kind)
+    return columns
 
 
 def read_predictions(path: Path) -> tuple[OutOfFoldPrediction, ...]:
@@ -105,6 +127,10 @@ def _prediction(row: Mapping[str, Any]) -> OutOfFoldPrediction:
         dice=_with_prefix(row, "dice_"),
         volume_ml=_without_none(volumes[0]),
         true_volume_ml=_without_none(volumes[1]),
+        labels={
+            name: int(value)
+            for name, value in _without_none(_with_prefix(row, "label_")).items()
+        },
     )
 
 

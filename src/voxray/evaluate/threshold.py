@@ -8,10 +8,16 @@ from numpy.typing import NDArray
 
 from voxray.core.errors import DatasetError
 from voxray.core.records import OutOfFoldPrediction
-from voxray.core.specs import DecisionRule, EvaluateSpec, OperatingPoint, TaskSpec
+from voxray.core.specs import (
+    DecisionRule,
+    EvaluateSpec,
+    OperatingPoint,
+    Target,
+    TaskSpec,
+)
 from voxray.core.specs.experiment import OperatingPointSpec
 from voxray.evaluate.checks import check_predictions
-from voxray.evaluate.exams import ScoredExams
+from voxray.evaluate.exams import ScoredExams, predictions_of
 
 Array = NDArray[np.float64]
 
@@ -29,7 +35,8 @@ def fit_decision(
 
     Returns:
         None without classification; without an operating point for more than two
-        classes, where the likeliest class decides.
+        classes, where the likeliest class decides, or the median of ordered ones; with
+        one per label for labels that do not exclude each other.
 
     Raises:
         DatasetError: If a prediction is not finite, or all exams are of one class.
@@ -37,10 +44,25 @@ def fit_decision(
     if task.classify is None:
         return None
     check_predictions(predictions, task)
-    classes = tuple(task.classify.classes)
+    classes, target = task.classify.label_names, task.classify.target
+    if target is Target.LABELS:
+        points = {
+            name: _operating_point(predictions_of(predictions, name), name, spec)
+            for name in classes
+        }
+        return DecisionRule(
+            classes=classes, positive="", target=target, operating_points=points
+        )
     positive = task.classify.positive_class
     if len(classes) > 2:  # noqa: PLR2004
-        return DecisionRule(classes=classes, positive=positive)
+        return DecisionRule(classes=classes, positive=positive, target=target)
+    point = _operating_point(predictions, positive, spec)
+    return DecisionRule(classes=classes, positive=positive, operating_point=point)
+
+
+def _operating_point(
+    predictions: Sequence[OutOfFoldPrediction], positive: str, spec: EvaluateSpec
+) -> OperatingPoint:
     exams = ScoredExams.of_class(predictions, positive)
     if exams.n_positive == 0 or exams.n_negative == 0:
         which = "positive" if exams.n_positive else "negative"
@@ -50,14 +72,13 @@ def fit_decision(
         )
         raise DatasetError(msg)
     score, label = _mean_over_repeats(exams)
-    point = OperatingPoint(
+    return OperatingPoint(
         metric=spec.operating_point.metric,
         at_least=spec.operating_point.at_least,
         threshold=choose_threshold(score, label, spec.operating_point),
         n_positive=exams.n_positive,
         n_negative=exams.n_negative,
     )
-    return DecisionRule(classes=classes, positive=positive, operating_point=point)
 
 
 def choose_threshold(

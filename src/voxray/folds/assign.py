@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
 from voxray.core.errors import DatasetError
-from voxray.core.records import FoldRole, FoldRow, ScanRecord
+from voxray.core.records import FoldRole, FoldRow, PatientId, ScanRecord
 from voxray.core.specs import FoldsSpec, TaskSpec
 from voxray.folds.groups import Link, group_patients, members_by_group
 from voxray.folds.holdout import choose_holdout
@@ -42,8 +42,9 @@ def assign_folds(
         patient. A patient without a row in a fold is trained on there.
 
     Raises:
-        DatasetError: If there is one class only, or a class or the whole has fewer
-            patients than folds.
+        DatasetError: If there is one class only, a class or the whole has fewer
+            patients than folds, or one of several labels has fewer than two patients
+            with or without it.
     """
     pairs = tuple(linked)
     holdout = choose_holdout(records, spec, seed, pairs)
@@ -52,6 +53,10 @@ def assign_folds(
     kept_out = [group for group in described if group.patients[0] in holdout]
     groups = [group for group in described if group.patients[0] not in holdout]
     _check_counts(groups, task, spec)
+    if task.classify is not None and task.classify.columns:
+        patients = {patient for group in groups for patient in group.patients}
+        used = [record for record in records if record.patient_id in patients]
+        _check_labels(used, task.classify.columns)
     rows = (
         row
         for repeat in range(spec.repeats)
@@ -133,3 +138,20 @@ def _check_classes(groups: Sequence[Group], classes: list[str], n_folds: int) ->
             "or leave the class out of task.classify.classes"
         )
         raise DatasetError(msg)
+
+
+def _check_labels(records: Sequence[ScanRecord], labels: Sequence[str]) -> None:
+    """Refuse a label that no fold could learn while another patient is held out."""
+    for label in labels:
+        having: dict[bool, set[PatientId]] = {True: set(), False: set()}
+        for record in records:
+            if label in record.labels:
+                having[bool(record.labels[label])].add(record.patient_id)
+        n_with, n_without = len(having[True]), len(having[False])
+        if min(n_with, n_without) < 2:  # noqa: PLR2004
+            msg = (
+                f"label {label!r} is there in {n_with} patients and absent in "
+                f"{n_without}, at least 2 of each are needed; leave it out of "
+                "task.classify.columns, or add patients"
+            )
+            raise DatasetError(msg)

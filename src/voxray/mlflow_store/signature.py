@@ -12,7 +12,7 @@ from mlflow.types import (
     TensorSpec,
 )
 
-from voxray.core.specs import ModelPackage
+from voxray.core.specs import ModelPackage, Target
 
 SOURCE = "source"
 _SCORING_DISTRIBUTIONS = (
@@ -80,11 +80,14 @@ def score_columns(package: ModelPackage) -> dict[str, DataType]:
     text, number = DataType.string, DataType.double
     before = ("exam_id", "scan_id", "patient_id", "status", "reason_code", "reason")
     probabilities = [f"p_{name}" for name in package.plan.classes]
+    labels = package.plan.classes if package.plan.target is Target.LABELS else ()
+    thresholds = [f"threshold_{name}" for name in labels]
     volumes = [f"volume_ml_{name}" for name in package.plan.structures]
     return {
         **dict.fromkeys((*before, "decision"), text),
         "refer": DataType.boolean,
-        **dict.fromkeys((*probabilities, "threshold", "uncertainty", "ood"), number),
+        **dict.fromkeys((*probabilities, "threshold", *thresholds), number),
+        **dict.fromkeys(("uncertainty", "ood"), number),
         "mask": text,
         **dict.fromkeys(volumes, number),
         **dict.fromkeys(("model", "model_sha256"), text),

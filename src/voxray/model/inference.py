@@ -15,6 +15,7 @@ from voxray.core.geometry import Shape
 from voxray.core.specs import FoldValues, Plan
 from voxray.core.specs.plan import Padding
 from voxray.model.device import Compute
+from voxray.model.heads import class_probabilities
 from voxray.model.mirrors import Axes, mirror_images
 from voxray.model.windows import Part, slide
 
@@ -33,7 +34,7 @@ class Probabilities:
     """What the network says about one exam, on the cached grid.
 
     Attributes:
-        classes: (class,) float32, sums to 1; None without that head.
+        classes: (class,) float32, sums to 1 but for labels; None without that head.
         masks: (1 + structure, i, j, k) float32, or float16 of a large scan, sums to 1;
             None without that head.
     """
@@ -184,7 +185,7 @@ class _Voters:
             output = network(self.compute.send(batch.flip(dims)))
         masks = output.mask_logits
         return (
-            _class_shares(output.class_logits),
+            _class_shares(output.class_logits, self.plan),
             None if masks is None else _softmax(masks.flip(dims)),
         )
 
@@ -232,8 +233,11 @@ def _asked(voters: _Voters, part: FloatArray, shape: Shape) -> FloatArray:
     return masks
 
 
-def _class_shares(logits: torch.Tensor | None) -> Array | None:
-    return None if logits is None else _softmax(logits)
+def _class_shares(logits: torch.Tensor | None, plan: Plan) -> Array | None:
+    if logits is None:
+        return None
+    shares = class_probabilities(logits, plan.target)[0].cpu().numpy()
+    return np.asarray(shares, dtype=np.float32)
 
 
 def _softmax(logits: torch.Tensor) -> Array:

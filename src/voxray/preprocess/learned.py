@@ -1,7 +1,6 @@
 """What is learned from values: by each fold, from its training patients alone."""
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -17,7 +16,7 @@ _Exams = Sequence[Mapping[str, ScanStatistics]]
 
 
 def learn_fold_values(
-    plan: Plan, training: _Exams, labels: Sequence[str]
+    plan: Plan, training: _Exams, targets: Sequence[Sequence[float]]
 ) -> FoldValues:
     """Intensity windows and class shares of one fold.
 
@@ -25,7 +24,8 @@ def learn_fold_values(
         plan: Says which channels need a window.
         training: Statistics of the fold's training exams, scans by channel; no
             held-out exam.
-        labels: Class name per training exam, empty without classification.
+        targets: Per training exam one value per class of the plan: 1, 0, or NaN for a
+            label nobody stated. Empty without classification.
 
     Raises:
         DatasetError: Without training exams, or with none that has a "window" channel.
@@ -38,17 +38,24 @@ def learn_fold_values(
         for channel, kind in plan.normalisation.items()
         if kind == "window"
     }
-    counts = Counter(labels)
-    share = {name: counts[name] / len(labels) for name in plan.classes if labels}
     structure_share = _structure_share(plan, training)
     return FoldValues(
         windows=windows,
-        class_share=share,
+        class_share=_class_share(plan, targets),
         structure_share=structure_share,
         structure_exams=_structure_exams(plan, training),
         on_structure=_on_structure(structure_share),
         n_exams=len(training),
     )
+
+
+def _class_share(plan: Plan, targets: Sequence[Sequence[float]]) -> dict[str, float]:
+    columns = zip(*targets, strict=True) if targets else ()
+    stated = {
+        name: [value for value in column if not math.isnan(value)]
+        for name, column in zip(plan.classes, columns, strict=bool(targets))
+    }
+    return {name: sum(own) / len(own) for name, own in stated.items() if own}
 
 
 def _structure_share(plan: Plan, exams: _Exams) -> dict[str, float]:

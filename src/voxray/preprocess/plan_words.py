@@ -63,4 +63,5 @@ _SAID: Mapping[str, Callable[[Plan], str]] = {
     "batch_size": lambda plan: f"{plan.batch_size} exams a step",
     "mirror_axes": _mirror,
     "test_time_augmentation": lambda plan: _on(plan.test_time_augmentation),
+    "target": lambda plan: plan.target.value,
 }

@@ -3,9 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voxray.core.records import Finding, Metric, ScanId
-from voxray.core.specs import ModelPackage, ReferenceStatistics
+from voxray.core.records import NETWORK, Finding, Metric, ScanId
+from voxray.core.specs import (
+    ModelPackage,
+    OperatingPoint,
+    ReferenceStatistics,
+    Target,
+)
+from voxray.report.baselines import baselines_line, comparisons, signed
+from voxray.report.wording import estimate
 
+_UNCALIBRATED = "Probabilities are not calibrated."
+_WITHOUT_THRESHOLD = {
+    Target.EXCLUSIVE: "The likeliest class.",
+    Target.ORDINAL: "The median class: the first at which the probabilities, summed in "
+    "order, reach one half.",
+}
 _AXES = ("left-right", "front-back", "foot-head")
 
 
@@ -55,8 +68,9 @@ def render_card(card: ModelCard) -> str:
         "",
         "| metric | class | value | interval | patients | method |",
         "|---|---|---|---|---|---|",
-        *(_row(metric) for metric in card.metrics),
+        *(_row(metric) for metric in card.metrics if metric.model == NETWORK),
         "",
+        *_baselines(card.metrics),
         "## Decision",
         "",
         _decision(package),
@@ -67,6 +81,28 @@ def render_card(card: ModelCard) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _baselines(metrics: Sequence[Metric]) -> list[str]:
+    """What the network was compared with; nothing if it was not."""
+    line = baselines_line(metrics)
+    if not line:
+        return []
+    rows = [
+        f"| {row.name} | {row.metric.class_} | {row.metric.metric} "
+        f"{estimate(row.metric)} | {signed(row.difference)} | {row.sentence} |"
+        for row in comparisons(metrics)
+    ]
+    return [
+        "## Against trivial baselines",
+        "",
+        f"The network on the same held-out patients: {line}.",
+        "",
+        "| baseline | class | its figure | paired difference | |",
+        "|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
 
 
 def _exceptions(signed: Sequence[tuple[ScanId, Finding]]) -> list[str]:
@@ -119,12 +155,19 @@ def _decision(package: ModelPackage) -> str:
     rule = package.decision
     if rule is None:
         return "None: the model draws masks."
-    point = rule.operating_point
-    if point is None:
-        return "The likeliest class."
+    if rule.operating_points:
+        points = rule.operating_points.items()
+        each = [f"- {_threshold(name, point)}" for name, point in points]
+        return "\n".join([f"Each label by itself. {_UNCALIBRATED}", "", *each])
+    if rule.operating_point is not None:
+        return f"{_threshold(rule.positive, rule.operating_point)} {_UNCALIBRATED}"
+    return _WITHOUT_THRESHOLD[rule.target]
+
+
+def _threshold(name: str, point: OperatingPoint) -> str:
     return (
-        f"{rule.positive!r} when its probability is at least {point.threshold:.4f}, "
+        f"{name!r} when its probability is at least {point.threshold:.4f}, "
         f"chosen for {point.metric} of at least {point.at_least:g} on the out-of-fold "
         f"scores of {point.n_positive} positive and {point.n_negative} negative "
-        "patients. Probabilities are not calibrated."
+        "patients."
     )

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from voxray.core.records import Metric
+from voxray.core.wording import counted
 
 NOT_ESTIMABLE = "not estimable"
 
@@ -16,6 +17,10 @@ _NAMES = {
     "npv": "Negative predictive value",
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
+    "accuracy_at_operating_point": "Accuracy at the operating point",
+    "balanced_accuracy_at_operating_point": "Balanced accuracy at the operating point",
+    "quadratic_kappa": "Quadratic weighted kappa",
+    "class_error": "Mean distance to the true class, in classes",
     "brier": "Brier score",
     "dice": "Dice",
     "nsd": "Normalised surface Dice",
@@ -34,6 +39,13 @@ _MEANINGS = {
     "on one scale.",
     "sensitivity": "The share of positive exams that the threshold calls positive.",
     "specificity": "The share of negative exams that the threshold calls negative.",
+    "accuracy": "The share of exams decided rightly.",
+    "balanced_accuracy": "The share decided rightly in each class, mean over classes: "
+    "calling every exam the most frequent class gives 1 over the number of classes.",
+    "quadratic_kappa": "Agreement of ordered classes, a mistake counting by its "
+    "squared distance: 0 is chance, 1 is perfect.",
+    "class_error": "How many classes the decided one lies from the true one, mean "
+    "over exams.",
     "dice": "Overlap of the predicted with the drawn structure: 0 is none, "
     "1 is identical. Exams where neither has a voxel are left out and counted apart.",
     "nsd": "The share of the surface that lies within the tolerance.",
@@ -146,16 +158,6 @@ def percent(share: float) -> str:
         ('95 %', '97.5 %')
     """
     return f"{100 * share:.4g} %"
-
-
-def counted(n: int, noun: str) -> str:
-    """Number with its noun.
-
-    Example:
-        >>> counted(1, "volume"), counted(4012, "volume")
-        ('1 volume', '4,012 volumes')
-    """
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def listed(numbers: Mapping[str, int]) -> str:

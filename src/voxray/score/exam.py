@@ -72,11 +72,13 @@ def score_exam(exam: FoundExam, scorer: Scorer) -> tuple[ScoreRow, ...]:
     probabilities = _by_class(said, package.plan)
     rule = package.decision
     point = rule.operating_point if rule else None
+    points = rule.operating_points if rule else {}
     row = replace(
         _row(first, ScoreStatus.SCORED, scorer),
         decision=decide(probabilities, rule) if rule and probabilities else None,
         probabilities=probabilities,
         threshold=point.threshold if point else None,
+        thresholds={name: own.threshold for name, own in points.items()},
         uncertainty=spread,
         mask=mask,
         volume_ml=volumes,

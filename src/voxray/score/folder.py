@@ -133,7 +133,7 @@ def score_folder(
     write_intake(intake, private)
     scorer = Scorer(model, compute, model.package.name, request.out)
     plan = model.package.plan
-    columns = ScoreColumns(plan.classes, plan.structures)
+    columns = ScoreColumns.of(plan)
     done = _done(request.out, columns, intake)
     rows = list(done.values())
     if (request.out / SCORES_FILE).is_file():  # without a row torn by a kill

@@ -5,10 +5,12 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from voxray.core.files import fsync_append, write_text
 from voxray.core.findings import FindingCode
 from voxray.core.records import ExamId, PatientId, ScanId, ScoreRow, ScoreStatus
+from voxray.core.specs import Plan, Target
 
 _FIRST = ("exam_id", "scan_id", "patient_id", "status", "reason_code", "reason")
 _DIGITS = 6
@@ -16,10 +18,21 @@ _DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class ScoreColumns:
-    """The columns of one model's table: its classes and structures are part of them."""
+    """The columns of one model's table: its classes and structures are part of them.
+
+    Attributes:
+        labels: Classes that have a threshold of their own.
+    """
 
     classes: tuple[str, ...]
     structures: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """Columns of the scores of a model with this plan."""
+        labels = plan.classes if plan.target is Target.LABELS else ()
+        return cls(plan.classes, plan.structures, labels)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -28,7 +41,9 @@ class ScoreColumns:
             *_FIRST,
             *("decision", "refer"),
             *(f"p_{name}" for name in self.classes),
-            *("threshold", "uncertainty", "ood", "mask"),
+            "threshold",
+            *(f"threshold_{name}" for name in self.labels),
+            *("uncertainty", "ood", "mask"),
             *(f"volume_ml_{name}" for name in self.structures),
             *("model", "model_sha256"),
         )
@@ -47,9 +62,10 @@ def _cells(row: ScoreRow) -> dict[str, str]:
     cells = {
         name: _text(getattr(row, name))
         for name in ScoreRow.__slots__
-        if name not in {"probabilities", "volume_ml"}
+        if name not in {"probabilities", "thresholds", "volume_ml"}
     }
     cells |= {f"p_{name}": _text(p) for name, p in row.probabilities.items()}
+    cells |= {f"threshold_{name}": _text(t) for name, t in row.thresholds.items()}
     cells |= {f"volume_ml_{name}": _text(v) for name, v in row.volume_ml.items()}
     return cells
 
@@ -103,6 +119,7 @@ def _row(cells: Mapping[str, str], columns: ScoreColumns) -> ScoreRow:
         refer={"true": True, "false": False}.get(cells["refer"]),
         probabilities=_numbers(cells, "p_", columns.classes),
         threshold=_number(cells["threshold"]),
+        thresholds=_numbers(cells, "threshold_", columns.labels),
         uncertainty=_number(cells["uncertainty"]),
         ood=_number(cells["ood"]),
         mask=cells["mask"] or None,

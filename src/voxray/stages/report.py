@@ -23,6 +23,7 @@ from voxray.core.records import (
     Sha256,
 )
 from voxray.core.specs import Experiment, ModelPackage
+from voxray.evaluate import read_suspects
 from voxray.manifest import read_manifest
 from voxray.model import PACKAGE_FILE, read_package
 from voxray.report import (
@@ -30,6 +31,7 @@ from voxray.report import (
     ModelFacts,
     ReportContent,
     ReportFigure,
+    SuspectScan,
     TrainingData,
     draw_overlay,
     range_in_words,
@@ -39,7 +41,8 @@ from voxray.report import (
 from voxray.scan_io import read_label_map, read_volume
 from voxray.score import SCORES_FILE, SOURCES_FILE, SUMMARY_FILE, ScoreColumns
 from voxray.score import read_scores as read_score_rows
-from voxray.stages.evaluate import EVALUATION_FILE, FIGURES
+from voxray.stages.baselines import PICTURES
+from voxray.stages.evaluate import EVALUATION_FILE, FIGURES, SUSPECTS_FILE
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.register_model import read_metrics
 from voxray.stages.workspace import stage_folder
@@ -47,7 +50,8 @@ from voxray.stages.workspace import stage_folder
 FOLDER = "report"
 
 _CAPTIONS = {
-    "roc.png": "ROC curve of each fold on the patients it never saw, and their mean.",
+    "roc.png": "ROC curves on patients the networks never saw: of each fold and their "
+    "mean, or, of several classes or labels, the mean over folds of each.",
     "dice.png": "Dice of every held-out exam, with the mean over patients.",
     "training.png": "Training loss and validation score per epoch; nothing was chosen "
     "by the validation score.",
@@ -84,9 +88,7 @@ def score_content(scored: Path, model: Path, version: str) -> ReportContent:
     """
     package = read_package(model)
     plan = package.plan
-    rows = read_score_rows(
-        scored / SCORES_FILE, ScoreColumns(plan.classes, plan.structures)
-    )
+    rows = read_score_rows(scored / SCORES_FILE, ScoreColumns.of(plan))
     has_scores = (scored / SCORES_FILE).is_file()
     files = read_json(scored / SUMMARY_FILE)["files"] if has_scores else {}
     return ReportContent(
@@ -110,7 +112,8 @@ def _identity(scored: Path, model: Path) -> Sha256:
 
 def _facts(package: ModelPackage, version: str, sha256: Sha256) -> ModelFacts:
     rule = package.decision
-    point = rule.operating_point if rule else None
+    points = [rule.operating_point, *rule.operating_points.values()] if rule else []
+    point = next((point for point in points if point), None)
     said = f"{point.metric} of at least {point.at_least:g}" if point else ""
     return ModelFacts(
         name=package.name,
@@ -119,7 +122,7 @@ def _facts(package: ModelPackage, version: str, sha256: Sha256) -> ModelFacts:
         n_patients=None,
         intended_use=package.intended_use,
         licence=package.licence,
-        positive=rule.positive if rule and point else None,
+        positive=rule.positive if rule and rule.operating_point else None,
         operating_point=said,
         training_range=dict(range_in_words(package.references)),
     )
@@ -192,6 +195,7 @@ def _with_evidence(context: StageContext, content: ReportContent) -> ReportConte
         experiment=context.experiment.name,
         evidence=metrics,
         figures=tuple(_figures(context)),
+        suspects=tuple(_suspects(context)),
         training=training,
     )
 
@@ -202,6 +206,23 @@ def _figures(context: StageContext) -> Iterator[ReportFigure]:
         if (folder / name).is_file():
             png = (folder / name).read_bytes()
             yield ReportFigure(name.removesuffix(".png"), caption, png)
+
+
+def _suspects(context: StageContext) -> Iterator[SuspectScan]:
+    folder = context.folder / "evaluate"
+    for row in read_suspects(folder / SUSPECTS_FILE):
+        picture = folder / PICTURES / f"{row.exam_id}.png"
+        yield SuspectScan(
+            row.rank,
+            row.kind,
+            row.exam_id,
+            row.patient_id,
+            row.said_by_person,
+            row.said_by_network,
+            row.loss,
+            row.reason,
+            picture.read_bytes() if picture.is_file() else None,
+        )
 
 
 def _training(context: StageContext) -> TrainingData:
@@ -220,7 +241,7 @@ def _training(context: StageContext) -> TrainingData:
 def _inputs(context: StageContext) -> Mapping[str, Sha256]:
     return {
         **earlier(context, "ingest", "manifest.csv", "summary.json"),
-        **earlier(context, "evaluate", EVALUATION_FILE),
+        **earlier(context, "evaluate", EVALUATION_FILE, SUSPECTS_FILE),
         **earlier(context, "model", PACKAGE_FILE),
         **earlier(context, "score"),
     }

@@ -9,6 +9,7 @@ from voxray.core.errors import ConfigError, ScanError
 from voxray.core.ids import Pseudonymizer
 from voxray.core.progress import Listener, ignore_progress
 from voxray.core.specs import Experiment
+from voxray.core.wording import counted
 from voxray.stages import STAGE_NAMES, load_stage
 from voxray.stages.frame import (
     Stage,
@@ -118,8 +119,6 @@ def run_experiment(
     chosen = span or Span()
     names = chosen.names()
     check_paths(experiment)
-    if "train" in names:
-        check_trainable(experiment)
     context = make_context(experiment, session)
     for scans in (experiment.data.scans, experiment.score.scans):
         check_outside(context.folder, scans)
@@ -170,21 +169,6 @@ def check_paths(experiment: Experiment) -> None:
         raise ConfigError("\n".join(problems))
 
 
-def check_trainable(experiment: Experiment) -> None:
-    """Check that there is a network for the task.
-
-    Raises:
-        ConfigError: If several labels are asked for.
-    """
-    classify = experiment.task.classify
-    if classify is not None and classify.columns:
-        msg = (
-            "task.classify.columns: several labels can be taken in and split into "
-            "folds (--until split_folds), but not trained yet; name one with 'column'"
-        )
-        raise ConfigError(msg)
-
-
 def exit_code(outcomes: Sequence[StageOutcome], *, strict: bool) -> int:
     """0 when every input is accounted for, else that of a failed scan (4)."""
     failed = any(outcome.n_failed for outcome in outcomes)
@@ -198,8 +182,9 @@ def closing_line(outcomes: Sequence[StageOutcome], folder: Path) -> str:
     unused = sum(outcome.n_unused for outcome in outcomes)
     failed = sum(outcome.n_failed for outcome in outcomes)
     return (
-        f"finished {len(outcomes)} stages, {skipped} of them up to date: "
-        f"{unused} inputs not used, {failed} scans failed; see {folder}"
+        f"finished {counted(len(outcomes), 'stage')}, {skipped} of them up to date: "
+        f"{counted(unused, 'input')} not used, {counted(failed, 'scan')} failed; "
+        f"see {folder}"
     )
 
 

@@ -26,6 +26,7 @@ from voxray.preprocess import (
     read_statistics,
 )
 from voxray.stages.frame import StageContext
+from voxray.stages.targets import class_target
 
 PLAN_FILE = "plan.json"
 STATISTICS_FILE = "statistics.parquet"
@@ -87,11 +88,12 @@ class Study:
     def fold_values(self, name: FoldName, context: StageContext) -> FoldValues:
         """What this fold learns from its training patients' values, and no other's."""
         exams = self.exams_of(self.patients(name).train)
-        labels = [class_name(self.record(e), context) for e in exams]
+        classify = context.experiment.task.classify
+        targets = [class_target(self.record(e), classify) for e in exams]
         return learn_fold_values(
             self.plan,
             [self.statistics[e] for e in exams],
-            [label for label in labels if label is not None],
+            [target for target in targets if target is not None],
         )
 
 
@@ -152,11 +154,3 @@ def mask_source(record: ScanRecord, experiment: Experiment) -> MaskSource | None
         values,
         tuple(finding.code for finding in record.findings),
     )
-
-
-def class_name(record: ScanRecord, context: StageContext) -> str | None:
-    """The class a person gave this scan; None without classification or label."""
-    spec = context.experiment.task.classify
-    if spec is None or spec.column not in record.labels:
-        return None
-    return spec.class_of(record.labels[spec.column])

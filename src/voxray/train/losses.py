@@ -9,14 +9,14 @@ from torch.nn import functional
 from voxray.core.specs import FoldValues, Plan
 from voxray.model import NetworkOutput
 from voxray.train.batches import Batch
+from voxray.train.class_loss import class_loss
 
-_LABEL_SMOOTHING = 0.05
 _RARITY = 0.2
 _LARGEST_WEIGHT = 20.0
 
 
 class TaskLoss(torch.nn.Module):
-    """Soft Dice and cross-entropy for masks, cross-entropy for classes, summed.
+    """Soft Dice and cross-entropy for masks, `class_loss` for classes, summed.
 
     Dice is taken over the batch, so that an exam without a structure does not ask for
     the impossible. Cross-entropy weighs a rare structure more; see `structure_weights`.
@@ -28,6 +28,7 @@ class TaskLoss(torch.nn.Module):
             include_background=False, to_onehot_y=True, softmax=True, batch=True
         )
         self.weights = structure_weights(plan, values).to(device)
+        self.target = plan.target
 
     def forward(self, output: NetworkOutput, batch: Batch) -> torch.Tensor:
         """Loss of one batch, a scalar."""
@@ -36,11 +37,7 @@ class TaskLoss(torch.nn.Module):
             terms.append(self._mask_loss(output.mask_logits.float(), batch.mask))
         if output.class_logits is not None and batch.classes is not None:
             terms.append(
-                functional.cross_entropy(
-                    output.class_logits.float(),
-                    batch.classes,
-                    label_smoothing=_LABEL_SMOOTHING,
-                )
+                class_loss(output.class_logits.float(), batch.classes, self.target)
             )
         return torch.stack(terms).sum()
 

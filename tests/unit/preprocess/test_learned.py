@@ -7,6 +7,7 @@ from tests.unit.model.makers import a_plan
 from tests.unit.preprocess.makers import a_geometry
 from voxray.core.errors import DatasetError
 from voxray.core.records import ScanId
+from voxray.core.specs import Target
 from voxray.preprocess import ScanStatistics, learn_fold_values, learn_references
 
 CT = a_plan(normalisation={"image": "window"})
@@ -26,9 +27,9 @@ def test_a_window_is_the_median_over_the_training_scans():
 
 def test_nothing_but_the_given_scans_counts():
     training, held_out = [ROW, replace(ROW, mean=60)], replace(ROW, mean=9999)
-    before = learned(CT, training, ["ill", "healthy"])
+    before = learned(CT, training, [(0, 1), (1, 0)])
     replace(held_out, mean=-9999)
-    assert learned(CT, training, ["ill", "healthy"]) == before
+    assert learned(CT, training, [(0, 1), (1, 0)]) == before
     assert before.n_exams == 2
     assert before.windows["image"].mean == 55
 
@@ -43,8 +44,8 @@ def test_a_constant_training_set_divides_by_no_zero():
 
 
 def test_class_shares_are_those_of_the_training_exams():
-    labels = ["healthy", "healthy", "ill", "healthy"]
-    share = learned(a_plan(), [ROW] * 4, labels).class_share
+    targets = [(1, 0), (1, 0), (0, 1), (1, 0)]
+    share = learned(a_plan(), [ROW] * 4, targets).class_share
     assert share == {"healthy": 0.75, "ill": 0.25}
 
 
@@ -104,3 +105,10 @@ def test_the_rarer_a_structure_the_more_patches_are_centred_on_one(voxels, share
     plan = a_plan("segment", structures=("a", "b"), mask_values=(1, 2))
     rows = [replace(ROW, shape=(100, 100, 100), structure_voxels=voxels)]
     assert learned(plan, rows).on_structure == share
+
+
+def test_share_of_a_label_is_among_the_exams_that_state_it():
+    nan = float("nan")
+    plan = a_plan("classify", classes=("a", "b", "c"), target=Target.LABELS)
+    targets = [(1, nan, nan), (0, 1, nan), (0, 1, nan), (0, nan, nan)]
+    assert learned(plan, [ROW] * 4, targets).class_share == {"a": 0.25, "b": 1.0}

@@ -51,7 +51,7 @@ def test_a_batch_holds_what_the_task_needs(tmp_path, task, has_mask, has_class):
     if has_mask:
         assert batch.mask.shape == (2, 1, *SHAPE)
     if has_class:
-        assert sorted(batch.classes.tolist()) == [0, 1]
+        assert sorted(batch.classes.tolist()) == [[0, 1], [1, 0]]
 
 
 def test_image_and_mask_are_cut_at_the_same_place(tmp_path):
@@ -86,6 +86,18 @@ def test_smaller_scans_are_padded_around(tmp_path):
     assert batch.image.shape == (2, 1, 20, 24, 16)
     assert batch.mask.sum() == 2 * 6 * 6 * 4
     assert batch.mask[:, :, 6:12, 8:14, 6:10].all()
+
+
+@pytest.mark.parametrize(("padding", "continues"), [("edge", True), ("minimum", False)])
+def test_a_mask_is_continued_where_the_image_is(tmp_path, padding, continues):
+    exam = an_exam(tmp_path, 0)
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[:, :, -1] = 1
+    np.save(exam.cached.mask, mask)
+    plan = a_plan("segment", input_shape=(16, 20, 16), padding=padding)
+    batch = batches([exam], plan, 1)[0]
+    assert batch.mask[:, :, :, :, 14:].all() == continues
+    assert not batch.mask[:, :, :, :, :13].any()
 
 
 def test_a_class_sees_the_centre_of_a_larger_scan(tmp_path):

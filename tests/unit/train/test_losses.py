@@ -46,7 +46,7 @@ def test_a_right_mask_costs_almost_nothing_and_a_wrong_one_much():
 
 
 def test_both_heads_add_up():
-    mask, classes = a_mask(), torch.tensor([0, 1])
+    mask, classes = a_mask(), torch.eye(2)
     output = NetworkOutput(torch.randn(2, 2), logits_of(mask, 1.0))
     both = a_loss(a_plan("both"))(output, a_batch(mask, classes))
     alone = [
@@ -59,7 +59,7 @@ def test_both_heads_add_up():
 
 
 def test_the_right_class_costs_less():
-    loss, batch = a_loss(a_plan("classify")), a_batch(None, torch.tensor([0, 1]))
+    loss, batch = a_loss(a_plan("classify")), a_batch(None, torch.eye(2))
     sure = torch.tensor([[4.0, -4.0], [-4.0, 4.0]])
     right = loss(NetworkOutput(sure, None), batch)
     assert right < loss(NetworkOutput(-sure, None), batch)

@@ -28,6 +28,7 @@ from voxray.core.specs.package import (
     ReferenceStatistics,
 )
 from voxray.core.specs.plan import FoldValues, IntensityWindow, NetworkPlan, Plan
+from voxray.core.specs.target import Target
 
 __all__ = [
     "ChannelRules",
@@ -53,6 +54,7 @@ __all__ = [
     "SegmentSpec",
     "Spec",
     "StructureCleanUp",
+    "Target",
     "TaskSpec",
     "TrainSpec",
     "one_scan_an_exam",

@@ -15,6 +15,10 @@ from voxray.core.specs.channels import (
     Pattern,
     one_scan_an_exam,
 )
+from voxray.core.specs.target import Target
+
+NO_LABEL = "none"
+LABEL_SEPARATOR = ";"
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -23,6 +27,10 @@ Count = Annotated[int, Field(ge=1)]
 OddCount = Literal[1, 3, 5, 7]
 Axis = Annotated[int, Field(ge=0, le=2)]
 ClassValue = bool | int | float | str
+Preset = Literal["fast", "standard", "best"]
+
+PRESET_MINUTES: dict[Preset, float] = {"fast": 2.0, "standard": 5.0, "best": 15.0}
+"""Wall time of a fold, where `train.budget_minutes` is not given."""
 
 
 class LabelKey(Spec):
@@ -171,8 +179,9 @@ class ClassifySpec(Spec):
         column: Column of the label table.
         columns: Or several columns, each a label of its own that is 0 or 1.
         classes: Class name to the value it has in the table; none with `columns`.
-        positive: The class that sensitivity is about; the last one by default.
-        ordinal: The order of the classes means something.
+        positive: Of two classes the one that the operating point is about; of more the
+            one whose ROC curve is drawn. The last one by default.
+        ordinal: The order of the classes means something; of two it means nothing.
         level: What a label is about.
     """
 
@@ -201,6 +210,13 @@ class ClassifySpec(Spec):
         if self.classes or self.positive or self.ordinal:
             msg = "'columns' are 0 or 1 each: without classes, positive and ordinal"
             raise ValueError(msg)
+        for name in self.columns:
+            if LABEL_SEPARATOR in name or name.casefold() == NO_LABEL:
+                msg = (
+                    f"columns: {name!r} cannot name a label, since decisions are "
+                    f"labels joined by {LABEL_SEPARATOR!r}, or {NO_LABEL!r}; rename it"
+                )
+                raise ValueError(msg)
 
     def _check_classes(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes.values())) < len(self.classes):  # noqa: PLR2004
@@ -214,6 +230,14 @@ class ClassifySpec(Spec):
             if other not in {None, name}:
                 msg = f"{name!r} names a class, but is the value of {other!r}"
                 raise ValueError(msg)
+
+    @property
+    def target(self) -> Target:
+        """How the classes hang together."""
+        if self.columns:
+            return Target.LABELS
+        several = len(self.classes) > 2  # noqa: PLR2004 - two are ordered either way
+        return Target.ORDINAL if self.ordinal and several else Target.EXCLUSIVE
 
     @property
     def label_columns(self) -> tuple[str, ...]:
@@ -325,7 +349,8 @@ class TrainSpec(Spec):
     """How long and how a fold is trained. `steps` or `epochs` override the budget.
 
     Attributes:
-        budget_minutes: Wall time of one fold.
+        preset: What the settings below are by default; one that is given wins.
+        budget_minutes: Wall time of one fold; by preset 2, 5 or 15.
         spacing_mm: Overrides the plan's target spacing.
         input_shape: Overrides the voxels the network sees at once.
         batch_size: Overrides the plan's exams a step.
@@ -344,10 +369,13 @@ class TrainSpec(Spec):
             `mirror_axes` too; by default they do.
         clean_up: Whether a fold may choose to take small or scattered pieces out of its
             masks.
+        class_from: With both tasks, where the class looks: in the predicted `mask`
+            (default), or over the whole `volume`.
         memory_gb: What training may take; by default a share of the machine's.
     """
 
-    budget_minutes: Annotated[float, Field(gt=0)] = 5.0
+    preset: Preset = "standard"
+    budget_minutes: Annotated[float, Field(gt=0)] | None = None
     steps: Annotated[int, Field(ge=1)] | None = None
     epochs: Annotated[int, Field(ge=1)] | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 4e-3
@@ -364,8 +392,14 @@ class TrainSpec(Spec):
     mirror_axes: tuple[Axis, ...] | None = None
     test_time_augmentation: bool | None = None
     clean_up: bool = True
+    class_from: Literal["mask", "volume"] = "mask"
     memory_gb: Annotated[float, Field(gt=0)] | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @property
+    def minutes(self) -> float:
+        """The budget: as given, else the preset's."""
+        return self.budget_minutes or PRESET_MINUTES[self.preset]
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from voxray.core.specs.base import Spec
+from voxray.core.specs.target import Target
 
 Spacing = tuple[float, float, float]
 Voxels = tuple[int, int, int]
@@ -19,11 +20,20 @@ class NetworkPlan(Spec):
         features: Channels per level, finest first.
         strides: Per level and axis; the first is (1, 1, 1).
         kernels: Per level and axis; 1 along an axis that is still too coarse.
+        norm_channels: Channels that group norm takes together; 1 forgets how much of
+            the scan each channel fills.
+        pooled_norm: What the class head standardises pooled features over: the
+            features of one "exam", or each one over the "cohort" trained on.
+        evidence: What the class head reads off the mask: its "size", or
+            "size_and_looks" through a hidden layer. Older models have the default.
     """
 
     features: tuple[int, ...]
     strides: tuple[Voxels, ...]
     kernels: tuple[Voxels, ...]
+    norm_channels: int = 1
+    pooled_norm: Literal["exam", "cohort"] = "exam"
+    evidence: Literal["size", "size_and_looks"] = "size"
 
     @property
     def factors(self) -> Voxels:
@@ -57,7 +67,9 @@ class Plan(Spec):
             are centre-padded; larger ones give patches of that shape in training.
         normalisation: Per channel: "zscore" by the scan's own values, "window" by
             values learned in each fold.
-        classes: Of the classification head, empty without one.
+        classes: Of the classification head, empty without one; its labels where they
+            do not exclude each other.
+        target: How the classes hang together.
         structures: Names of the segmentation classes, empty without that head;
             network channel n + 1 is structure n, channel 0 the background.
         mask_values: Voxel value per structure in mask files.
@@ -76,6 +88,7 @@ class Plan(Spec):
     whole_volume: bool
     normalisation: dict[str, Literal["zscore", "window"]]
     classes: tuple[str, ...] = ()
+    target: Target = Target.EXCLUSIVE
     structures: tuple[str, ...] = ()
     mask_values: tuple[int, ...] = ()
     mirror_axes: tuple[int, ...] = ()
@@ -99,7 +112,8 @@ class FoldValues(Spec):
 
     Attributes:
         windows: Per channel with "window" normalisation.
-        class_share: Share of training exams per class.
+        class_share: Share of training exams per class; of labels, the share of those
+            that state it in which it is there. A label that none states is absent.
         structure_share: Share of training voxels per structure.
         structure_exams: Training exams in which each structure has voxels.
         on_structure: Share of patches that are centred on a structure, each structure
