@@ -70,6 +70,7 @@ def make_plan(
     else:
         shape = plan_input_shape(field, spacing, network, budget, reasons)
     structures = task.segment.classes if task.segment else {}
+    mirror_axes = _mirror_axes(task, train, reasons)
     return Plan(
         channels=tuple(channels),
         modality=_modalities(channels),
@@ -83,7 +84,8 @@ def make_plan(
         target=_target(task, reasons),
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
-        mirror_axes=_mirror_axes(task, train, reasons),
+        mirror_axes=mirror_axes,
+        test_time_augmentation=_test_time(mirror_axes, train, reasons),
         network=_for_classes(network, task, train, reasons),
         batch_size=_batch_size(shape, len(scans), task, train, budget, reasons),
         reasons=reasons,
@@ -200,6 +202,20 @@ def _mirror_axes(
         return ()
     reasons["mirror_axes"] = "left-right: no class names a side"
     return (0,)
+
+
+def _test_time(
+    mirror_axes: tuple[int, ...], train: TrainSpec, reasons: dict[str, str]
+) -> bool:
+    if train.test_time_augmentation is not None:
+        reasons["test_time_augmentation"] = "set in the experiment"
+        return train.test_time_augmentation
+    reasons["test_time_augmentation"] = (
+        "mirror images, which training has seen, are predicted too and averaged"
+        if mirror_axes
+        else "nothing to mirror"
+    )
+    return bool(mirror_axes)
 
 
 def _names_a_side(name: str) -> bool:

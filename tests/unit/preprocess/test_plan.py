@@ -18,6 +18,7 @@ DECIDED = {
     "padding",
     "normalisation",
     "mirror_axes",
+    "test_time_augmentation",
     "batch_size",
 }
 
