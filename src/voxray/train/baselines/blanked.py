@@ -72,7 +72,8 @@ class BlankedExam(CachedExam):
         """
         values, spreads = np.array(self.fills, dtype=np.float32).T
         shape = (len(self.fills), 1, 1, 1)
-        return values.reshape(shape) + spreads.reshape(shape) * self._texture()
+        image = values.reshape(shape) + spreads.reshape(shape) * self._texture()
+        return np.asarray(image, dtype=np.float32)
 
     def _texture(self) -> NDArray[np.float32]:
         """0 inside and -1 beyond, or noise; (channel or 1, i, j, k)."""
