@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
-from monai.networks.blocks.convolutions import Convolution
 from torch import nn
-from torch.nn import functional
 
 from voxray.core.specs import Plan
+from voxray.model.evidence import MaskEvidence, max_inside, mean_inside
 from voxray.model.heads import class_scores, start_from_shares
-
-_EVIDENCE_SCALE = 5.0
+from voxray.model.layers import CohortNorm, convolution
 
 
 class NetworkOutput(NamedTuple):
@@ -59,7 +57,7 @@ class VoxrayNetwork(nn.Module):
         masks = self.decoder(levels) if self.decoder is not None else None
         if self.class_head is None:
             return NetworkOutput(None, masks)
-        return NetworkOutput(self.class_head(levels, masks), masks)
+        return NetworkOutput(self.class_head(image, levels, masks), masks)
 
 
 class Encoder(nn.Module):
@@ -73,10 +71,15 @@ class Encoder(nn.Module):
         super().__init__()
         net = plan.network
         widths = (len(plan.channels), *net.features)
+        together = net.norm_channels
         self.levels = nn.ModuleList(
             nn.Sequential(
-                _convolution(before, after, kernel, stride),
-                *([_convolution(after, after, kernel)] if level else []),
+                convolution(before, after, kernel, stride, together),
+                *(
+                    [convolution(after, after, kernel, norm_channels=together)]
+                    if level
+                    else []
+                ),
             )
             for level, (before, after, kernel, stride) in enumerate(
                 zip(widths[:-1], widths[1:], net.kernels, net.strides, strict=True)
@@ -105,7 +108,7 @@ class Decoder(nn.Module):
             for n in steps
         )
         self.join = nn.ModuleList(
-            _convolution(width, width, kernel)
+            convolution(width, width, kernel, norm_channels=net.norm_channels)
             for width, kernel in zip(
                 net.features[-2::-1], net.kernels[-2::-1], strict=True
             )
@@ -124,15 +127,22 @@ class Decoder(nn.Module):
 class ClassHead(nn.Module):
     """Linear on pooled features and on the evidence in the mask.
 
+    Features are pooled over the volume; with a mask inside what it says is a structure.
+    Where both are there, training hides one or the other from two exams in three, so
+    that each learns to decide alone; prediction weighs them equally. Features that know
+    the training exams by heart would otherwise leave nothing for the mask to explain.
     The last layer depends on how the classes hang together; see `class_scores`.
     """
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         n_pooled = 2 * sum(plan.network.features[1:])
-        self.norm = nn.LayerNorm(n_pooled)
+        over_cohort = plan.network.pooled_norm == "cohort"
+        self.norm = CohortNorm(n_pooled) if over_cohort else nn.LayerNorm(n_pooled)
         self.dropout = nn.Dropout(0.3)
-        n_evidence = 2 * len(plan.structures)
+        self.evidence = MaskEvidence(plan) if plan.structures else None
+        self.looks_inside = plan.network.evidence == "size_and_looks"
+        n_evidence = self.evidence.n_features if self.evidence is not None else 0
         self.plan = plan
         n_features = n_pooled + n_evidence
         self.linear = class_scores(plan.target, n_features, len(plan.classes))
@@ -144,49 +154,38 @@ class ClassHead(nn.Module):
             start_from_shares(self.linear, self.plan.target, share)
 
     def forward(
-        self, levels: list[torch.Tensor], mask_logits: torch.Tensor | None
+        self,
+        image: torch.Tensor,
+        levels: list[torch.Tensor],
+        mask_logits: torch.Tensor | None,
     ) -> torch.Tensor:
         """Class logits, (n, class)."""
-        coarse = levels[1:]
-        pooled = [f.float().mean((2, 3, 4)) for f in coarse]
-        pooled += [f.float().amax((2, 3, 4)) for f in coarse]
-        pooled_all = self.norm(torch.cat(pooled, dim=1))
+        pooled = self.norm(self._pooled(levels[1:], mask_logits))
         # scaled, so that one optimiser step moves a logit little however many there are
-        features = self.dropout(pooled_all) / math.sqrt(pooled_all.shape[1])
-        if mask_logits is not None:
-            features = torch.cat([features, _evidence(mask_logits)], dim=1)
+        features = self.dropout(pooled) / math.sqrt(pooled.shape[1])
+        if self.evidence is not None and mask_logits is not None:
+            evidence = self.evidence(image, mask_logits)
+            if self.looks_inside:
+                share = self._turns(features)
+                features, evidence = features * share, evidence * (1 - share)
+            features = torch.cat([features, evidence], dim=1)
         logits: torch.Tensor = self.linear(features)
         return logits
 
+    def _pooled(
+        self, levels: list[torch.Tensor], mask_logits: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Mean and maximum per level: inside the mask, or over the volume."""
+        features = [level.float() for level in levels]
+        if mask_logits is None or not self.looks_inside:
+            means = [f.mean((2, 3, 4)) for f in features]
+            return torch.cat(means + [f.amax((2, 3, 4)) for f in features], dim=1)
+        means = [mean_inside(f, mask_logits) for f in features]
+        return torch.cat(means + [max_inside(f, mask_logits) for f in features], dim=1)
 
-def _evidence(mask_logits: torch.Tensor) -> torch.Tensor:
-    """Log odds at the surest place, log volume of what is likely, (n, 2 * structure).
-
-    Scaled up, so that the few weights on it grow as fast as the many on the features.
-    """
-    shares = torch.softmax(mask_logits.detach().float(), dim=1)[:, 1:]
-    kernel = [min(3, size) for size in shares.shape[2:]]
-    smooth = functional.avg_pool3d(shares, kernel, stride=1)
-    surest = torch.logit(smooth.amax((2, 3, 4)), eps=1e-4) + 1
-    likely = functional.relu(shares - 0.5).mean((2, 3, 4))
-    volume = torch.log10(likely + 1e-6) + 5
-    return _EVIDENCE_SCALE * torch.cat([surest, volume], dim=1)
-
-
-def _convolution(
-    before: int,
-    after: int,
-    kernel: tuple[int, int, int],
-    stride: tuple[int, int, int] = (1, 1, 1),
-) -> nn.Module:
-    block: nn.Module = Convolution(
-        3,
-        before,
-        after,
-        strides=stride,
-        kernel_size=kernel,
-        act=("LEAKYRELU", {"inplace": True}),
-        norm=("GROUP", {"num_groups": after}),
-        adn_ordering="NA",
-    )
-    return block
+    def _turns(self, features: torch.Tensor) -> torch.Tensor:
+        """Weight of the pooled features, (n, 1): a half; in training 0, a half or 1."""
+        n = len(features)
+        if not self.training:
+            return features.new_full((n, 1), 0.5)
+        return torch.randint(0, 3, (n, 1), device=features.device) / 2

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from voxray.core.errors import DatasetError
-from voxray.core.specs import Plan, Target, TaskSpec, TrainSpec
+from voxray.core.specs import NetworkPlan, Plan, Target, TaskSpec, TrainSpec
 from voxray.core.specs.plan import Padding, Voxels
 from voxray.preprocess.budget import Budget, Machine, find_budget
 from voxray.preprocess.levels import plan_network
@@ -23,6 +23,7 @@ from voxray.preprocess.statistics import ScanGeometry
 _SMALL_CPU = Machine("cpu", 8.0)
 _SMALLEST_BATCH = 2
 _LARGEST_BATCH = 64
+_NORM_CHANNELS = 8
 _LARGEST_MASK_BATCH = 16  # more exams a step give fewer steps; masks gain from steps
 
 Scans = Mapping[str, Sequence[ScanGeometry]]
@@ -83,7 +84,7 @@ def make_plan(
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
         mirror_axes=_mirror_axes(task, train, reasons),
-        network=network,
+        network=_for_classes(network, task, train, reasons),
         batch_size=_batch_size(shape, len(scans), task, train, budget, reasons),
         reasons=reasons,
     )
@@ -99,6 +100,28 @@ def _check_any(channels: Scans) -> None:
 
 def _modalities(channels: Scans) -> tuple[str, ...]:
     return tuple(sorted({s.modality for all_ in channels.values() for s in all_}))
+
+
+def _for_classes(
+    network: NetworkPlan, task: TaskSpec, train: TrainSpec, reasons: dict[str, str]
+) -> NetworkPlan:
+    """What a class is decided from: the volume, or the mask that is learned too."""
+    if task.classify is None:
+        return network
+    if task.segment is None:
+        reasons["network"] += (
+            "; features are normalised together and over the training exams, so that "
+            "the class sees how much of a scan each of them fills"
+        )
+        together = {"norm_channels": _NORM_CHANNELS, "pooled_norm": "cohort"}
+        return network.model_copy(update=together)
+    if train.class_from == "volume":
+        return network
+    reasons["network"] += (
+        "; the class looks where the predicted mask is, and reads its size; if it "
+        "shows elsewhere, set train.class_from: volume"
+    )
+    return network.model_copy(update={"evidence": "size_and_looks"})
 
 
 def _padding(train: TrainSpec, reasons: dict[str, str]) -> Padding:

@@ -57,4 +57,5 @@ _SAID: Mapping[str, Callable[[Plan], str]] = {
     "network": _network,
     "batch_size": lambda plan: f"{plan.batch_size} exams a step",
     "mirror_axes": _mirror,
+    "target": lambda plan: plan.target.value,
 }

@@ -176,7 +176,12 @@ def _sample(
         )
         raise DatasetError(msg)
     if mask is not None:
-        mask = fit_to(np.asarray(mask[part])[None], plan.input_shape, background=0)[0]
+        mask = fit_to(
+            np.asarray(mask[part])[None],
+            plan.input_shape,
+            background=0 if plan.padding == "minimum" else None,
+            padding=plan.padding,
+        )[0]
     return sample, mask, exam.target
 
 

@@ -168,6 +168,32 @@ def test_the_heads_are_those_of_the_task():
     assert (classes.structures, classes.classes) == ((), ("no", "yes"))
 
 
+@pytest.mark.parametrize(
+    ("heads", "train", "kind"),
+    [
+        (["segment"], {}, "size"),
+        (["classify"], {}, "size"),
+        (["segment", "classify"], {}, "size_and_looks"),
+        (["segment", "classify"], {"class_from": "volume"}, "size"),
+    ],
+)
+def test_a_class_looks_into_the_mask_where_both_are_learned(heads, train, kind):
+    both = {"segment": MASKS.segment, "classify": CLASSES.classify}
+    task = TaskSpec(**{head: both[head] for head in heads})
+    plan = planned([a_geometry()] * 8, task, **train)
+    assert plan.network.evidence == kind
+    assert ("looks where the predicted mask is" in plan.reasons["network"]) == (
+        kind == "size_and_looks"
+    )
+
+
+def test_a_class_without_masks_sees_how_much_a_feature_fills():
+    plans = [planned([a_geometry()] * 8, task) for task in (CLASSES, MASKS)]
+    said = [(p.network.norm_channels, p.network.pooled_norm) for p in plans]
+    assert said == [(8, "cohort"), (1, "exam")]
+    assert "how much of a scan" in plans[0].reasons["network"]
+
+
 def test_without_scans_there_is_no_plan():
     with pytest.raises(DatasetError, match=r"no scan is left.*quarantine\.csv"):
         planned([])

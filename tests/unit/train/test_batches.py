@@ -88,6 +88,18 @@ def test_smaller_scans_are_padded_around(tmp_path):
     assert batch.mask[:, :, 6:12, 8:14, 6:10].all()
 
 
+@pytest.mark.parametrize(("padding", "continues"), [("edge", True), ("minimum", False)])
+def test_a_mask_is_continued_where_the_image_is(tmp_path, padding, continues):
+    exam = an_exam(tmp_path, 0)
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[:, :, -1] = 1
+    np.save(exam.cached.mask, mask)
+    plan = a_plan("segment", input_shape=(16, 20, 16), padding=padding)
+    batch = batches([exam], plan, 1)[0]
+    assert batch.mask[:, :, :, :, 14:].all() == continues
+    assert not batch.mask[:, :, :, :, :13].any()
+
+
 def test_a_class_sees_the_centre_of_a_larger_scan(tmp_path):
     exam = an_exam(tmp_path, 0, (16, 20, 12))
     plan = a_plan("both", input_shape=(8, 8, 6))

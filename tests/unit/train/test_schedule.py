@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -93,7 +94,7 @@ def test_the_rate_does_not_jump_when_the_steps_change_and_still_ends_at_zero(ste
         schedule.learning_rate(100, 1)
     )
     found = rates(changed)
-    assert max(abs(a - b) for a, b in zip(found, found[1:], strict=False)) < 0.09
+    assert max(abs(a - b) for a, b in pairwise(found)) < 0.09
     assert changed.learning_rate(steps, 1) == pytest.approx(0)
 
 
@@ -136,5 +137,5 @@ def test_a_schedule_comes_back_from_disk(tmp_path):
 
 
 def test_a_missing_schedule_is_an_error(tmp_path):
-    with pytest.raises(ManifestError, match="cannot read 'schedule.json'"):
+    with pytest.raises(ManifestError, match=r"cannot read 'schedule\.json'"):
         read_schedule(tmp_path / "schedule.json")

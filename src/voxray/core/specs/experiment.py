@@ -365,6 +365,8 @@ class TrainSpec(Spec):
         kernels: Per level and axis.
         mirror_axes: Axes (0 left-right, 1 front-back, 2 foot-head) that augmentation
             mirrors.
+        class_from: With both tasks, where the class looks: in the predicted `mask`
+            (default), or over the whole `volume`.
         memory_gb: What training may take; by default a share of the machine's.
     """
 
@@ -384,6 +386,7 @@ class TrainSpec(Spec):
     strides: tuple[tuple[Count, Count, Count], ...] | None = None
     kernels: tuple[tuple[OddCount, OddCount, OddCount], ...] | None = None
     mirror_axes: tuple[Axis, ...] | None = None
+    class_from: Literal["mask", "volume"] = "mask"
     memory_gb: Annotated[float, Field(gt=0)] | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
