@@ -36,9 +36,12 @@ class Finished:
         return self.root / "workspace" / f"tiny-{self.kind}"
 
     def metrics(self, name):
-        """Values of a metric by class."""
+        """The network's values of a metric by class."""
         rows = read_json(self.folder / "evaluate" / "evaluation.json")["metrics"]
-        return {row["class"]: row["value"] for row in rows if row["metric"] == name}
+        asked = {"model": "network", "metric": name}
+        return {
+            row["class"]: row["value"] for row in rows if asked.items() <= row.items()
+        }
 
     def predictions(self):
         return pd.read_parquet(self.folder / "evaluate" / "oof_predictions.parquet")
