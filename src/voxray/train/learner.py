@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 
 from voxray.model import Compute, VoxrayNetwork
-from voxray.train.augment import apply_to_image, apply_to_mask, draw
+from voxray.train.augment import apply_to_image, apply_to_mask, draw, mix
 from voxray.train.batches import Batch
 from voxray.train.job import FoldJob
 from voxray.train.losses import TaskLoss
@@ -133,9 +133,11 @@ class Learner:
         send, device = self.compute.send, self.compute.torch_device
         mask, classes = batch.mask, batch.classes
         return Batch(
-            send(apply_to_image(send(batch.image), drawn, drawing.noise)),
+            send(mix(apply_to_image(send(batch.image), drawn, drawing.noise), drawn)),
             None if mask is None else send(apply_to_mask(send(mask), drawn)),
-            None if classes is None else classes.to(device, non_blocking=True),
+            None
+            if classes is None
+            else mix(classes, drawn).to(device, non_blocking=True),
         )
 
 
