@@ -10,7 +10,7 @@ import pytest
 from tests.makers import Series, save_dicom
 from tests.mask_makers import a_seg, a_structure_set, full_slices, save_mask, square
 from tests.stages.makers import a_session, an_experiment, write_scans
-from voxray.core.errors import ConfigError
+from voxray.core.errors import DatasetError
 from voxray.manifest import read_manifest
 from voxray.preprocess import read_index
 from voxray.stages.run import Span, run_experiment
@@ -94,9 +94,12 @@ def test_several_labels_are_split_into_folds(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("span", [Span(), Span("train", "train")])
-def test_several_labels_are_not_trained_yet(tmp_path: Path, span: Span) -> None:
+def test_a_label_that_nobody_has_is_refused_before_training(tmp_path: Path) -> None:
     experiment = several_labels(tmp_path)
+    table = tmp_path / "labels.csv"
+    rows = [line.split(",") for line in table.read_text().splitlines()]
+    rows = [rows[0], *([scan, "0", nodule] for scan, _, nodule in rows[1:])]
+    table.write_text("\n".join(map(",".join, rows)) + "\n")
 
-    with pytest.raises(ConfigError, match="columns: several labels can be taken in"):
-        run_experiment(experiment, a_session(tmp_path, []), span)
+    with pytest.raises(DatasetError, match="'effusion' is there in 0 patients and abs"):
+        run_experiment(experiment, a_session(tmp_path, []))

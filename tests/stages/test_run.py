@@ -63,7 +63,7 @@ def test_the_last_line_has_counts(tmp_path: Path) -> None:
     assert code == 0
     assert said[0] == "1 ingest: find, check and pseudonymise the scans"
     assert said[-1].startswith(
-        "finished 1 stages, 0 of them up to date: 1 inputs not used, 0 scans failed"
+        "finished 1 stage, 0 of them up to date: 1 input not used, 0 scans failed"
     )
 
 

@@ -151,12 +151,13 @@ def delong_variance(exams: ScoredExams) -> float:
     for number in sorted(set(repeat)):
         own = [pair for pair, r in zip(pairs, repeat, strict=True) if r == number]
         of_one_repeat.append(
-            sum(_side_variance([p[side] for p in own]) for side in (0, 1))
+            sum(side_variance([p[side] for p in own]) for side in (0, 1))
         )
     return float(np.mean(of_one_repeat))
 
 
-def _side_variance(folds: Sequence[Array]) -> float:
+def side_variance(folds: Sequence[Array]) -> float:
+    """Variance of the mean over folds of one class's placements; NaN with one each."""
     freedom = sum(len(values) - 1 for values in folds)
     if freedom == 0:
         return math.nan

@@ -25,6 +25,7 @@ AT_POINT = "_at_operating_point"
 _DECIDER = {
     Target.EXCLUSIVE: "likeliest class decides",
     Target.ORDINAL: "median class decides",
+    Target.LABELS: "decided to be there when likelier than not",
 }
 
 
@@ -63,7 +64,8 @@ def _two_sided(
         settings: Operating point, level, resamples, seed.
     """
     everyone = np.ones(len(likeliest), dtype=np.bool_)
-    by_half = Decisions(likeliest, everyone, _DECIDER[Target.EXCLUSIVE])
+    how = _DECIDER[Target.LABELS if whose else Target.EXCLUSIVE]
+    by_half = Decisions(likeliest, everyone, how)
     at_point = decide_by_threshold(exams, settings)
     return [
         *_against_rest(name, exams, at_point, settings),

@@ -97,15 +97,19 @@ def error_metrics(decided: DecidedExams, settings: Settings) -> list[Metric]:
 
 
 def balanced_accuracy(tables: Array) -> Array:
-    """Mean over the classes that occur of the share that is decided rightly.
+    """Mean over classes of the share that is decided rightly.
 
     Args:
         tables: (…, true class, decided class) counts.
+
+    Returns:
+        NaN where a class has no exam.
     """
     n_true = tables.sum(axis=-1)
     right = np.diagonal(tables, axis1=-2, axis2=-1)
-    share = np.divide(right, n_true, out=np.zeros_like(n_true), where=n_true > 0)
-    return np.asarray(share.sum(axis=-1) / np.maximum((n_true > 0).sum(axis=-1), 1))
+    share = np.full(n_true.shape, np.nan)
+    np.divide(right, n_true, out=share, where=n_true > 0)
+    return np.asarray(share.mean(axis=-1))
 
 
 def quadratic_kappa(tables: Array) -> Array:
@@ -177,7 +181,7 @@ def _estimate(
 def _no_interval(value: float, per_patient: Array) -> str:
     """Why there is none; "" when there is one."""
     if np.isnan(value):
-        return "all exams are of one class and decided to be it"
+        return "a class has no exam"
     n_patients = (per_patient.sum(axis=2) > 0).sum(axis=0)
     for number, n in enumerate(n_patients):
         if n < MIN_PATIENTS:

@@ -67,6 +67,25 @@ def write_predictions(predictions: Sequence[OutOfFoldPrediction], path: Path) ->
     Dice is null, and so is a label that nobody stated.
     """
     rows = sorted(predictions, key=lambda row: (row.repeat, row.fold, row.exam_id))
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(_columns(rows)), temporary)
+
+
+def write_baselines(
+    predictions: Mapping[str, Sequence[OutOfFoldPrediction]], path: Path
+) -> None:
+    """Write what every baseline predicts: its name under "baseline", then as above.
+
+    Columns that a baseline does not fill are null.
+    """
+    rows = [row for of_one in predictions.values() for row in of_one]
+    names = [name for name, of_one in predictions.items() for _ in of_one]
+    columns = {"baseline": pa.array(names, pa.string()), **_columns(rows)}
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(columns), temporary)
+
+
+def _columns(rows: Sequence[OutOfFoldPrediction]) -> dict[str, pa.Array]:
     columns: dict[str, pa.Array] = {
         name: pa.array([getattr(row, name) for row in rows], kind)
         for name, kind in _KEYS.items()
@@ -76,8 +95,7 @@ def write_predictions(predictions: Sequence[OutOfFoldPrediction], path: Path) ->
             values = [getattr(row, attribute).get(class_) for row in rows]
             kind = pa.int8() if attribute in _WHOLE_NUMBERS else pa.float64()
             columns[prefix + class_] = pa.array(values, kind)
-    with atomic_path(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+    return columns
 
 
 def read_predictions(path: Path) -> tuple[OutOfFoldPrediction, ...]:

@@ -24,6 +24,7 @@ from voxray.mlflow_store.gate import (  # noqa: E402
 from voxray.mlflow_store.metrics import (  # noqa: E402
     log_epochs,
     log_metrics,
+    log_values,
     metric_values,
     metrics_markdown,
 )
@@ -94,6 +95,7 @@ __all__ = [
     "log_metrics",
     "log_params",
     "log_table",
+    "log_values",
     "metric_values",
     "metrics_markdown",
     "open_store",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from mlflow.entities import Metric as Point
 
-from voxray.core.records import Metric
+from voxray.core.records import NETWORK, Metric
 from voxray.mlflow_store.runs import batched_rows
 from voxray.mlflow_store.store import Store
 
@@ -65,6 +65,18 @@ def log_metrics(store: Store, run_id: str, metrics: Sequence[Metric]) -> None:
             client.log_batch(run_id, metrics=part)
 
 
+def log_values(store: Store, run_id: str, values: Mapping[str, float]) -> None:
+    """Record plain numbers by name.
+
+    Raises:
+        MachineError: If the store is away.
+    """
+    now_ms = int(time.time() * 1000)
+    points = [Point(name, float(v), now_ms, 0) for name, v in values.items()]
+    with store.client() as client:
+        client.log_batch(run_id, metrics=points)
+
+
 def metric_values(metrics: Sequence[Metric]) -> dict[str, float]:
     """Value and interval ends by name; what is None is absent."""
     values: dict[str, float] = {}
@@ -79,18 +91,23 @@ def metric_names(metrics: Sequence[Metric]) -> list[str]:
     """One name per metric, distinct within an evaluation.
 
     The class is part of the name for figures of a structure, and where one metric
-    stands for several classes. A subgroup comes first: `site_a/auc`.
+    stands for several classes. A subgroup comes first: `site_a/auc`; so does what is
+    not the network: `baseline/size/auc`.
 
     Raises:
         ValueError: If two metrics would have one name.
     """
-    counts = Counter((m.metric, m.subset) for m in metrics)
-    names = [_name(m, counts[m.metric, m.subset] > 1) for m in metrics]
+    counts = Counter(map(_kind, metrics))
+    names = [_name(m, counts[_kind(m)] > 1) for m in metrics]
     twice = sorted(name for name, n in Counter(names).items() if n > 1)
     if twice:
         msg = f"two metrics have the name {twice[0]!r}: same metric, class and subset"
         raise ValueError(msg)
     return names
+
+
+def _kind(metric: Metric) -> tuple[str, str, str]:
+    return metric.model, metric.metric, metric.subset
 
 
 def _name(metric: Metric, several: bool) -> str:  # noqa: FBT001 - private
@@ -100,6 +117,8 @@ def _name(metric: Metric, several: bool) -> str:  # noqa: FBT001 - private
         name = f"{name}_{metric.class_}"
     if metric.subset != "all":
         name = f"{metric.subset}/{name}"
+    if metric.model != NETWORK:
+        name = f"{metric.model.replace(':', '/', 1)}/{name}"
     return "".join(c if c.isalnum() or c in "_-./ " else "_" for c in name)
 
 

@@ -1,6 +1,6 @@
 """Networks, the machine they run on, prediction, and the model folder."""
 
-from voxray.model.device import Compute, choose_compute
+from voxray.model.device import Compute, choose_compute, is_out_of_memory
 from voxray.model.heads import class_probabilities
 from voxray.model.inference import (
     Member,
@@ -10,6 +10,7 @@ from voxray.model.inference import (
     predict,
     predict_ensemble,
 )
+from voxray.model.memory import fitting_exams, memory_limit, step_memory
 from voxray.model.networks import NetworkOutput, VoxrayNetwork
 from voxray.model.package import (
     CARD_FILE,
@@ -35,11 +36,15 @@ __all__ = [
     "choose_compute",
     "class_probabilities",
     "fit_to",
+    "fitting_exams",
+    "is_out_of_memory",
     "load_model",
     "load_network",
+    "memory_limit",
     "predict",
     "predict_ensemble",
     "read_package",
     "save_network",
+    "step_memory",
     "write_package",
 ]

@@ -1,5 +1,6 @@
 """The one place that chooses device, precision and memory layout."""
 
+import gc
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
@@ -44,22 +45,53 @@ class Compute:
         )
         return context
 
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Contiguous for bfloat16 on a CPU, channels last elsewhere.
+
+        Measured, not derived: docs/decisions/0019. It follows from device and precision
+        alone, so that a run repeats on the same machine.
+        """
+        if self.device == "cpu" and self.precision == "bf16-mixed":
+            return torch.contiguous_format
+        return torch.channels_last_3d
+
+    @property
+    def runs_beside(self) -> bool:
+        """Whether work is queued and runs beside the processor."""
+        return self.device == "cuda"
+
+    def wait(self) -> None:
+        """Until all queued work is done."""
+        if self.runs_beside:
+            torch.cuda.synchronize()
+
+    def release(self) -> None:
+        """Give back memory that is kept for later use, after running out of it."""
+        gc.collect()
+        if self.runs_beside:
+            torch.cuda.empty_cache()
+
+    def pin(self, batch: torch.Tensor) -> torch.Tensor:
+        """Put a batch where a GPU can fetch it while the processor goes on."""
+        return batch.pin_memory() if self.runs_beside else batch
+
     def place(self, network: nn.Module) -> nn.Module:
-        """Move a network to the device, channels last, compiled if that pays."""
+        """Move a network to the device in its layout, compiled if that pays."""
         placed = network.to(self.torch_device)
         for parameter in placed.parameters():
             if parameter.dim() == _WEIGHT_AXES:
                 parameter.data = parameter.data.contiguous(
-                    memory_format=torch.channels_last_3d
+                    memory_format=self.memory_format
                 )
         if self.compiled:
             placed.compile()
         return placed
 
     def send(self, batch: torch.Tensor) -> torch.Tensor:
-        """Move a batch (n, channel, i, j, k) to the device, channels last."""
+        """Move a batch (n, channel, i, j, k) to the device in its layout."""
         sent = batch.to(self.torch_device, non_blocking=True)
-        return sent.contiguous(memory_format=torch.channels_last_3d)
+        return sent.contiguous(memory_format=self.memory_format)
 
 
 def choose_compute(choice: DeviceChoice = "auto") -> Compute:
@@ -91,6 +123,17 @@ def _on_cpu() -> Compute:
         return Compute("cpu", "bf16-mixed", compiled=False, reason=reason)
     reason = "CPU without native bfloat16, where emulation is slower than 32-bit floats"
     return Compute("cpu", "32-true", compiled=False, reason=reason)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is short, of a GPU or of the processor.
+
+    The allocator of the processor raises a plain `RuntimeError` (alloc_cpu.cpp).
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    words = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, RuntimeError) and any(w in str(error) for w in words)
 
 
 def _cpu_has_bfloat16() -> bool:

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
-from monai.networks.blocks.convolutions import Convolution
 from torch import nn
 
 from voxray.core.specs import Plan
 from voxray.model.evidence import MaskEvidence, max_inside, mean_inside
 from voxray.model.heads import class_scores, start_from_shares
+from voxray.model.layers import CohortNorm, convolution
 
 
 class NetworkOutput(NamedTuple):
@@ -73,8 +73,8 @@ class Encoder(nn.Module):
         widths = (len(plan.channels), *net.features)
         self.levels = nn.ModuleList(
             nn.Sequential(
-                _convolution(before, after, kernel, stride),
-                *([_convolution(after, after, kernel)] if level else []),
+                convolution(before, after, kernel, stride),
+                *([convolution(after, after, kernel)] if level else []),
             )
             for level, (before, after, kernel, stride) in enumerate(
                 zip(widths[:-1], widths[1:], net.kernels, net.strides, strict=True)
@@ -103,7 +103,7 @@ class Decoder(nn.Module):
             for n in steps
         )
         self.join = nn.ModuleList(
-            _convolution(width, width, kernel)
+            convolution(width, width, kernel)
             for width, kernel in zip(
                 net.features[-2::-1], net.kernels[-2::-1], strict=True
             )
@@ -132,7 +132,8 @@ class ClassHead(nn.Module):
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         n_pooled = 2 * sum(plan.network.features[1:])
-        self.norm = nn.LayerNorm(n_pooled)
+        over_cohort = plan.network.pooled_norm == "cohort"
+        self.norm = CohortNorm(n_pooled) if over_cohort else nn.LayerNorm(n_pooled)
         self.dropout = nn.Dropout(0.3)
         self.evidence = MaskEvidence(plan) if plan.structures else None
         self.looks_inside = plan.network.evidence == "size_and_looks"
@@ -183,22 +184,3 @@ class ClassHead(nn.Module):
         if not self.training:
             return features.new_full((n, 1), 0.5)
         return torch.randint(0, 3, (n, 1), device=features.device) / 2
-
-
-def _convolution(
-    before: int,
-    after: int,
-    kernel: tuple[int, int, int],
-    stride: tuple[int, int, int] = (1, 1, 1),
-) -> nn.Module:
-    block: nn.Module = Convolution(
-        3,
-        before,
-        after,
-        strides=stride,
-        kernel_size=kernel,
-        act=("LEAKYRELU", {"inplace": True}),
-        norm=("GROUP", {"num_groups": after}),
-        adn_ordering="NA",
-    )
-    return block

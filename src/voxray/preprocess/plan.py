@@ -83,7 +83,7 @@ def make_plan(
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
         mirror_axes=_mirror_axes(task, train, reasons),
-        network=_reading_masks(network, task, train, reasons),
+        network=_for_classes(network, task, train, reasons),
         batch_size=_batch_size(shape, len(scans), task, train, budget, reasons),
         reasons=reasons,
     )
@@ -101,11 +101,19 @@ def _modalities(channels: Scans) -> tuple[str, ...]:
     return tuple(sorted({s.modality for all_ in channels.values() for s in all_}))
 
 
-def _reading_masks(
+def _for_classes(
     network: NetworkPlan, task: TaskSpec, train: TrainSpec, reasons: dict[str, str]
 ) -> NetworkPlan:
-    """What a class is decided from where masks are learned too."""
-    if not (task.classify and task.segment) or train.class_from == "volume":
+    """What a class is decided from: the volume, or the mask that is learned too."""
+    if task.classify is None:
+        return network
+    if task.segment is None:
+        reasons["network"] += (
+            "; the class sees each feature relative to the training exams, so that "
+            "what differs little within an exam, but between exams, counts"
+        )
+        return network.model_copy(update={"pooled_norm": "cohort"})
+    if train.class_from == "volume":
         return network
     reasons["network"] += (
         "; the class looks where the predicted mask is, and reads its size; if it "
@@ -209,10 +217,11 @@ def _batch_size(
         reasons["batch_size"] = "set in the experiment"
         return train.batch_size
     n_voxels = math.prod(shape)
-    wanted = round(budget.step_voxels / n_voxels)
+    step_voxels = budget.step_voxels if task.segment else budget.class_step_voxels
+    wanted = round(step_voxels / n_voxels)
     most = _LARGEST_MASK_BATCH if task.segment else _LARGEST_BATCH
     most = max(_SMALLEST_BATCH, min(most, n_scans // 4))
-    reason = f"{n_voxels:,} voxels an exam, about {budget.step_voxels:,} a step"
+    reason = f"{n_voxels:,} voxels an exam, about {step_voxels:,} a step"
     if wanted > most:
         reason += f"; no more than {most}, so that an epoch has several steps"
     reasons["batch_size"] = reason

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from voxray.core.errors import ManifestError
 from voxray.core.files import atomic_path
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import ScanId, Volume
@@ -133,15 +134,23 @@ def _intensity(voxels: NDArray[np.float32]) -> tuple[float, ...]:
 def write_statistics(rows: Sequence[ScanStatistics], path: Path) -> None:
     """Write `statistics.parquet`, sorted by scan."""
     ordered = sorted(rows, key=lambda row: row.scan_id)
-    frame = pd.DataFrame([asdict(row) for row in ordered])
+    names = [f.name for f in fields(ScanStatistics)]
+    frame = pd.DataFrame([asdict(row) for row in ordered], columns=names)
     with atomic_path(path) as temporary:
         frame.to_parquet(temporary, index=False)
 
 
 def read_statistics(path: Path) -> tuple[ScanStatistics, ...]:
-    """Read what `write_statistics` wrote."""
-    rows = pd.read_parquet(path).to_dict("records")
-    return tuple(_row(row) for row in rows)
+    """Read what `write_statistics` wrote.
+
+    Raises:
+        ManifestError: If a column is missing, as in what an earlier version wrote.
+    """
+    frame = pd.read_parquet(path)
+    if missing := [f.name for f in fields(ScanStatistics) if f.name not in frame]:
+        msg = f"{path.name!r} lacks {', '.join(missing)}; preprocess again"
+        raise ManifestError(msg)
+    return tuple(_row(row) for row in frame.to_dict("records"))
 
 
 def _row(values: Mapping[Hashable, Any]) -> ScanStatistics:

@@ -3,12 +3,20 @@
 Nothing here reads a path or computes a result.
 """
 
+from voxray.report.baselines import (
+    Comparison,
+    Verdict,
+    baselines_line,
+    comparisons,
+    verdict,
+)
 from voxray.report.card import ModelCard, range_in_words, render_card
 from voxray.report.class_rocs import draw_class_rocs
 from voxray.report.content import (
     ModelFacts,
     ReportContent,
     ReportFigure,
+    SuspectScan,
     TrainingData,
 )
 from voxray.report.evidence_figures import (
@@ -34,6 +42,7 @@ from voxray.report.tables import summary_line, wanted_overlays
 
 __all__ = [
     "INDEX",
+    "Comparison",
     "FoldHistory",
     "IntakeContent",
     "ModelCard",
@@ -44,9 +53,13 @@ __all__ = [
     "RocPoint",
     "SeenScan",
     "SimilarPair",
+    "SuspectScan",
     "Thumbnail",
     "TrainingData",
     "UnusedScan",
+    "Verdict",
+    "baselines_line",
+    "comparisons",
     "draw_class_rocs",
     "draw_dice",
     "draw_overlay",
@@ -59,5 +72,6 @@ __all__ = [
     "render_report",
     "scans_on_page",
     "summary_line",
+    "verdict",
     "wanted_overlays",
 ]

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voxray.core.records import Finding, Metric, ScanId
+from voxray.core.records import NETWORK, Finding, Metric, ScanId
 from voxray.core.specs import (
     ModelPackage,
     OperatingPoint,
     ReferenceStatistics,
     Target,
 )
+from voxray.report.baselines import baselines_line, comparisons, signed
+from voxray.report.wording import estimate
 
 _UNCALIBRATED = "Probabilities are not calibrated."
 _WITHOUT_THRESHOLD = {
@@ -66,8 +68,9 @@ def render_card(card: ModelCard) -> str:
         "",
         "| metric | class | value | interval | patients | method |",
         "|---|---|---|---|---|---|",
-        *(_row(metric) for metric in card.metrics),
+        *(_row(metric) for metric in card.metrics if metric.model == NETWORK),
         "",
+        *_baselines(card.metrics),
         "## Decision",
         "",
         _decision(package),
@@ -78,6 +81,28 @@ def render_card(card: ModelCard) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _baselines(metrics: Sequence[Metric]) -> list[str]:
+    """What the network was compared with; nothing if it was not."""
+    line = baselines_line(metrics)
+    if not line:
+        return []
+    rows = [
+        f"| {row.name} | {row.metric.class_} | {row.metric.metric} "
+        f"{estimate(row.metric)} | {signed(row.difference)} | {row.sentence} |"
+        for row in comparisons(metrics)
+    ]
+    return [
+        "## Against trivial baselines",
+        "",
+        f"The network on the same held-out patients: {line}.",
+        "",
+        "| baseline | class | its figure | paired difference | |",
+        "|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
 
 
 def _exceptions(signed: Sequence[tuple[ScanId, Finding]]) -> list[str]:

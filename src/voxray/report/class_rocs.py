@@ -88,6 +88,5 @@ def _title(metrics: Sequence[Metric], n_left: int) -> str:
     patients = counted(macro.n_patients, "patient")
     left = f"; {n_left} without a curve" if n_left else ""
     return (
-        f"Mean AUC {_short(macro)}\n"
-        f"each against the rest, {percent(macro.level)} interval, {patients}{left}"
+        f"Mean AUC {_short(macro)}\n{percent(macro.level)} interval, {patients}{left}"
     )

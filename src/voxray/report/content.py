@@ -64,6 +64,28 @@ class ReportFigure:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspectScan:
+    """An exam whose label or mask the network contradicts.
+
+    Attributes:
+        kind: "class" or "mask".
+        loss: -log of the probability of the person's class, or 1 - Dice.
+        reason: In words.
+        png: Its picture; None without.
+    """
+
+    rank: int
+    kind: str
+    exam_id: str
+    patient_id: str
+    said_by_person: str
+    said_by_network: str
+    loss: float
+    reason: str
+    png: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReportContent:
     """Everything one page shows. What is empty gets no section.
 
@@ -76,7 +98,8 @@ class ReportContent:
         note: Stands on top and beside every figure, e.g. of a demonstration.
         model: None without a model.
         training: None without training data.
-        evidence: Metrics of held-out patients.
+        evidence: Metrics of held-out patients, of the network and of baselines.
+        suspects: Exams whose label or mask may be wrong.
         figures: Pictures of the evidence.
         scores: One row per volume found; None when nothing was scored.
         score_files: Number of files per disposition in the scored folder.
@@ -93,6 +116,7 @@ class ReportContent:
     model: ModelFacts | None = None
     training: TrainingData | None = None
     evidence: tuple[Metric, ...] = ()
+    suspects: tuple[SuspectScan, ...] = ()
     figures: tuple[ReportFigure, ...] = ()
     scores: tuple[ScoreRow, ...] | None = None
     score_files: Mapping[str, int] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from voxray.core.records import Metric
+from voxray.core.wording import counted
 from voxray.report.canvas import (
     BLUE,
     GREY,
@@ -23,7 +24,7 @@ from voxray.report.canvas import (
     to_png,
     write_note,
 )
-from voxray.report.wording import counted, estimate, percent
+from voxray.report.wording import estimate, percent
 
 _GOLDEN = 0.6180339887498949
 _NARROW = 5  # classes that fit side by side without turning their names

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from voxray.core.findings import FindingCode
+from voxray.core.wording import counted
 from voxray.report.intake_content import IntakeContent
-from voxray.report.wording import counted
 
 _C = FindingCode
 _ASIDE = {_C.NOT_SELECTED, _C.NOT_AN_IMAGE, _C.LOCALIZER, _C.COPY_OF}

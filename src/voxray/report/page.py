@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from voxray.core.findings import POLICY
-from voxray.core.records import Metric, ScanId, ScoreRow, ScoreStatus
+from voxray.core.records import NETWORK, Metric, ScanId, ScoreRow, ScoreStatus
+from voxray.core.wording import counted
 from voxray.report import wording
+from voxray.report.baselines import comparisons, place, reach, signed
 from voxray.report.content import ReportContent, ReportFigure
 from voxray.report.naming import picture_name, png_size
 from voxray.report.tables import (
@@ -22,6 +24,7 @@ from voxray.report.tables import (
 )
 
 INDEX = "index.html"
+_HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +56,19 @@ def render_report(content: ReportContent) -> Iterator[tuple[str, bytes | str]]:
         picture = _picture("figure", figure.name, figure.png)
         figures.append((picture, figure))
         yield picture.name, figure.png
+    suspects: dict[str, _Picture] = {}
+    for suspect in content.suspects:
+        if suspect.png is not None and suspect.exam_id not in suspects:
+            picture = _picture("suspect", suspect.exam_id, suspect.png)
+            suspects[suspect.exam_id] = picture
+            yield picture.name, suspect.png
     wanted = frozenset(wanted_overlays(content.scores or ()))
     pictures: dict[ScanId, _Picture] = {}
     for scan_id, png in content.overlays:
         if scan_id in wanted and scan_id not in pictures:
             pictures[scan_id] = _picture("scan", scan_id, png)
             yield pictures[scan_id].name, png
-    yield INDEX, _page(content, figures, pictures)
+    yield INDEX, _page(content, figures, pictures, suspects)
 
 
 def _picture(kind: str, identity: str, png: bytes) -> _Picture:
@@ -70,18 +79,39 @@ def _page(
     content: ReportContent,
     figures: list[tuple[_Picture, ReportFigure]],
     pictures: dict[ScanId, _Picture],
+    suspects: dict[str, _Picture],
 ) -> str:
+    own = [metric for metric in content.evidence if metric.model == NETWORK]
     template = environment().get_template("report.html.j2")
     return template.render(
         content=content,
         figures=figures,
         pictures=pictures,
+        suspect_pictures=suspects,
         picture_limit=PICTURES,
         policy=POLICY,
         level=_common_level(content.evidence),
-        meanings=wording.metric_meanings(content.evidence),
+        meanings=wording.metric_meanings(own),
+        own=own,
+        **_baseline_values(content),
         **_score_values(content),
     )
+
+
+def _baseline_values(content: ReportContent) -> dict[str, object]:
+    rows = comparisons(content.evidence)
+    kinds = {(row.metric.metric, row.metric.class_) for row in rows}
+    auc = [m for m in content.evidence if m.model == NETWORK and m.metric == "auc"]
+    return {
+        "comparisons": rows,
+        "compared": [
+            metric
+            for metric in content.evidence
+            if metric.model == NETWORK and (metric.metric, metric.class_) in kinds
+        ],
+        "reach": reach(row.difference for row in rows),
+        "guesses": any(m.low is not None and m.low <= _HALF for m in auc),
+    }
 
 
 def _score_values(content: ReportContent) -> dict[str, object]:
@@ -106,7 +136,7 @@ def _headline(content: ReportContent) -> str:
         return summary_line(rows)
     if content.evidence:
         patients = max(metric.n_patients for metric in content.evidence)
-        n = wording.counted(patients, "patient")
+        n = counted(patients, "patient")
         return f"Evaluated on {n} held out of training; no new scans were scored"
     return "Nothing was scored, and there is no evidence yet"
 
@@ -128,7 +158,7 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     made.filters.update(
-        counted=wording.counted,
+        counted=counted,
         counts=wording.counts,
         estimate=wording.estimate,
         kind=wording.metric_name,
@@ -137,6 +167,8 @@ def environment() -> Environment:
         number=wording.number,
         percent=wording.percent,
         probability=wording.probability,
+        signed=signed,
+        place=place,
         short=wording.short,
         share=_share,
     )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from voxray.core.findings import POLICY, FindingCode
 from voxray.core.records import ScanId, ScoreRow, ScoreStatus
-from voxray.report.wording import counted, listed
+from voxray.core.wording import counted
+from voxray.report.wording import listed
 
 PICTURES = 500
 """Scored scans that get a picture; the table names the others without one."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from voxray.core.records import Metric
+from voxray.core.wording import counted
 
 NOT_ESTIMABLE = "not estimable"
 
@@ -157,16 +158,6 @@ def percent(share: float) -> str:
         ('95 %', '97.5 %')
     """
     return f"{100 * share:.4g} %"
-
-
-def counted(n: int, noun: str) -> str:
-    """Number with its noun.
-
-    Example:
-        >>> counted(1, "volume"), counted(4012, "volume")
-        ('1 volume', '4,012 volumes')
-    """
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def listed(numbers: Mapping[str, int]) -> str:

@@ -19,16 +19,22 @@ from voxray.core.records import (
 from voxray.core.specs import ClassifySpec, Experiment, FoldValues
 from voxray.evaluate import (
     class_roc_points,
+    compare_baselines,
     dice_per_class,
     evaluate_oof,
     fit_decision,
     metrics_to_json,
+    network_rows,
+    possibly_mislabelled,
     require_out_of_fold,
+    write_baselines,
     write_predictions,
+    write_suspects,
 )
 from voxray.mlflow_store import (
     describe_run,
     log_figures,
+    log_files,
     log_metrics,
     log_table,
     metrics_markdown,
@@ -45,12 +51,14 @@ from voxray.preprocess import label_map, to_source_grid, volumes_ml
 from voxray.report import (
     FoldHistory,
     RocCurve,
+    baselines_line,
     draw_class_rocs,
     draw_dice,
     draw_roc,
     draw_training,
 )
 from voxray.scan_io import read_mask, write_label_map
+from voxray.stages.baselines import draw_suspects, find_rivals
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.study import FoldName, Study, mask_source, read_study
 from voxray.stages.targets import class_name, labels_of
@@ -60,6 +68,8 @@ from voxray.train import HISTORY_FILE, NETWORK_FILE
 
 FOLDER = "evaluate"
 PREDICTIONS_FILE = "oof_predictions.parquet"
+BASELINES_FILE = "baseline_predictions.parquet"
+SUSPECTS_FILE = "possibly_mislabelled.csv"
 EVALUATION_FILE = "evaluation.json"
 DECISION_FILE = "decision.json"
 FIGURES = "figures"
@@ -73,20 +83,48 @@ def run(context: StageContext) -> StageOutcome:
     study = read_study(context)
     predictions = tuple(_predict_all(context, study, folder))
     require_out_of_fold(predictions, study.rows)
-    experiment = context.experiment
-    metrics = evaluate_oof(
-        predictions, experiment.task, experiment.evaluate, experiment.seed
-    )
     write_predictions(predictions, folder / PREDICTIONS_FILE)
+    metrics = _measure(context, study, predictions, folder)
     write_json(folder / EVALUATION_FILE, {"metrics": metrics_to_json(metrics)})
+    _list_suspects(context, study, predictions, folder)
+    experiment = context.experiment
     decision = fit_decision(predictions, experiment.task, experiment.evaluate)
     fitted = decision.model_dump(mode="json") if decision else None
     write_json(folder / DECISION_FILE, {"decision": fitted})
-    figures = _draw(context, study, predictions, metrics)
+    figures = _draw(context, study, predictions, network_rows(metrics))
     _write_figures(folder / FIGURES, figures)
     _record(context, folder, metrics, figures)
     counts = {"predictions": len(predictions), "metrics": len(metrics)}
     return StageOutcome(counts, _headline(metrics))
+
+
+def _measure(
+    context: StageContext,
+    study: Study,
+    predictions: Sequence[OutOfFoldPrediction],
+    folder: Path,
+) -> tuple[Metric, ...]:
+    """The network's metrics, then those of each baseline and the difference."""
+    spec = context.experiment
+    metrics = evaluate_oof(predictions, spec.task, spec.evaluate, spec.seed)
+    compute = choose_compute(spec.train.device)
+    rivals = find_rivals(study, context, predictions, folder, compute)
+    write_baselines({r.name: r.predictions for r in rivals}, folder / BASELINES_FILE)
+    compared = compare_baselines(
+        predictions, rivals, spec.task, spec.evaluate, spec.seed
+    )
+    return (*metrics, *compared)
+
+
+def _list_suspects(
+    context: StageContext,
+    study: Study,
+    predictions: Sequence[OutOfFoldPrediction],
+    folder: Path,
+) -> None:
+    suspects = possibly_mislabelled(predictions)
+    write_suspects(suspects, folder / SUSPECTS_FILE)
+    draw_suspects(study, context, suspects, folder)
 
 
 def _write_figures(folder: Path, figures: Mapping[str, bytes]) -> None:
@@ -252,16 +290,21 @@ def _record(
     store, parent = open_tracking(context), read_parent(context)
     log_metrics(store, parent.run_id, metrics)
     log_figures(store, parent.run_id, figures)
-    log_table(store, parent.run_id, folder / PREDICTIONS_FILE)
+    for name in (PREDICTIONS_FILE, BASELINES_FILE):
+        log_table(store, parent.run_id, folder / name)
+    suspects = {SUSPECTS_FILE: folder / SUSPECTS_FILE}
+    log_files(store, parent.run_id, suspects, "tables")
     table = metrics_markdown(metrics, context.experiment.note)
     describe_run(store, parent.run_id, f"**{_headline(metrics)}**\n\n{table}")
 
 
 def _headline(metrics: Sequence[Metric]) -> str:
-    shown = [m for m in metrics if m.metric in _HEADLINE and m.value is not None]
-    return (
-        "; ".join(_words(m) for m in shown) or "nothing estimable, see evaluation.json"
-    )
+    own = network_rows(metrics)
+    shown = [m for m in own if m.metric in _HEADLINE and m.value is not None]
+    said = "; ".join(_words(m) for m in shown)
+    line = said or "nothing estimable, see evaluation.json"
+    against = baselines_line(metrics)
+    return f"{line}; {against}" if against else line
 
 
 def _words(metric: Metric) -> str:

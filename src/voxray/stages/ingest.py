@@ -14,6 +14,7 @@ from voxray.core.ids import Pseudonymizer
 from voxray.core.progress import Listener
 from voxray.core.records import PatientId, Sha256
 from voxray.core.specs import DataSpec, Experiment, IntakeRules, TaskSpec
+from voxray.core.wording import counted
 from voxray.stages.fingerprint import folder_hash, table_hash
 from voxray.stages.frame import (
     Stage,
@@ -180,15 +181,11 @@ def _outcome(intake: "Intake") -> StageOutcome:
     }
     why = ", ".join(f"{code} {n}" for code, n in sorted(reasons.items()))
     message = (
-        f"{_counted(counts['files'], 'file')}: {_counted(counts['scans'], 'scan')} of "
-        f"{_counted(counts['patients'], 'patient')} accepted, {n_unused} not used"
+        f"{counted(counts['files'], 'file')}: {counted(counts['scans'], 'scan')} of "
+        f"{counted(counts['patients'], 'patient')} accepted, {n_unused} not used"
     )
     message += f" ({why})" if why else ""
     return StageOutcome(counts=counts, message=message, n_unused=n_unused)
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _config(experiment: Experiment) -> object:

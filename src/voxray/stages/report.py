@@ -23,6 +23,7 @@ from voxray.core.records import (
     Sha256,
 )
 from voxray.core.specs import Experiment, ModelPackage
+from voxray.evaluate import read_suspects
 from voxray.manifest import read_manifest
 from voxray.model import PACKAGE_FILE, read_package
 from voxray.report import (
@@ -30,6 +31,7 @@ from voxray.report import (
     ModelFacts,
     ReportContent,
     ReportFigure,
+    SuspectScan,
     TrainingData,
     draw_overlay,
     range_in_words,
@@ -39,7 +41,8 @@ from voxray.report import (
 from voxray.scan_io import read_label_map, read_volume
 from voxray.score import SCORES_FILE, SOURCES_FILE, SUMMARY_FILE, ScoreColumns
 from voxray.score import read_scores as read_score_rows
-from voxray.stages.evaluate import EVALUATION_FILE, FIGURES
+from voxray.stages.baselines import PICTURES
+from voxray.stages.evaluate import EVALUATION_FILE, FIGURES, SUSPECTS_FILE
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.register_model import read_metrics
 from voxray.stages.workspace import stage_folder
@@ -192,6 +195,7 @@ def _with_evidence(context: StageContext, content: ReportContent) -> ReportConte
         experiment=context.experiment.name,
         evidence=metrics,
         figures=tuple(_figures(context)),
+        suspects=tuple(_suspects(context)),
         training=training,
     )
 
@@ -202,6 +206,23 @@ def _figures(context: StageContext) -> Iterator[ReportFigure]:
         if (folder / name).is_file():
             png = (folder / name).read_bytes()
             yield ReportFigure(name.removesuffix(".png"), caption, png)
+
+
+def _suspects(context: StageContext) -> Iterator[SuspectScan]:
+    folder = context.folder / "evaluate"
+    for row in read_suspects(folder / SUSPECTS_FILE):
+        picture = folder / PICTURES / f"{row.exam_id}.png"
+        yield SuspectScan(
+            row.rank,
+            row.kind,
+            row.exam_id,
+            row.patient_id,
+            row.said_by_person,
+            row.said_by_network,
+            row.loss,
+            row.reason,
+            picture.read_bytes() if picture.is_file() else None,
+        )
 
 
 def _training(context: StageContext) -> TrainingData:
@@ -220,7 +241,7 @@ def _training(context: StageContext) -> TrainingData:
 def _inputs(context: StageContext) -> Mapping[str, Sha256]:
     return {
         **earlier(context, "ingest", "manifest.csv", "summary.json"),
-        **earlier(context, "evaluate", EVALUATION_FILE),
+        **earlier(context, "evaluate", EVALUATION_FILE, SUSPECTS_FILE),
         **earlier(context, "model", PACKAGE_FILE),
         **earlier(context, "score"),
     }

@@ -9,6 +9,7 @@ from voxray.core.errors import ConfigError, ScanError
 from voxray.core.ids import Pseudonymizer
 from voxray.core.progress import Listener, ignore_progress
 from voxray.core.specs import Experiment
+from voxray.core.wording import counted
 from voxray.stages import STAGE_NAMES, load_stage
 from voxray.stages.frame import (
     Stage,
@@ -181,8 +182,9 @@ def closing_line(outcomes: Sequence[StageOutcome], folder: Path) -> str:
     unused = sum(outcome.n_unused for outcome in outcomes)
     failed = sum(outcome.n_failed for outcome in outcomes)
     return (
-        f"finished {len(outcomes)} stages, {skipped} of them up to date: "
-        f"{unused} inputs not used, {failed} scans failed; see {folder}"
+        f"finished {counted(len(outcomes), 'stage')}, {skipped} of them up to date: "
+        f"{counted(unused, 'input')} not used, {counted(failed, 'scan')} failed; "
+        f"see {folder}"
     )
 
 

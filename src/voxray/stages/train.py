@@ -1,6 +1,7 @@
 """Stage 4: one network per fold, recorded in MLflow while it learns."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,12 +20,14 @@ from voxray.mlflow_store import (
     log_epochs,
     log_files,
     log_params,
+    log_values,
     open_store,
     resume_run,
     start_fold,
     start_parent,
 )
 from voxray.model import Compute, choose_compute
+from voxray.stages.baseline_columns import check_columns
 from voxray.stages.environment import artifact_root, tracking_uri
 from voxray.stages.fingerprint import code_hash
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
@@ -47,6 +50,7 @@ from voxray.train import (
     TrainingExam,
     drop_state,
     fit_fold,
+    limit_in_words,
     read_result,
 )
 
@@ -54,6 +58,7 @@ FOLDER = "train"
 RUN_FILE = "run.json"
 DONE_FILE = "done.json"
 VALUES_FILE = "fold_values.json"
+_RECORD_EVERY_S = 3.0
 _DATASETS = {"scans": "ingest/manifest.csv", "split": "folds/folds.csv"}
 _RECORDED = (SCHEDULE_FILE, HISTORY_FILE, VALUES_FILE)
 
@@ -62,6 +67,7 @@ def run(context: StageContext) -> StageOutcome:
     """Train every fold that is not trained yet, one after another."""
     folder = stage_folder(context, FOLDER)
     study = read_study(context)
+    check_columns([study.record(exam) for exam in study.exams], context.experiment)
     compute = choose_compute(context.experiment.train.device)
     context.say(f"computing on {compute.device}, {compute.precision}: {compute.reason}")
     store = open_tracking(context)
@@ -70,7 +76,9 @@ def run(context: StageContext) -> StageOutcome:
         for number, name in enumerate(names, start=1):
             said = f"fold {number} of {len(names)}"
             _train_fold(_FoldTask(context, study, name, said), compute, store, parent)
-    steps = [_steps(folder / name.folder) for name in names]
+    results = [read_result(folder / name.folder) for name in names]
+    context.say(f"where the time went: {limit_in_words(_mean_shares(results))}")
+    steps = [result.schedule.steps or 0 for result in results]
     message = f"{len(names)} folds trained, {min(steps)} to {max(steps)} steps each"
     return StageOutcome({"folds": len(names)}, message)
 
@@ -79,6 +87,15 @@ def open_tracking(context: StageContext) -> Store:
     """Reach the store this experiment is recorded in."""
     uri = tracking_uri(context.workspace, context.experiment.track.uri)
     return open_store(uri, artifact_root(context.workspace))
+
+
+def _mean_shares(results: Sequence[FoldResult]) -> dict[str, float]:
+    """Share of all folds' wall time by phase."""
+    total_s = sum(result.seconds for result in results) or 1.0
+    return {
+        name: sum(r.shares[name] * r.seconds for r in results) / total_s
+        for name in results[0].shares
+    }
 
 
 class _FoldTask:
@@ -136,20 +153,40 @@ def _train_fold(
     task.folder.mkdir(parents=True, exist_ok=True)
     write_json(task.folder / VALUES_FILE, job.values.model_dump(mode="json"))
     with _fold_run(task, job, store, parent) as run_id:
-
-        def record(row: EpochRow) -> None:
-            log_epochs(store, run_id, _curves([row]))
-
-        listen = task.context.listen
         result = (
             read_result(task.folder)
             if is_done
-            else fit_fold(job, compute, listen, record)
+            else fit_fold(
+                job,
+                compute,
+                task.context.listen,
+                _Recorder(store, run_id),
+                task.context.say,
+            )
         )
         _record_fold(store, run_id, task, result)
     done = {"job_sha256": job.sha256, "run_id": run_id, "files": _hashes(task.folder)}
     write_json(task.folder / DONE_FILE, done)
     drop_state(task.folder)  # not before: when the store is away, nothing is lost
+
+
+class _Recorder:
+    """Sends rows to the store now and then: small epochs come faster than it writes."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self.store, self.run_id = store, run_id
+        self._waiting: list[EpochRow] = []
+        self._sent_s, self._took_s = time.monotonic(), 0.0
+
+    def __call__(self, row: EpochRow) -> None:
+        """Take a row; at the end all of the history is recorded anyway."""
+        self._waiting.append(row)
+        began_s = time.monotonic()
+        if began_s - self._sent_s >= max(_RECORD_EVERY_S, 100 * self._took_s):
+            log_epochs(self.store, self.run_id, _curves(self._waiting))
+            self._waiting = []
+            self._sent_s = time.monotonic()
+            self._took_s = self._sent_s - began_s
 
 
 def _is_done(folder: Path, job: FoldJob) -> bool:
@@ -180,7 +217,11 @@ def _record_fold(
         epoch = result.resumed_at_epoch
         task.context.say(f"{task.said}: continued after epoch {epoch}")
     log_epochs(store, run_id, _curves(result.history))
-    log_params(store, run_id, {"schedule": asdict(result.schedule)})
+    schedule = asdict(result.schedule)
+    schedule["segments"] = len(result.schedule.segments)
+    log_params(store, run_id, {"schedule": schedule})
+    named = {f"share_{name}": share for name, share in result.shares.items()}
+    log_values(store, run_id, {**named, "train_seconds": result.seconds})
     log_files(store, run_id, {n: task.folder / n for n in _RECORDED}, "training")
 
 
@@ -298,10 +339,6 @@ def read_parent(context: StageContext) -> RunIds:
     """The MLflow run that stage 4 opened."""
     said = read_json(context.folder / FOLDER / RUN_FILE)
     return RunIds(said["experiment_id"], said["run_id"])
-
-
-def _steps(folder: Path) -> int:
-    return int(read_json(folder / SCHEDULE_FILE)["steps"])
 
 
 def _inputs(context: StageContext) -> Mapping[str, Sha256]:

@@ -12,8 +12,9 @@ from voxray.train.fold import (
     fit_fold,
     read_result,
 )
-from voxray.train.schedule import Schedule
+from voxray.train.schedule import Schedule, Segment
 from voxray.train.seeding import FoldSeed
+from voxray.train.stopwatch import limit_in_words
 
 __all__ = [
     "HISTORY_FILE",
@@ -24,8 +25,10 @@ __all__ = [
     "FoldResult",
     "FoldSeed",
     "Schedule",
+    "Segment",
     "TrainingExam",
     "drop_state",
     "fit_fold",
+    "limit_in_words",
     "read_result",
 ]

@@ -11,6 +11,7 @@ from voxray.core.specs import Plan
 _ROTATION = math.radians(10)
 _SCALE = 0.1
 _SHIFT = 0.03  # of the field of view
+_STILL = 0.25  # of the exams that a class is learned from are mirrored at most
 _COARSE = 2.0
 
 
@@ -52,16 +53,21 @@ def draw(plan: Plan, n: int, generator: torch.Generator) -> Draw:
 
 
 def _draw_affine(plan: Plan, uniform) -> torch.Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    """Rotation and scale in mm, so that anatomy is turned and not sheared."""
-    angles = uniform(-_ROTATION, _ROTATION, 3) * _may_turn(plan)
-    scale = torch.exp(uniform(-_SCALE, _SCALE, 1))
+    """Rotation and scale in mm, so that anatomy is turned and not sheared.
+
+    Turning blurs. Where a class is learned some exams stay as sharp as they are, so
+    that an exam at prediction, which nobody turns, is like some that were trained on.
+    """
+    turned = (uniform(0, 1, 1) >= (_STILL if plan.classes else 0)).float()
+    angles = uniform(-_ROTATION, _ROTATION, 3) * _may_turn(plan) * turned
+    scale = torch.exp(uniform(-_SCALE, _SCALE, 1) * turned)
     matrix = _rotations(angles) / scale[..., None]
     for axis in plan.mirror_axes:
         flip = torch.sign(uniform(-1, 1))
         matrix[:, :, axis] *= flip[:, None]
     half_mm = torch.tensor(plan.input_shape) * torch.tensor(plan.spacing_mm) / 2
     matrix = matrix * half_mm[None, None, :] / half_mm[None, :, None]
-    shift = uniform(-_SHIFT, _SHIFT, 3)[..., None] * 2
+    shift = (uniform(-_SHIFT, _SHIFT, 3) * turned)[..., None] * 2
     shift[:, [size == 1 for size in plan.input_shape]] = 0
     theta = torch.cat([matrix, shift], dim=2)
     return theta[:, [2, 1, 0]][:, :, [2, 1, 0, 3]].float()
@@ -95,7 +101,7 @@ def apply_to_image(
     Args:
         image: Normalised.
         drawn: For as many exams.
-        generator: Draws the noise, on the CPU.
+        generator: Draws the noise; faster where the image is.
     """
     turned = _sample(image, drawn.theta, "bilinear")
     shape = (-1, 1, 1, 1, 1)
@@ -108,7 +114,8 @@ def apply_to_image(
     offset = drawn.offset.to(image.device).view(shape)
     turned = turned * gain + offset
     if drawn.noise.any():
-        noise = torch.randn(turned.shape, generator=generator).to(image.device)
+        noise = torch.randn(turned.shape, generator=generator, device=generator.device)
+        noise = noise.to(image.device)
         turned = turned + noise * drawn.noise.to(image.device).view(shape)
     return turned
 

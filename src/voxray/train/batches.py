@@ -1,16 +1,20 @@
 """Which exams a step sees, and which part of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from voxray.core.errors import DatasetError
 from voxray.core.records import ExamId
 from voxray.core.specs import FoldValues, Plan
 from voxray.model import apply_fold_values, fit_to
 from voxray.preprocess import CachedExam
+from voxray.train.arrays import PackedViews, StructurePoints, structure_points
 
 _ON_STRUCTURE = 0.5  # share of patches centred on a structure
 
@@ -37,13 +41,54 @@ class Batch:
 
     Attributes:
         image: (n, channel, i, j, k) float32.
-        mask: (n, 1, i, j, k) float32 structure numbers; None without segmentation.
+        mask: (n, 1, i, j, k) structure numbers; None without segmentation.
         classes: (n, class) float32, the exams' targets; None without classification.
     """
 
     image: torch.Tensor
     mask: torch.Tensor | None
     classes: torch.Tensor | None
+
+    def each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
+        """The same with each tensor changed."""
+        return Batch(
+            change(self.image),
+            None if self.mask is None else change(self.mask),
+            None if self.classes is None else change(self.classes),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredExams:
+    """What makes a batch cheap: one of the two.
+
+    Attributes:
+        views: When each exam looks the same each time.
+        points: When patches are cut around structures.
+    """
+
+    views: PackedViews | None
+    points: StructurePoints | None
+
+
+def store_exams(
+    exams: Sequence[TrainingExam], plan: Plan, values: FoldValues, folder: Path
+) -> StoredExams:
+    """Prepare a fold's exams for `epoch_batches`, in files without a name in `folder`.
+
+    Raises:
+        DatasetError: If an exam holds values that are not numbers.
+        MachineError: If the disk is full.
+    """
+    if not all(_one_view(exam, plan) for exam in exams):
+        points = StructurePoints(folder, len(exams), len(plan.structures))
+        return StoredExams(None, points)
+    views = PackedViews(folder, len(plan.channels), plan.input_shape)
+    rng = np.random.default_rng(0)  # draws nothing where there is one view
+    for row, exam in enumerate(exams):
+        image, mask, _ = _sample(exam, plan, values, rng)
+        views.write(row, image, mask)
+    return StoredExams(views, None)
 
 
 def epoch_batches(
@@ -52,8 +97,11 @@ def epoch_batches(
     values: FoldValues,
     steps: int,
     rng: np.random.Generator,
+    stored: StoredExams | None = None,
 ) -> Iterator[Batch]:
     """Batches of one epoch; each exam comes about equally often.
+
+    Fewer steps with the same generator give the first batches of more steps.
 
     Args:
         exams: Of the fold's training patients.
@@ -61,12 +109,24 @@ def epoch_batches(
         values: Learned from the same patients.
         steps: Batches to give.
         rng: Picks exams and patches.
+        stored: The same exams by `store_exams`; without it they are read anew.
     """
-    needed = steps * plan.batch_size
-    rounds = [rng.permutation(len(exams)) for _ in range(-(-needed // len(exams)))]
-    order = np.concatenate(rounds)[:needed]
-    for chosen in np.split(order, steps):
-        yield collate([_sample(exams[n], plan, values, rng) for n in chosen])
+    order: list[int] = []
+    for _ in range(steps):
+        while len(order) < plan.batch_size:
+            order += rng.permutation(len(exams)).tolist()
+        rows, order = order[: plan.batch_size], order[plan.batch_size :]
+        if stored is not None and stored.views is not None:
+            images, masks = stored.views.read(rows)
+            yield Batch(images, masks, _targets([exams[n].target for n in rows]))
+        else:
+            points = None if stored is None else stored.points
+            yield collate(
+                [
+                    _sample(exams[n], plan, values, rng, _finder(plan, points, n))
+                    for n in rows
+                ]
+            )
 
 
 Sample = tuple[NDArray[np.float32], NDArray[np.uint8] | None, tuple[float, ...] | None]
@@ -77,22 +137,44 @@ def collate(samples: Sequence[Sample]) -> Batch:
     images, masks, classes = zip(*samples, strict=True)
     return Batch(
         torch.from_numpy(np.stack(images)),
-        None
-        if masks[0] is None
-        else torch.from_numpy(np.stack(masks))[:, None].float(),
-        None if classes[0] is None else torch.tensor(classes, dtype=torch.float32),
+        None if masks[0] is None else torch.from_numpy(np.stack(masks))[:, None],
+        _targets(classes),
     )
 
 
+def _targets(targets: Sequence[tuple[float, ...] | None]) -> torch.Tensor | None:
+    return None if targets[0] is None else torch.tensor(targets, dtype=torch.float32)
+
+
+Finder = Callable[[NDArray[np.uint8]], list[NDArray[np.int64]]]
+"""Gives places on each structure of a mask."""
+
+
+def _finder(plan: Plan, points: StructurePoints | None, row: int) -> Finder:
+    if points is None:
+        return partial(structure_points, n_structures=len(plan.structures))
+    return partial(points.find, row)
+
+
 def _sample(
-    exam: TrainingExam, plan: Plan, values: FoldValues, rng: np.random.Generator
+    exam: TrainingExam,
+    plan: Plan,
+    values: FoldValues,
+    rng: np.random.Generator,
+    find: Finder | None = None,
 ) -> Sample:
     image = exam.cached.read_image()
     mask = exam.cached.read_mask() if plan.structures else None
-    part = _patch(image.shape[1:], mask, plan, rng)
+    part = _patch(image.shape[1:], mask, plan, rng, find)
     image = np.asarray(image[(slice(None), *part)])
     scaled = apply_fold_values(image, plan, values)
     sample = fit_to(scaled, plan.input_shape, padding=plan.padding)
+    if not np.isfinite(sample).all():
+        msg = (
+            f"exam {exam.exam_id!r}: its prepared array holds values that are not "
+            "numbers; look at the scan, or take it out of the data"
+        )
+        raise DatasetError(msg)
     if mask is not None:
         mask = fit_to(
             np.asarray(mask[part])[None],
@@ -103,19 +185,28 @@ def _sample(
     return sample, mask, exam.target
 
 
+def _one_view(exam: TrainingExam, plan: Plan) -> bool:
+    """Whether the exam is never cut at random: classes need it whole, or it fits."""
+    whole = plan.classes or not plan.structures
+    return bool(whole) or _fits(exam.cached.grid.shape, plan.input_shape)
+
+
 def _patch(
     size: Sequence[int],
     mask: NDArray[np.uint8] | None,
     plan: Plan,
     rng: np.random.Generator,
+    find: Finder | None,
 ) -> tuple[slice, ...]:
     """Where to cut: all of a scan that fits, or that a class is decided from."""
     if plan.classes or mask is None or _fits(size, plan.input_shape):
         return tuple(slice(None) for _ in size)
     starts = [int(rng.integers(0, max(0, s - w) + 1)) for s, w in _pairs(size, plan)]
     if rng.random() < _ON_STRUCTURE:
-        voxels = np.flatnonzero(mask)
-        if voxels.size:
+        found = find(mask) if find else structure_points(mask, len(plan.structures))
+        drawn = [voxels for voxels in found if voxels.size]
+        if drawn:  # each structure as often as another, however small
+            voxels = drawn[int(rng.integers(len(drawn)))]
             centre = np.unravel_index(int(rng.choice(voxels)), mask.shape)
             starts = [
                 int(np.clip(c - w // 2, 0, max(0, s - w)))

@@ -10,6 +10,7 @@ import torch
 from voxray.core.files import atomic_path
 
 STATE_FILE = "resume.ckpt"
+_SHARE = 0.02  # of the wall time may go into checkpoints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +23,11 @@ class TrainingState:
         network: Weights.
         average: Averaged weights.
         optimizer: State of the optimiser.
+        scaler: State of the loss scaling; empty without.
         history: One row per finished epoch.
+        losses: What the loss guard remembers.
+        spent_s: Wall time that went into the fold so far.
+        seconds: The same by phase.
     """
 
     epoch: int
@@ -30,7 +35,11 @@ class TrainingState:
     network: dict[str, torch.Tensor]
     average: dict[str, torch.Tensor]
     optimizer: dict[str, Any]
+    scaler: dict[str, Any]
     history: list[dict[str, float]]
+    losses: dict[str, list[float]]
+    spent_s: float
+    seconds: dict[str, float]
 
 
 def save_state(folder: Path, state: TrainingState, job_sha256: str) -> None:
@@ -52,7 +61,8 @@ def load_state(folder: Path, job_sha256: str) -> TrainingState | None:
         values = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError):
         return None
-    if values.pop("job_sha256", None) != job_sha256:
+    same = values.pop("job_sha256", None) == job_sha256
+    if not same or set(values) != set(TrainingState.__slots__):
         return None
     return TrainingState(**values)
 
@@ -60,3 +70,19 @@ def load_state(folder: Path, job_sha256: str) -> TrainingState | None:
 def drop_state(folder: Path) -> None:
     """Remove the checkpoint of a finished fold."""
     (folder / STATE_FILE).unlink(missing_ok=True)
+
+
+def drop_torn_files(folder: Path) -> None:
+    """Remove what a kill left of a file that was being written."""
+    for path in folder.glob(".????????-*"):
+        path.unlink(missing_ok=True)
+
+
+def is_worth_it(since_s: float, last_took_s: float) -> bool:
+    """Whether to write a checkpoint now, so that all of them cost 2 % at most.
+
+    Args:
+        since_s: Time since the last one was written.
+        last_took_s: Time that took.
+    """
+    return last_took_s <= _SHARE * since_s

@@ -21,6 +21,10 @@ class FoldSeed:
         """Stream that picks exams and patches of an epoch."""
         return np.random.default_rng((self.seed, self.repeat, self.fold, epoch, 0))
 
+    def noise(self, epoch: int, device: str) -> torch.Generator:
+        """Stream of an epoch that fills whole batches where they are."""
+        return torch.Generator(device).manual_seed(self._word(epoch, 3))
+
     def torch(self, epoch: int) -> torch.Generator:
         """Stream that augments the batches of an epoch."""
         return torch.Generator().manual_seed(self._word(epoch, 1))

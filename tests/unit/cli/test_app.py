@@ -71,8 +71,8 @@ def test_a_run_ends_with_counts_and_runs_again_at_once(call, study, tmp_path):
     arguments = ["run", str(study), "--until", "ingest", "--workers", "1"]
     first, second = call(*arguments), call(*arguments)
     assert (first.exit_code, second.exit_code) == (0, 0)
-    assert first.stdout.splitlines()[-1].startswith("finished 1 stages, 0 of them up")
-    assert second.stdout.splitlines()[-1].startswith("finished 1 stages, 1 of them up")
+    assert first.stdout.splitlines()[-1].startswith("finished 1 stage, 0 of them up")
+    assert second.stdout.splitlines()[-1].startswith("finished 1 stage, 1 of them up")
     assert (tmp_path / "workspace" / "toy" / "ingest" / "manifest.csv").exists()
 
 
@@ -211,7 +211,7 @@ def test_a_stage_script_runs_that_stage_of_the_experiment(study, monkeypatch, ca
     with pytest.raises(SystemExit) as ended:
         run_one_stage("ingest")
     assert ended.value.code == 0
-    assert "finished 1 stages" in capsys.readouterr().out
+    assert "finished 1 stage" in capsys.readouterr().out
 
 
 def test_the_command_is_called_by_its_name(monkeypatch, capsys):

@@ -3,14 +3,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxray.core.decision import decide, ensemble
-from voxray.core.specs import DecisionRule, OperatingPoint
+from voxray.core.decision import decide, ensemble, median_class
+from voxray.core.specs import DecisionRule, OperatingPoint, Target
 
 POINT = OperatingPoint(
     metric="sensitivity", at_least=0.9, threshold=0.3, n_positive=20, n_negative=30
 )
 TWO = DecisionRule(classes=("no", "yes"), positive="yes", operating_point=POINT)
 THREE = DecisionRule(classes=("a", "b", "c"), positive="c")
+GRADES = DecisionRule(classes=("a", "b", "c"), positive="c", target=Target.ORDINAL)
+LABELS = DecisionRule(
+    classes=("nodule", "effusion"),
+    positive="",
+    target=Target.LABELS,
+    operating_points={
+        "nodule": POINT.model_copy(update={"threshold": 0.6}),
+        "effusion": POINT,
+    },
+)
 
 
 def array(values):
@@ -31,6 +41,58 @@ def test_positive_class_may_be_the_first():
 def test_without_operating_point_the_likeliest_class_is_said_the_first_of_equals():
     assert decide({"a": 0.2, "b": 0.5, "c": 0.3}, THREE) == "b"
     assert decide({"a": 0.4, "b": 0.2, "c": 0.4}, THREE) == "a"
+
+
+@pytest.mark.parametrize(
+    ("nodule", "effusion", "said"),
+    [
+        (0.6, 0.3, "nodule;effusion"),
+        (0.59, 0.9, "effusion"),
+        (0.9, 0.29, "nodule"),
+        (0.59, 0.29, "none"),
+    ],
+)
+def test_each_label_has_a_threshold_of_its_own(nodule, effusion, said):
+    assert decide({"effusion": effusion, "nodule": nodule}, LABELS) == said
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ((0.4, 0.2, 0.4), "b"),
+        ((0.5, 0.1, 0.4), "a"),
+        ((0.1, 0.3, 0.6), "c"),
+        ((0.49, 0.02, 0.49), "b"),
+    ],
+)
+def test_of_ordered_classes_the_median_is_said(shares, said):
+    assert decide(dict(zip("abc", shares, strict=True)), GRADES) == said
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.floats(0.001, 1), min_size=3, max_size=6))
+def test_no_class_is_nearer_to_the_true_one_on_average_than_the_median(weights):
+    shares = np.array([weights]) / sum(weights)
+    number = np.arange(len(weights))
+    cost = np.abs(number[:, None] - number) @ shares[0]
+
+    assert cost[median_class(shares)[0]] == pytest.approx(cost.min(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("target", "points"),
+    [(Target.LABELS, {"a": POINT}), (Target.EXCLUSIVE, {"a": POINT, "b": POINT})],
+)
+def test_a_rule_has_an_operating_point_for_each_label_and_no_class(target, points):
+    with pytest.raises(ValueError, match=r"operating points of \['a'"):
+        DecisionRule(
+            classes=("a", "b"), positive="", target=target, operating_points=points
+        )
+
+
+def test_a_rule_of_an_older_model_is_of_exclusive_classes():
+    rule = DecisionRule.model_validate({"classes": ("a", "b"), "positive": "b"})
+    assert rule.target is Target.EXCLUSIVE
 
 
 def test_missing_class_is_refused():

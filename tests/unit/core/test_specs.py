@@ -5,7 +5,13 @@ import pytest
 from pydantic import ValidationError
 
 from voxray.core.findings import Action, FindingCode
-from voxray.core.specs import ClassifySpec, Experiment, FoldsSpec, NetworkPlan
+from voxray.core.specs import (
+    ClassifySpec,
+    Experiment,
+    FoldsSpec,
+    NetworkPlan,
+    Target,
+)
 from voxray.core.specs.experiment import HoldoutColumn, HoldoutFraction, LabelKey
 
 WHOLE: dict[str, Any] = {
@@ -208,6 +214,8 @@ def test_plan_records_refuse_unknown_keys():
         ({"columns": ["a", "a"]}, "at least two different ones"),
         ({"columns": ["a", "b"], "ordinal": True}, "without classes, positive and"),
         ({"columns": ["a", "b"], "classes": {"x": 1}}, "without classes, positive"),
+        ({"columns": ["a;b", "c"]}, "'a;b' cannot name a label, since decisions are"),
+        ({"columns": ["None", "c"]}, "'None' cannot name a label"),
     ],
 )
 def test_labels_are_one_column_of_classes_or_several_of_0_and_1(said, message):
@@ -227,3 +235,20 @@ def test_several_labels_are_their_columns():
     spec = ClassifySpec(columns=("effusion", "nodule"))
 
     assert spec.label_columns == spec.label_names == ("effusion", "nodule")
+
+
+@pytest.mark.parametrize(
+    ("said", "target"),
+    [
+        ({"column": "y", "classes": {"a": 0, "b": 1}}, Target.EXCLUSIVE),
+        ({"column": "y", "classes": {"a": 0, "b": 1, "c": 2}}, Target.EXCLUSIVE),
+        ({"column": "y", "classes": {"a": 0, "b": 1}, "ordinal": True}, "exclusive"),
+        (
+            {"column": "y", "classes": {"a": 0, "b": 1, "c": 2}, "ordinal": True},
+            Target.ORDINAL,
+        ),
+        ({"columns": ["a", "b"]}, Target.LABELS),
+    ],
+)
+def test_how_classes_hang_together_follows_from_the_task(said, target):
+    assert ClassifySpec.model_validate(said).target == target

@@ -123,6 +123,12 @@ def test_columns_of_predictions():
     assert columns("oof_predictions.parquet") == list(_KEYS)
 
 
+def test_columns_of_the_list_of_possibly_mislabelled_scans():
+    from voxray.evaluate.mislabelled import COLUMNS
+
+    assert columns("possibly_mislabelled.csv") == list(COLUMNS)
+
+
 def test_columns_of_scores():
     from voxray.score import ScoreColumns
 

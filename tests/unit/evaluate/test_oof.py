@@ -41,8 +41,12 @@ def test_two_classes_give_auc_pooled_auc_sensitivity_and_specificity():
         "auc_pooled",
         "sensitivity",
         "specificity",
+        "accuracy",
+        "balanced_accuracy",
+        "accuracy_at_operating_point",
+        "balanced_accuracy_at_operating_point",
     ]
-    assert {m.class_ for m in metrics} == {"yes"}
+    assert [m.class_ for m in metrics] == ["yes"] * 4 + [""] * 4
     assert {(m.unit, m.level, m.seed, m.subset) for m in metrics} == {
         ("patient", 0.95, 7, "all")
     }
@@ -86,8 +90,8 @@ def test_one_class_in_all_data_leaves_words_not_a_crash():
 
     metrics = evaluate_oof(rows, BINARY, SPEC, seed=1)
 
-    assert all(m.value is None for m in metrics)
-    assert all("not estimable" in m.method for m in metrics)
+    assert [m.metric for m in metrics if m.value is not None] == ["accuracy"]
+    assert all("not estimable" in m.method for m in metrics if m.value is None)
 
 
 def test_classes_and_structures_are_both_reported():

@@ -30,7 +30,7 @@ def test_keys_of_a_metric_are_those_of_the_documentation():
 
     assert ", ".join(metrics_to_json(metrics)[0]) == (
         "metric, class, unit, value, low, high, level, method, resamples, seed, "
-        "n_exams, n_patients, n_positive, subset"
+        "n_exams, n_patients, n_positive, subset, model"
     )
 
 

@@ -272,3 +272,31 @@ def test_every_split_passes_the_audit(n_patients, n_folds, pairs, seed):
     rows = assign_folds(records, MASKS_ONLY, spec, seed, linked)
 
     assert audit(rows, records, linked).passed
+
+
+def labelled(n_with, n_without):
+    """Patients with the label "a", then patients without; all have "b" in turn."""
+    scans = [a_scan(f"s{n:02}", f"p{n:02}") for n in range(n_with + n_without)]
+    return [
+        replace(scan, labels={"a": int(n < n_with), "b": n % 2})
+        for n, scan in enumerate(scans)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n_with", "n_without", "said"),
+    [
+        (0, 12, "'a' is there in 0 patients and absent in 12"),
+        (1, 11, "'a' is there in 1 patients and absent in 11"),
+        (12, 0, "'a' is there in 12 patients and absent in 0"),
+    ],
+)
+def test_a_label_that_no_fold_could_learn_is_refused(n_with, n_without, said):
+    task = TaskSpec.model_validate({"classify": {"columns": ["a", "b"]}})
+    with pytest.raises(DatasetError, match=said):
+        assign_folds(labelled(n_with, n_without), task, SPEC, seed=1)
+
+
+def test_a_rare_label_is_split():
+    task = TaskSpec.model_validate({"classify": {"columns": ["a", "b"]}})
+    assert assign_folds(labelled(2, 18), task, SPEC, seed=1)

@@ -12,6 +12,7 @@ import pytest
 import voxray
 from tests.unit.mlflow_store.makers import a_model_folder, a_package
 from voxray.core.errors import ConfigError, MachineError, ManifestError
+from voxray.core.specs import Target
 from voxray.mlflow_store import (
     Registration,
     describe_model,
@@ -25,6 +26,7 @@ from voxray.mlflow_store import (
 )
 from voxray.mlflow_store.package_files import file_problems
 from voxray.mlflow_store.signature import score_columns, scoring_requirements
+from voxray.score import ScoreColumns
 
 
 def contents(folder):
@@ -94,6 +96,15 @@ def test_output_columns_are_those_of_the_scores():
     assert columns[6:8] == ["decision", "refer"]
     assert columns[8:10] == ["p_benign", "p_malignant"]
     assert columns[-4:] == ["mask", "volume_ml_lesion", "model", "model_sha256"]
+
+
+def test_labels_have_a_threshold_column_each_as_in_the_scores():
+    package = a_package({})
+    plan = package.plan.model_copy(update={"target": Target.LABELS})
+    columns = list(score_columns(package.model_copy(update={"plan": plan})))
+
+    assert columns == list(ScoreColumns.of(plan).names)
+    assert columns[10:13] == ["threshold", "threshold_benign", "threshold_malignant"]
 
 
 def test_a_new_version_takes_the_alias_candidate(store, registered, fresh_name):

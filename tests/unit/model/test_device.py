@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from tests.unit.model.makers import PLAIN_CPU, a_network, a_plan
 from voxray.core.errors import ConfigError
-from voxray.model import choose_compute
+from voxray.model import Compute, choose_compute
 
 CUDA = "torch.cuda.is_available"
 CAPABILITIES = "torch.cpu.get_capabilities"
@@ -54,12 +56,28 @@ def test_on_cuda_an_old_card_gets_half_precision(
     assert choose_compute("cpu").device == "cpu"
 
 
-def test_weights_and_batches_are_channels_last_and_keep_their_values():
+@pytest.mark.parametrize(
+    ("device", "precision", "layout"),
+    [
+        ("cpu", "bf16-mixed", torch.contiguous_format),
+        ("cpu", "32-true", torch.channels_last_3d),
+        ("cuda", "bf16-mixed", torch.channels_last_3d),
+        ("cuda", "16-mixed", torch.channels_last_3d),
+    ],
+)
+def test_the_layout_follows_device_and_precision(device, precision, layout):
+    compute = Compute(device, precision, compiled=False, reason="")
+    assert compute.memory_format == layout
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_weights_and_batches_take_the_layout_and_keep_their_values(precision):
+    compute = replace(PLAIN_CPU, precision=precision)
     network = a_network(a_plan())
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    placed = PLAIN_CPU.place(network)
-    batch = PLAIN_CPU.send(torch.randn(2, 3, 4, 5, 6))
-    assert batch.is_contiguous(memory_format=torch.channels_last_3d)
+    placed = compute.place(network)
+    batch = compute.send(torch.randn(2, 3, 4, 5, 6))
+    assert batch.is_contiguous(memory_format=compute.memory_format)
     assert all(torch.equal(v, before[n]) for n, v in placed.state_dict().items())
 
 

@@ -7,6 +7,7 @@ from tests.unit.model.makers import a_plan
 from tests.unit.preprocess.makers import a_geometry
 from voxray.core.errors import DatasetError
 from voxray.core.records import ScanId
+from voxray.core.specs import Target
 from voxray.preprocess import ScanStatistics, learn_fold_values, learn_references
 
 CT = a_plan(normalisation={"image": "window"})
@@ -88,3 +89,10 @@ def test_a_window_of_a_channel_no_training_exam_has_is_refused():
     plan = a_plan("classify", channels=tuple(kinds), normalisation=kinds)
     with pytest.raises(DatasetError, match="no training scan of channel 'late'"):
         learn_fold_values(plan, [{"native": ROW}], [])
+
+
+def test_share_of_a_label_is_among_the_exams_that_state_it():
+    nan = float("nan")
+    plan = a_plan("classify", classes=("a", "b", "c"), target=Target.LABELS)
+    targets = [(1, nan, nan), (0, 1, nan), (0, 1, nan), (0, nan, nan)]
+    assert learned(plan, [ROW] * 4, targets).class_share == {"a": 0.25, "b": 1.0}

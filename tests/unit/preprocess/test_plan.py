@@ -45,7 +45,8 @@ def names(*classes):
 )
 def test_every_choice_has_a_reason(task, train):
     plan = planned([a_geometry()] * 8, task, **train)
-    assert set(plan.reasons) == DECIDED | ({"target"} if task is CLASSES else set())
+    decided = DECIDED | ({"target"} if task.classify else set())
+    assert set(plan.reasons) == decided
     assert all(plan.reasons.values())
 
 
@@ -185,6 +186,12 @@ def test_a_class_looks_into_the_mask_where_both_are_learned(heads, train, kind):
     assert ("looks where the predicted mask is" in plan.reasons["network"]) == (
         kind == "size_and_looks"
     )
+
+
+def test_a_class_without_masks_sees_features_relative_to_other_exams():
+    plans = [planned([a_geometry()] * 8, task) for task in (CLASSES, MASKS)]
+    assert [p.network.pooled_norm for p in plans] == ["cohort", "exam"]
+    assert "relative to the training exams" in plans[0].reasons["network"]
 
 
 def test_without_scans_there_is_no_plan():

@@ -1,7 +1,9 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.unit.preprocess.makers import a_geometry, a_grid, an_affine
+from voxray.core.errors import ManifestError
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import ScanId, Volume
 from voxray.preprocess import (
@@ -86,3 +88,11 @@ def test_intensity_is_of_the_whole_scan_whatever_its_mask():
     mean, _, *percentiles = row.intensity
     assert mean == 4.5
     assert percentiles[INTENSITY_PERCENTILES.index(50)] == 4.5
+
+
+def test_a_table_of_an_earlier_version_is_refused(tmp_path):
+    path = tmp_path / "statistics.parquet"
+    write_statistics([measured("", a_volume(np.ones((2, 2, 2))), None, ())], path)
+    pd.read_parquet(path).drop(columns="intensity").to_parquet(path)
+    with pytest.raises(ManifestError, match="lacks intensity; preprocess again"):
+        read_statistics(path)

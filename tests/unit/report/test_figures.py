@@ -7,6 +7,7 @@ from voxray.report import (
     FoldHistory,
     RocCurve,
     RocPoint,
+    draw_class_rocs,
     draw_dice,
     draw_roc,
     draw_training,
@@ -87,3 +88,20 @@ def test_a_users_matplotlib_settings_change_nothing():
         assert rcParams["axes.facecolor"] == "red"
     finally:
         rcParams["axes.facecolor"] = saved
+
+
+def test_curves_of_many_labels_fit_into_one_picture():
+    curves = {f"label {n}": [a_curve(0), a_curve(1, 0.6)] for n in range(30)}
+    curves["never"] = []
+    metrics = [a_metric(class_="macro"), a_metric(class_="label 0", low=None)]
+    png = draw_class_rocs(curves, metrics, NOTE)
+    width, height = png_size(png)
+    assert height < 3 * width
+    assert png == draw_class_rocs(curves, metrics, NOTE)
+    assert png != draw_class_rocs(curves, metrics)
+
+
+def test_curves_without_any_auc_are_drawn():
+    none = a_metric(class_="a", value=None, low=None, high=None)
+    assert draw_class_rocs({"a": [a_curve()], "b": []}, [none])
+    assert draw_class_rocs({"a": [], "b": []}, [])

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import PurePosixPath
 
@@ -16,7 +17,7 @@ from tests.unit.report.makers import (
 )
 from voxray.core.findings import FindingCode
 from voxray.core.records import ScanId, ScoreStatus
-from voxray.report import ReportContent, ReportFigure, render_report
+from voxray.report import ReportContent, ReportFigure, SuspectScan, render_report
 
 VOID = {"meta", "link", "img", "input", "br", "hr"}
 
@@ -75,7 +76,12 @@ def full_content() -> ReportContent:
         note=NOTE,
         model=a_model(),
         training=training_data(),
-        evidence=(a_metric(), a_metric(metric="dice", resamples=2000)),
+        evidence=(
+            a_metric(),
+            a_metric(metric="dice", resamples=2000),
+            *a_comparison(),
+        ),
+        suspects=(a_suspect(png=a_png()),),
         figures=(ReportFigure("roc", "ROC curves.", a_png()),),
         scores=rows,
         score_files={"used": 310, "quarantined": 2},
@@ -207,7 +213,7 @@ def test_not_estimable_metric_says_why():
 
 def test_note_stands_on_top_and_beside_figures_scores_and_metrics():
     page, _ = render(full_content())
-    assert page.text.count(NOTE) == 4
+    assert page.text.count(NOTE) == 5
     assert page.text.index(NOTE) < page.text.index("4 volumes found")
 
 
@@ -293,3 +299,45 @@ def test_picture_that_is_no_png_is_an_error():
     content = a_content(figures=(ReportFigure("roc", "ROC.", b"GIF89a"),))
     with pytest.raises(ValueError, match="must be a PNG, got 6 bytes"):
         list(render_report(content))
+
+
+def a_comparison():
+    own = a_metric(metric="auc", model="baseline:size", method="logistic; DeLong")
+    gap = replace(own, metric="auc_difference", value=0.1, low=0.02, high=0.18)
+    return own, gap
+
+
+def a_suspect(png=None):
+    return SuspectScan(1, "class", "e7", "p7", "healthy", "lesion", 3.2, "why", png)
+
+
+def test_baselines_have_a_section_of_their_own_with_a_verdict():
+    page, _ = render(a_content(evidence=(a_metric(), *a_comparison())))
+    assert "Is the network worth it?" in page.text
+    assert "The network beats the scan's size." in page.text
+    assert "+0.100 [+0.020, +0.180]" in page.text
+    assert page.text.count("AUC, lesion") == 2
+
+
+def test_suspected_scans_are_shown_with_picture_and_both_opinions():
+    shown = a_content(evidence=(a_metric(),), suspects=(a_suspect(png=a_png()),))
+    page, files = render(shown)
+    assert "Scans to look at again" in page.text
+    assert "healthy" in page.text
+    assert "better than guessing" not in page.text
+    assert any(name.startswith("img/suspect") for name in files)
+
+
+def test_suspects_of_a_guessing_network_come_with_a_warning():
+    guess = a_metric(value=0.52, low=0.4, high=0.6)
+    page, _ = render(a_content(evidence=(guess,), suspects=(a_suspect(),)))
+    assert "not shown to be better than guessing" in page.text
+
+
+def test_each_label_shows_its_threshold():
+    score = a_score(
+        "s-1", threshold=None, thresholds={"lesion": 0.25}, decision="lesion"
+    )
+    page, _ = render(a_content(scores=(score,), model=a_model(positive=None)))
+    assert page.words.count("threshold 0.250") == 1
+    assert "Probability of healthy" in page.words

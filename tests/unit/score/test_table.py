@@ -96,3 +96,13 @@ def test_numbers_are_rounded_to_six_digits(tmp_path):
     row = replace(SCORED, volume_ml={"lesion": 1 / 3})
     write_scores(tmp_path / "scores.csv", [row], COLUMNS)
     assert ",0.333333," in (tmp_path / "scores.csv").read_text()
+
+
+def test_thresholds_of_labels_read_back(tmp_path):
+    labels = ("healthy", "ill")
+    columns = ScoreColumns(labels, (), labels)
+    row = replace(
+        SCORED, volume_ml={}, threshold=None, thresholds={"healthy": 0.25, "ill": 0.5}
+    )
+    write_scores(tmp_path / "scores.csv", [row], columns)
+    assert read_scores(tmp_path / "scores.csv", columns) == (row,)

@@ -27,6 +27,10 @@ Count = Annotated[int, Field(ge=1)]
 OddCount = Literal[1, 3, 5, 7]
 Axis = Annotated[int, Field(ge=0, le=2)]
 ClassValue = bool | int | float | str
+Preset = Literal["fast", "standard", "best"]
+
+PRESET_MINUTES: dict[Preset, float] = {"fast": 2.0, "standard": 5.0, "best": 15.0}
+"""Wall time of a fold, where `train.budget_minutes` is not given."""
 
 
 class LabelKey(Spec):
@@ -345,7 +349,8 @@ class TrainSpec(Spec):
     """How long and how a fold is trained. `steps` or `epochs` override the budget.
 
     Attributes:
-        budget_minutes: Wall time of one fold.
+        preset: What the settings below are by default; one that is given wins.
+        budget_minutes: Wall time of one fold; by preset 2, 5 or 15.
         spacing_mm: Overrides the plan's target spacing.
         input_shape: Overrides the voxels the network sees at once.
         batch_size: Overrides the plan's exams a step.
@@ -365,7 +370,8 @@ class TrainSpec(Spec):
         memory_gb: What training may take; by default a share of the machine's.
     """
 
-    budget_minutes: Annotated[float, Field(gt=0)] = 5.0
+    preset: Preset = "standard"
+    budget_minutes: Annotated[float, Field(gt=0)] | None = None
     steps: Annotated[int, Field(ge=1)] | None = None
     epochs: Annotated[int, Field(ge=1)] | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 4e-3
@@ -383,6 +389,11 @@ class TrainSpec(Spec):
     class_from: Literal["mask", "volume"] = "mask"
     memory_gb: Annotated[float, Field(gt=0)] | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @property
+    def minutes(self) -> float:
+        """The budget: as given, else the preset's."""
+        return self.budget_minutes or PRESET_MINUTES[self.preset]
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

@@ -20,6 +20,8 @@ class NetworkPlan(Spec):
         features: Channels per level, finest first.
         strides: Per level and axis; the first is (1, 1, 1).
         kernels: Per level and axis; 1 along an axis that is still too coarse.
+        pooled_norm: What the class head standardises pooled features over: the
+            features of one "exam", or each one over the "cohort" trained on.
         evidence: What the class head reads off the mask: its "size", or
             "size_and_looks" through a hidden layer. Older models have the default.
     """
@@ -27,6 +29,7 @@ class NetworkPlan(Spec):
     features: tuple[int, ...]
     strides: tuple[Voxels, ...]
     kernels: tuple[Voxels, ...]
+    pooled_norm: Literal["exam", "cohort"] = "exam"
     evidence: Literal["size", "size_and_looks"] = "size"
 
     @property

@@ -1,0 +1,136 @@
+"""The network on images without content: what the crop alone gives away."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxray.core.geometry import VoxelGrid
+from voxray.core.records import ExamId
+from voxray.core.specs import FoldValues, Plan
+from voxray.model import Compute, Member, fit_to, predict_ensemble
+from voxray.preprocess import CachedExam
+
+_MOST_STEPS = 500
+_MARGIN = 1.0  # voxels; resampling may add one beyond the scan's edge
+
+Fill = tuple[float, float]
+"""Value inside the scan, and how much lower it is beyond it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlankedExam(CachedExam):
+    """An exam of which only the extent is left.
+
+    Attributes:
+        source: Grid of the scan as it came: where the image had content.
+        fills: Per channel in the plan's order.
+        shape: What the network sees at once, so that the padding is part of the image;
+            None where the padding repeats the scan's edge.
+    """
+
+    source: VoxelGrid
+    fills: tuple[Fill, ...]
+    shape: tuple[int, int, int] | None
+
+    @classmethod
+    def of(
+        cls,
+        cached: CachedExam,
+        source: VoxelGrid,
+        plan: Plan,
+        values: FoldValues,
+        present: Sequence[str],
+    ) -> "BlankedExam":
+        """Blank an exam.
+
+        Args:
+            cached: The exam itself.
+            source: Grid of its first channel as it came.
+            plan: Channels, and the network's input.
+            values: Of the fold: a "window" channel gets its mean inside.
+            present: Channels that the exam has.
+        """
+        fills = tuple(_fill(c, plan, values, c in present) for c in plan.channels)
+        return cls(
+            cached.exam_id,
+            cached.image,
+            None,
+            cached.grid,
+            source,
+            fills,
+            None if plan.padding == "edge" else plan.input_shape,
+        )
+
+    def read_image(self) -> NDArray[np.float32]:
+        """Constant inside the scan, another constant beyond; (channel, *shape).
+
+        Where the padding repeats the edge, a constant would hide where the scan ends.
+        There it is noise, the same each time, on the grid of the scan: what is repeated
+        becomes streaks, as it does with content.
+        """
+        if self.shape is not None:
+            below = ~extent_pattern(self.grid, self.source, self.shape)
+            texture = [-below.astype(np.float32) for _ in self.fills]
+        else:
+            rng = np.random.default_rng(list(self.exam_id.encode()))
+            texture = [rng.standard_normal(self.grid.shape) for _ in self.fills]
+        channels = [
+            value + spread * own
+            for (value, spread), own in zip(self.fills, texture, strict=True)
+        ]
+        return np.stack(channels).astype(np.float32)
+
+
+def _fill(channel: str, plan: Plan, values: FoldValues, is_there: bool) -> Fill:  # noqa: FBT001 - private
+    if plan.normalisation[channel] != "window":
+        return (0.0, 1.0) if is_there else (0.0, 0.0)
+    if not is_there:
+        return (np.nan, 0.0)
+    window = values.windows[channel]
+    return (window.mean, max(window.std, 1e-3))
+
+
+def extent_pattern(
+    grid: VoxelGrid, source: VoxelGrid, shape: tuple[int, int, int]
+) -> NDArray[np.bool_]:
+    """Where the network's input lies inside the scan as it came.
+
+    Args:
+        grid: Of the cached array.
+        source: Of the scan.
+        shape: What the network sees at once; the array is centred in it.
+    """
+    step = np.linalg.inv(source.affine) @ grid.affine
+    places = np.ogrid[tuple(slice(n) for n in grid.shape)]
+    inside = np.ones(grid.shape, dtype=np.uint8)
+    for axis, size in enumerate(source.shape):
+        index = step[axis, 3] + sum(
+            factor * place for factor, place in zip(step[axis, :3], places, strict=True)
+        )
+        reach = 0.5 + _MARGIN * float(np.abs(step[axis, :3]).max())
+        inside &= (index > -reach) & (index < size - 1 + reach)
+    return np.asarray(fit_to(inside[None], shape, background=0)[0] > 0)
+
+
+def classes_only(plan: Plan) -> Plan:
+    """The plan without masks: a blank image has no structure to learn."""
+    return plan.model_copy(update={"structures": (), "mask_values": ()})
+
+
+def blanked_steps(steps: int, share: float) -> int:
+    """Steps on blanked images: a share of the fold's, at most 500, at least 1."""
+    return max(1, min(_MOST_STEPS, round(share * steps)))
+
+
+def predict_blanked(
+    member: Member, exams: Sequence[BlankedExam], plan: Plan, compute: Compute
+) -> Mapping[ExamId, NDArray[np.float32]]:
+    """Class probabilities of each exam by the network that learned blanked ones."""
+    said = {}
+    for exam in exams:
+        shares, _ = predict_ensemble([member], exam.read_image(), plan, compute)
+        if shares.classes is not None:
+            said[exam.exam_id] = shares.classes
+    return said

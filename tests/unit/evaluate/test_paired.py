@@ -1,0 +1,132 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.unit.evaluate.makers import (
+    SETTINGS,
+    a_mask,
+    a_prediction,
+    a_study,
+    numbers,
+)
+from voxray.evaluate.exams import ScoredExams
+from voxray.evaluate.paired import auc_difference, dice_difference
+
+
+def scored(rows):
+    return [ScoredExams.of_class(rows, "yes")]
+
+
+def width(found):
+    low, _, high = numbers(found)
+    return high - low
+
+
+def with_scores(rows, score_of):
+    return [
+        replace(row, probabilities={"no": 1 - p, "yes": p})
+        for row in rows
+        for p in [float(score_of(row))]
+    ]
+
+
+def test_a_perfect_score_is_ahead_of_guessing():
+    rows = a_study(np.random.default_rng(1))
+    rng = np.random.default_rng(2)
+    perfect = with_scores(rows, lambda r: 0.9 if r.label == "yes" else 0.1)
+    guess = with_scores(rows, lambda _: rng.random())
+
+    found = auc_difference(scored(perfect), scored(guess), SETTINGS)
+
+    assert found.value == pytest.approx(0.5, abs=0.2)
+    assert found.low is not None
+    assert found.low > 0.2
+
+
+def test_the_other_way_round_only_the_sign_changes():
+    one = scored(a_study(np.random.default_rng(1)))
+    other = scored(a_study(np.random.default_rng(2)))
+    ahead = numbers(auc_difference(one, other, SETTINGS))
+    behind = numbers(auc_difference(other, one, SETTINGS))
+    assert ahead == tuple(-end for end in reversed(behind))
+
+
+def test_a_difference_is_surer_when_scores_go_together():
+    rows = a_study(np.random.default_rng(1), signal=1)
+    rng = np.random.default_rng(3)
+    alike = with_scores(rows, lambda r: r.probabilities["yes"] + 0.02 * rng.normal())
+    unlike = a_study(np.random.default_rng(4), signal=1)
+    near = auc_difference(scored(rows), scored(alike), SETTINGS)
+    far = auc_difference(scored(rows), scored(unlike), SETTINGS)
+    assert width(near) < 0.5 * width(far)
+
+
+def test_bootstrap_and_delong_agree_where_both_hold():
+    one = scored(a_study(np.random.default_rng(1), n_patients=200, n_positive=80))
+    other = scored(a_study(np.random.default_rng(2), n_patients=200, n_positive=80))
+    delong = auc_difference(one, other, SETTINGS)
+    # two classes: always the bootstrap
+    doubled = auc_difference([*one, *one], [*other, *other], SETTINGS)
+    assert "DeLong" in delong.method
+    assert doubled.resamples == SETTINGS.spec.resamples
+    assert doubled.value == pytest.approx(delong.value)
+    assert width(doubled) == pytest.approx(width(delong), rel=0.25)
+
+
+def test_several_exams_a_patient_are_drawn_together():
+    one = scored(a_study(np.random.default_rng(1), exams=3))
+    other = scored(a_study(np.random.default_rng(2), exams=3))
+    assert "the same for both" in auc_difference(one, other, SETTINGS).method
+
+
+def test_equal_scores_have_no_interval():
+    rows = scored(a_study(np.random.default_rng(1)))
+    found = auc_difference(rows, rows, SETTINGS)
+    assert (found.value, found.low) == (0, None)
+    assert "no spread" in found.method
+
+
+def test_few_patients_give_no_interval():
+    rows = a_study(np.random.default_rng(1), n_patients=16, n_positive=6)
+    other = with_scores(rows, lambda _: 0.5)
+    found = auc_difference(scored(rows), scored(other), SETTINGS)
+    assert found.low is None
+    assert "6 positive patients" in found.method
+
+
+def test_folds_of_one_class_give_no_difference():
+    rows = [a_prediction(f"e{n}", f"p{n}", n, "yes", 0.5) for n in range(3)]
+    found = auc_difference(scored(rows), scored(rows), SETTINGS)
+    assert found.value is None
+    assert "no fold" in found.method
+
+
+def test_other_exams_are_refused():
+    rows = a_study(np.random.default_rng(1))
+    with pytest.raises(ValueError, match="not the same exams: 60 and 59"):
+        auc_difference(scored(rows), scored(rows[1:]), SETTINGS)
+
+
+def test_dice_is_compared_within_each_patient():
+    one = [a_mask(f"e{n}", f"p{n}", 0.8 + 0.01 * n) for n in range(4)]
+    other = [a_mask(f"e{n}", f"p{n}", 0.5) for n in range(4)]
+    found, counts = dice_difference(one, other, "lesion", SETTINGS)
+    assert found.value == pytest.approx(0.315)
+    assert numbers(found)[0] > 0.29
+    assert counts.n_patients == 4
+
+
+def test_exams_without_the_structure_are_left_out_of_the_difference():
+    one = [a_mask("e0", "p0", None, drawn=0), a_mask("e1", "p1", 0.5)]
+    other = [a_mask("e0", "p0", 0.0, drawn=0), a_mask("e1", "p1", 0.25)]
+    found, counts = dice_difference(one, other, "lesion", SETTINGS)
+    assert (found.value, counts.n_exams) == (0.25, 1)
+    assert "all of one value" in found.method
+
+
+def test_no_exam_with_the_structure_gives_no_difference():
+    rows = [a_mask("e0", "p0", None, drawn=0)]
+    found, _ = dice_difference(rows, rows, "lesion", SETTINGS)
+    assert found.value is None
+    assert "no exam has the structure" in found.method

@@ -1,0 +1,59 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import log_loss as sklearn_log_loss
+from torch.nn import functional
+
+from voxray.core.specs import Target
+from voxray.train.class_loss import class_loss, log_loss
+
+NAN = math.nan
+
+
+def test_exclusive_classes_cost_the_smoothed_cross_entropy_of_their_number():
+    logits = torch.randn(5, 3)
+    numbers = torch.tensor([0, 2, 1, 1, 0])
+    loss = class_loss(logits, functional.one_hot(numbers, 3).float(), Target.EXCLUSIVE)
+    wanted = functional.cross_entropy(logits, numbers, label_smoothing=0.05)
+    torch.testing.assert_close(loss, wanted)
+
+
+def test_one_label_costs_what_two_exclusive_classes_of_the_same_odds_cost():
+    odds, there = torch.randn(6, 1), torch.tensor([[1.0, 0, 1, 1, 0, 0]]).T
+    label = class_loss(odds, there, Target.LABELS)
+    pair = torch.cat([torch.zeros_like(odds), odds], dim=1)
+    classes = torch.cat([1 - there, there], dim=1)
+    torch.testing.assert_close(label, class_loss(pair, classes, Target.EXCLUSIVE))
+
+
+def test_a_label_that_nobody_stated_costs_nothing_and_teaches_nothing():
+    logits = torch.randn(2, 2, requires_grad=True)
+    loss = class_loss(logits, torch.tensor([[1.0, NAN], [0.0, 1.0]]), Target.LABELS)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert logits.grad is not None
+    assert logits.grad[0, 1] == 0
+    assert (logits.grad.flatten()[[0, 2, 3]] != 0).all()
+
+
+def test_a_batch_without_any_label_costs_nothing():
+    loss = class_loss(torch.randn(2, 2), torch.full((2, 2), NAN), Target.LABELS)
+    assert loss == 0
+
+
+def test_log_loss_is_that_of_scikit_learn():
+    shares = np.array([0.2, 0.7, 0.1], np.float32)
+    said = log_loss(shares, np.array([0.0, 1, 0]), Target.EXCLUSIVE)
+    assert said == pytest.approx(sklearn_log_loss([1], [shares], labels=[0, 1, 2]))
+
+
+def test_log_loss_of_labels_is_the_mean_over_those_that_are_stated():
+    shares = np.array([0.2, 0.7, 0.9], np.float32)
+    said = log_loss(shares, np.array([0.0, NAN, 1.0]), Target.LABELS)
+    assert said == pytest.approx(-(math.log(0.8) + math.log(0.9)) / 2)
+
+
+def test_log_loss_of_a_sure_mistake_is_finite():
+    assert log_loss(np.array([0.0, 1.0], np.float32), np.eye(2)[0], Target.LABELS) < 20
