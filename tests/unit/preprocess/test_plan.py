@@ -179,8 +179,9 @@ def test_the_heads_are_those_of_the_task():
     ],
 )
 def test_a_class_looks_into_the_mask_where_both_are_learned(heads, train, kind):
-    both = {"segment": MASKS.segment, "classify": CLASSES.classify}
-    task = TaskSpec(**{head: both[head] for head in heads})
+    both = MASKS.model_copy(update={"classify": CLASSES.classify})
+    absent = {"segment", "classify"} - set(heads)
+    task = both.model_copy(update=dict.fromkeys(absent))
     plan = planned([a_geometry()] * 8, task, **train)
     assert plan.network.evidence == kind
     assert ("looks where the predicted mask is" in plan.reasons["network"]) == (
