@@ -146,6 +146,7 @@ def test_scores_of_labels_have_a_threshold_each(run):
     text = (found.folder / "score" / "scores.csv").read_text()
     row = next(csv.DictReader(text.splitlines()))
     package = read_package(found.folder / "model")
+    assert package.decision is not None
     assert row["threshold"] == ""
     for name, point in package.decision.operating_points.items():
         assert float(row[f"threshold_{name}"]) == pytest.approx(point.threshold)
@@ -164,6 +165,7 @@ def test_the_registered_model_says_how_it_decides(run, kind, target, said):
     found = run(kind)
     folder = find_model(found.session.workspace, f"models:/tiny-{kind}@candidate")
     package = read_package(folder)
+    assert package.decision is not None
     assert package.plan.target is package.decision.target is target
     assert said in (folder / "card.md").read_text()
 
