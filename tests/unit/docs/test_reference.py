@@ -126,7 +126,7 @@ def test_columns_of_predictions():
 def test_columns_of_scores():
     from voxray.score import ScoreColumns
 
-    expected = ScoreColumns(("<class>",), ("<structure>",)).names
+    expected = ScoreColumns(("<class>",), ("<structure>",), ("<label>",)).names
     assert columns("scores.csv") == list(expected)
 
 
