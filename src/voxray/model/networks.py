@@ -155,7 +155,9 @@ class ClassHead(nn.Module):
         features = self.dropout(pooled_all) / math.sqrt(pooled_all.shape[1])
         if mask_logits is not None:
             features = torch.cat([features, _evidence(mask_logits)], dim=1)
-        logits: torch.Tensor = self.linear(features)
+        # in half precision, exams of nearly the same probability would become equal
+        with torch.autocast(features.device.type, enabled=False):
+            logits: torch.Tensor = self.linear(features.float())
         return logits
 
 

@@ -98,6 +98,15 @@ def test_ordered_classes_are_predicted_as_probabilities():
     assert said.sum() == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("target", list(Target))
+def test_logits_of_classes_are_not_rounded_to_half_precision(target):
+    plan = a_plan("classify", classes=GRADES, target=target)
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        logits = a_network(plan)(torch.randn(2, 1, 16, 20, 12)).class_logits
+    assert logits.dtype == torch.float32
+    assert (logits.bfloat16().float() != logits).any()
+
+
 def test_a_plan_of_an_older_model_is_of_exclusive_classes():
     said = a_plan().model_dump(mode="json")
     del said["target"]
