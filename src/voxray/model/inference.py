@@ -214,10 +214,14 @@ def _ask(voters: _Voters, image: FloatArray) -> tuple[Probabilities, float | Non
 
 
 def _masks(voters: _Voters, image: FloatArray) -> FloatArray:
-    """Masks of an image larger than the input: in one pass if that fits, or slid."""
+    """Masks of an image larger than the input: in one pass if that fits, or slid.
+
+    An axis shorter than the input is filled up, as in training: norms see the same.
+    """
     plan = voters.plan
     i, j, k = image.shape[1:]
-    whole = plan.network.round_up((i, j, k))
+    sides = zip((i, j, k), plan.input_shape, strict=True)
+    whole = plan.network.round_up([max(side, wanted) for side, wanted in sides])
     if math.prod(whole) <= _ONE_PASS * math.prod(plan.input_shape):
         return _asked(voters, image, whole)
 

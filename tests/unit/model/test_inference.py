@@ -106,6 +106,17 @@ def test_classes_come_from_the_centre_of_a_large_scan():
     )
 
 
+def test_a_short_axis_is_filled_up_as_in_training():
+    plan = a_plan("segment")
+    network, image = a_network(plan), an_image((24, 24, 4))
+    filled = fit_to(image, (24, 24, plan.input_shape[2]))
+    part = centre_slices(filled.shape[1:], (24, 24, 4))
+    np.testing.assert_array_equal(
+        predicted(network, image, plan).masks,
+        predicted(network, filled, plan).masks[(slice(None), *part)],
+    )
+
+
 def test_a_memory_mapped_scan_larger_than_the_input_is_predicted(tmp_path):
     plan, image = a_plan("segment"), an_image((40, 40, 40))
     np.save(tmp_path / "scan.npy", image)
