@@ -164,7 +164,9 @@ class ClassHead(nn.Module):
                 share = self._turns(features)
                 features, evidence = features * share, evidence * (1 - share)
             features = torch.cat([features, evidence], dim=1)
-        logits: torch.Tensor = self.linear(features)
+        # in half precision, exams of nearly the same probability would become equal
+        with torch.autocast(features.device.type, enabled=False):
+            logits: torch.Tensor = self.linear(features.float())
         return logits
 
     def _pooled(

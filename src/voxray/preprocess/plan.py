@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from voxray.core.errors import DatasetError
+from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.specs import NetworkPlan, Plan, Target, TaskSpec, TrainSpec
 from voxray.core.specs.plan import Padding, Voxels
 from voxray.preprocess.budget import Budget, Machine, find_budget
@@ -69,6 +69,7 @@ def make_plan(
     else:
         shape = plan_input_shape(field, spacing, network, budget, reasons)
     structures = task.segment.classes if task.segment else {}
+    mirror_axes = _mirror_axes(task, train, reasons)
     return Plan(
         channels=tuple(channels),
         modality=_modalities(channels),
@@ -82,7 +83,9 @@ def make_plan(
         target=_target(task, reasons),
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
-        mirror_axes=_mirror_axes(task, train, reasons),
+        mirror_axes=mirror_axes,
+        test_time_augmentation=_test_time(mirror_axes, train, reasons),
+        mixup=_mixup(task, train, reasons),
         network=_for_classes(network, task, train, reasons),
         batch_size=_batch_size(shape, len(scans), task, train, budget, reasons),
         reasons=reasons,
@@ -198,6 +201,32 @@ def _mirror_axes(
         return ()
     reasons["mirror_axes"] = "left-right: no class names a side"
     return (0,)
+
+
+def _test_time(
+    mirror_axes: tuple[int, ...], train: TrainSpec, reasons: dict[str, str]
+) -> bool:
+    if train.test_time_augmentation is not None:
+        reasons["test_time_augmentation"] = "set in the experiment"
+        return train.test_time_augmentation
+    reasons["test_time_augmentation"] = (
+        "mirror images, which training has seen, are predicted too and averaged"
+        if mirror_axes
+        else "nothing to mirror"
+    )
+    return bool(mirror_axes)
+
+
+def _mixup(task: TaskSpec, train: TrainSpec, reasons: dict[str, str]) -> bool:
+    if task.segment is not None:
+        if train.mixup:
+            msg = "train.mixup mixes exams, whose masks cannot be mixed; leave it out"
+            raise ConfigError(msg)
+        return False
+    reasons["mixup"] = "a few hundred exams are soon known by heart, mixtures are not"
+    if train.mixup is not None:
+        reasons["mixup"] = "set in the experiment"
+    return True if train.mixup is None else train.mixup
 
 
 def _names_a_side(name: str) -> bool:

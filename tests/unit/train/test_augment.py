@@ -5,7 +5,7 @@ import torch
 
 from tests.unit.model.makers import a_plan
 from voxray.train import augment
-from voxray.train.augment import Draw, apply_to_image, apply_to_mask, draw
+from voxray.train.augment import Draw, apply_to_image, apply_to_mask, draw, mix
 
 
 def a_generator(seed=0):
@@ -142,3 +142,29 @@ def test_augmented_intensities_stay_finite():
     for seed in range(5):
         drawn = draw(plan, 8, a_generator(seed))
         assert torch.isfinite(apply_to_image(batch, drawn, a_generator())).all()
+
+
+def test_mixing_takes_the_same_share_of_exams_and_of_classes():
+    drawn = replace(
+        still(2), own=torch.tensor([0.75, 1.0]), partner=torch.tensor([1, 0])
+    )
+    images, wanted = torch.tensor([0.0, 8.0]), torch.tensor([[1.0, 0], [0, 1.0]])
+    mixed = mix(images.reshape(2, 1, 1, 1, 1), drawn)
+    assert mixed.flatten().tolist() == [2.0, 8.0]
+    assert mix(wanted, drawn).tolist() == [[0.75, 0.25], [0.0, 1.0]]
+
+
+def test_an_exam_keeps_most_of_itself_and_without_mixup_all():
+    drawn = draw(a_plan("classify", mixup=True), 50, a_generator())
+    assert sorted(drawn.partner.tolist()) == list(range(50))
+    assert 0.5 <= drawn.own.min() < drawn.own.max() <= 1
+    batch = torch.randn(3, 2)
+    assert torch.equal(mix(batch, draw(a_plan(), 3, a_generator())), batch)
+
+
+def test_a_label_nobody_stated_stays_unstated_in_a_mixture():
+    drawn = replace(
+        still(2), own=torch.tensor([0.75, 0.75]), partner=torch.tensor([1, 0])
+    )
+    wanted = torch.tensor([[1.0, float("nan")], [0.0, 1.0]])
+    assert torch.isnan(mix(wanted, drawn)).tolist() == [[False, True], [False, True]]
