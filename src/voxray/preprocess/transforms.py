@@ -10,7 +10,7 @@ from monai.transforms.intensity.dictionary import NormalizeIntensityd
 from monai.transforms.spatial.dictionary import Orientationd, Spacingd
 from numpy.typing import NDArray
 
-from voxray.core.errors import VoxrayError
+from voxray.core.errors import ScanError, VoxrayError
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import MaskSource, ScanSource
 from voxray.core.specs import Plan
@@ -79,7 +79,7 @@ def prepare_exam(
         plan: Names the channels in order.
 
     Raises:
-        ScanError: If a scan or the mask cannot be read.
+        ScanError: If a scan or the mask cannot be read, or values overflow.
     """
     given: dict[str, ScanSource | MaskSource | None] = {**sources, MASK: mask}
     data = {key: source for key, source in given.items() if source is not None}
@@ -93,8 +93,20 @@ def prepare_exam(
     first = out[plan.channels[0]]
     shape = tuple(first.shape[1:])
     image = np.stack([_channel(out, name, shape, plan) for name in plan.channels])
+    _check_finite(image, sources, plan)
     labels = None if mask is None else _structures(out[MASK][0].numpy(), plan)
     return PreparedExam(image, labels, grid_of(first, plan.channels[0]))
+
+
+def _check_finite(
+    image: NDArray[np.float32], sources: Mapping[str, ScanSource | None], plan: Plan
+) -> None:
+    """Finite values close to the largest float have no deviation to divide by."""
+    for name, values in zip(plan.channels, image, strict=True):
+        source = sources.get(name)
+        if source is not None and not np.isfinite(values).all():
+            problem = "its values are too large to compute with; is the file damaged?"
+            raise ScanError(source.scan_id, problem)
 
 
 def _channel(

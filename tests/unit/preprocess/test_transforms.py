@@ -16,7 +16,7 @@ from tests.unit.preprocess.makers import (
     turned,
     write_scan,
 )
-from voxray.core.errors import UnreadableScanError
+from voxray.core.errors import ScanError, UnreadableScanError
 from voxray.core.geometry import VoxelGrid
 from voxray.preprocess import (
     build_transforms,
@@ -218,3 +218,10 @@ def test_the_transforms_are_a_plain_compose(tmp_path):
     out = build_transforms(a_plan())({"image": source})
     assert set(out) == {"image"}
     assert tuple(out["image"].shape) == (1, *SHAPE)
+
+
+def test_values_that_overflow_are_a_scan_error(tmp_path):
+    voxels = np.random.default_rng(0).normal(1, 0.1, SHAPE).astype(np.float32) * 1e38
+    path = write_nifti(tmp_path / "large.nii.gz", voxels.astype(np.float32))
+    with pytest.raises(ScanError, match="too large to compute with"):
+        prepare_scan(nifti_source(path), None, a_plan())
