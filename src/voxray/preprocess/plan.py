@@ -7,7 +7,7 @@ from typing import Literal
 
 from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.specs import NetworkPlan, Plan, Target, TaskSpec, TrainSpec
-from voxray.core.specs.plan import Padding, Voxels
+from voxray.core.specs.plan import Padding, Spacing, Voxels
 from voxray.preprocess.budget import Budget, Machine, find_budget
 from voxray.preprocess.levels import plan_network
 from voxray.preprocess.sizing import (
@@ -17,6 +17,7 @@ from voxray.preprocess.sizing import (
     plan_input_shape,
     plan_spacing,
     plan_view,
+    words,
 )
 from voxray.preprocess.statistics import ScanGeometry
 
@@ -47,7 +48,8 @@ def make_plan(
         hounsfield: Channels without modality whose values are Hounsfield units.
 
     Raises:
-        DatasetError: If a channel has no scan, or levels that are set do not fit.
+        DatasetError: If a channel has no scan, levels that are set do not fit, or the
+            network would see a single voxel.
     """
     _check_any(channels)
     scans = next(iter(channels.values()))
@@ -68,6 +70,7 @@ def make_plan(
         shape, spacing = fill_box(field.box, spacing, network, train, reasons)
     else:
         shape = plan_input_shape(field, spacing, network, budget, reasons)
+    _check_view(shape, spacing, network)
     structures = task.segment.classes if task.segment else {}
     mirror_axes = _mirror_axes(task, train, reasons)
     return Plan(
@@ -98,6 +101,17 @@ def _check_any(channels: Scans) -> None:
             what = "scan" if len(channels) == 1 else f"scan of channel {name!r}"
             msg = f"no {what} is left to plan from; see quarantine.csv for the reasons"
             raise DatasetError(msg)
+
+
+def _check_view(shape: Voxels, spacing: Spacing, network: NetworkPlan) -> None:
+    """A network needs more than one voxel on its coarsest level to normalise by."""
+    if shape == network.factors:
+        msg = (
+            f"the network would see {words(shape, 0)} voxels of {words(spacing)} mm, "
+            "which are one voxel on its coarsest level; make train.input_shape larger "
+            "or train.spacing_mm smaller"
+        )
+        raise DatasetError(msg)
 
 
 def _modalities(channels: Scans) -> tuple[str, ...]:
@@ -230,8 +244,8 @@ def _mixup(task: TaskSpec, train: TrainSpec, reasons: dict[str, str]) -> bool:
 
 
 def _names_a_side(name: str) -> bool:
-    words = name.lower().replace("-", "_").split("_")
-    return bool(set(words) & {"left", "right", "l", "r", "lt", "rt"})
+    parts = name.lower().replace("-", "_").split("_")
+    return bool(set(parts) & {"left", "right", "l", "r", "lt", "rt"})
 
 
 def _batch_size(

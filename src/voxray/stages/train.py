@@ -37,7 +37,7 @@ from voxray.stages.study import (
     Study,
     read_study,
 )
-from voxray.stages.targets import check_learnable, class_target
+from voxray.stages.targets import check_drawn, check_learnable, class_target
 from voxray.stages.workspace import stage_folder
 from voxray.train import (
     HISTORY_FILE,
@@ -140,6 +140,9 @@ class _FoldTask:
         problem = check_learnable(self.said, plan.classes, share, plan.target)
         if problem:
             self.context.say(problem)
+        numbers = dict(zip(plan.structures, plan.mask_values, strict=True))
+        if undrawn := check_drawn(self.said, numbers, job.values, plan.classes):
+            self.context.say(undrawn)
 
 
 def _train_fold(

@@ -293,3 +293,8 @@ def test_a_person_reads_what_was_decided_and_why():
     assert "mirror axes    left-right" in lines
     assert all(reason in text for reason in plan.reasons.values())
     assert max(len(line.split("  ")[0]) for line in lines) < 15
+
+
+def test_a_network_that_would_see_a_single_voxel_is_refused():
+    with pytest.raises(DatasetError, match=r"see 1 x 1 x 1 voxels of 100\.00 x 100"):
+        planned([a_geometry()], spacing_mm=(100, 100, 100))

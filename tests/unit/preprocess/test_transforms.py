@@ -16,7 +16,7 @@ from tests.unit.preprocess.makers import (
     turned,
     write_scan,
 )
-from voxray.core.errors import UnreadableScanError
+from voxray.core.errors import ScanError, UnreadableScanError
 from voxray.core.geometry import VoxelGrid
 from voxray.preprocess import (
     build_transforms,
@@ -283,3 +283,10 @@ def test_a_large_scan_is_kept_in_16_bits_if_they_tell_its_values_apart(tmp_path)
     np.testing.assert_array_equal(kept.image[0], voxels)
     far_off = prepare_scan(far, None, a_plan(normalisation=WINDOW))
     assert far_off.image.dtype == np.float32
+
+
+def test_values_close_to_the_largest_float_are_still_z_scored(tmp_path):
+    voxels = np.random.default_rng(0).normal(1, 0.1, SHAPE).astype(np.float32) * 1e38
+    path = write_nifti(tmp_path / "large.nii.gz", voxels.astype(np.float32))
+    image = prepare_scan(nifti_source(path), None, a_plan()).image
+    np.testing.assert_allclose((image.mean(), image.std()), (0, 1), atol=1e-3)
