@@ -149,6 +149,10 @@ def _along(
     return out
 
 
+_SQUARE_FITS = 1e15
+"""The square of what is larger may be more than a float32 holds, once summed up."""
+
+
 class ZScored(MapTransform):
     """Subtract a scan's own mean and divide by its deviation, in place.
 
@@ -164,6 +168,10 @@ class ZScored(MapTransform):
         out = dict(data)
         for key in self.key_iterator(out):
             values = out[key].as_tensor()
+            low, high = torch.aminmax(values)
+            largest = float(torch.maximum(-low, high))
+            if largest > _SQUARE_FITS:
+                values.div_(largest)
             variance, mean = torch.var_mean(values, correction=0)
             values.sub_(mean).div_(variance.sqrt() if variance > 0 else 1.0)
         return out

@@ -16,7 +16,7 @@ from tests.unit.preprocess.makers import (
     turned,
     write_scan,
 )
-from voxray.core.errors import ScanError, UnreadableScanError
+from voxray.core.errors import UnreadableScanError
 from voxray.core.geometry import VoxelGrid
 from voxray.preprocess import (
     build_transforms,
