@@ -131,7 +131,8 @@ class ClassHead(nn.Module):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
-        n_pooled = 2 * sum(plan.network.features[1:])
+        widths = plan.network.features
+        n_pooled = 2 * sum(widths[1:] or widths)
         over_cohort = plan.network.pooled_norm == "cohort"
         self.norm = CohortNorm(n_pooled) if over_cohort else nn.LayerNorm(n_pooled)
         self.dropout = nn.Dropout(0.3)
@@ -155,7 +156,7 @@ class ClassHead(nn.Module):
         mask_logits: torch.Tensor | None,
     ) -> torch.Tensor:
         """Class logits, (n, class)."""
-        pooled = self.norm(self._pooled(levels[1:], mask_logits))
+        pooled = self.norm(self._pooled(levels[1:] or levels, mask_logits))
         # scaled, so that one optimiser step moves a logit little however many there are
         features = self.dropout(pooled) / math.sqrt(pooled.shape[1])
         if self.evidence is not None and mask_logits is not None:
@@ -164,7 +165,9 @@ class ClassHead(nn.Module):
                 share = self._turns(features)
                 features, evidence = features * share, evidence * (1 - share)
             features = torch.cat([features, evidence], dim=1)
-        logits: torch.Tensor = self.linear(features)
+        # in half precision, exams of nearly the same probability would become equal
+        with torch.autocast(features.device.type, enabled=False):
+            logits: torch.Tensor = self.linear(features.float())
         return logits
 
     def _pooled(

@@ -7,7 +7,7 @@ from typing import Literal
 
 from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.specs import NetworkPlan, Plan, Target, TaskSpec, TrainSpec
-from voxray.core.specs.plan import Padding, Voxels
+from voxray.core.specs.plan import Padding, Spacing, Voxels
 from voxray.preprocess.budget import Budget, Machine, find_budget
 from voxray.preprocess.levels import plan_network
 from voxray.preprocess.sizing import (
@@ -17,6 +17,7 @@ from voxray.preprocess.sizing import (
     plan_input_shape,
     plan_spacing,
     plan_view,
+    words,
 )
 from voxray.preprocess.statistics import ScanGeometry
 
@@ -47,7 +48,8 @@ def make_plan(
         hounsfield: Channels without modality whose values are Hounsfield units.
 
     Raises:
-        DatasetError: If a channel has no scan, or levels that are set do not fit.
+        DatasetError: If a channel has no scan, levels that are set do not fit, or the
+            network would see a single voxel.
     """
     _check_any(channels)
     scans = next(iter(channels.values()))
@@ -68,7 +70,9 @@ def make_plan(
         shape, spacing = fill_box(field.box, spacing, network, train, reasons)
     else:
         shape = plan_input_shape(field, spacing, network, budget, reasons)
+    _check_view(shape, spacing, network)
     structures = task.segment.classes if task.segment else {}
+    mirror_axes = _mirror_axes(task, train, reasons)
     return Plan(
         channels=tuple(channels),
         modality=_modalities(channels),
@@ -82,7 +86,8 @@ def make_plan(
         target=_target(task, reasons),
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
-        mirror_axes=_mirror_axes(task, train, reasons),
+        mirror_axes=mirror_axes,
+        test_time_augmentation=_test_time(mirror_axes, train, reasons),
         mixup=_mixup(task, train, reasons),
         network=_for_classes(network, task, train, reasons),
         batch_size=_batch_size(shape, len(scans), task, train, budget, reasons),
@@ -96,6 +101,17 @@ def _check_any(channels: Scans) -> None:
             what = "scan" if len(channels) == 1 else f"scan of channel {name!r}"
             msg = f"no {what} is left to plan from; see quarantine.csv for the reasons"
             raise DatasetError(msg)
+
+
+def _check_view(shape: Voxels, spacing: Spacing, network: NetworkPlan) -> None:
+    """A network needs more than one voxel on its coarsest level to normalise by."""
+    if shape == network.factors:
+        msg = (
+            f"the network would see {words(shape, 0)} voxels of {words(spacing)} mm, "
+            "which are one voxel on its coarsest level; make train.input_shape larger "
+            "or train.spacing_mm smaller"
+        )
+        raise DatasetError(msg)
 
 
 def _modalities(channels: Scans) -> tuple[str, ...]:
@@ -201,6 +217,20 @@ def _mirror_axes(
     return (0,)
 
 
+def _test_time(
+    mirror_axes: tuple[int, ...], train: TrainSpec, reasons: dict[str, str]
+) -> bool:
+    if train.test_time_augmentation is not None:
+        reasons["test_time_augmentation"] = "set in the experiment"
+        return train.test_time_augmentation
+    reasons["test_time_augmentation"] = (
+        "mirror images, which training has seen, are predicted too and averaged"
+        if mirror_axes
+        else "nothing to mirror"
+    )
+    return bool(mirror_axes)
+
+
 def _mixup(task: TaskSpec, train: TrainSpec, reasons: dict[str, str]) -> bool:
     if task.segment is not None:
         if train.mixup:
@@ -212,8 +242,8 @@ def _mixup(task: TaskSpec, train: TrainSpec, reasons: dict[str, str]) -> bool:
 
 
 def _names_a_side(name: str) -> bool:
-    words = name.lower().replace("-", "_").split("_")
-    return bool(set(words) & {"left", "right", "l", "r", "lt", "rt"})
+    parts = name.lower().replace("-", "_").split("_")
+    return bool(set(parts) & {"left", "right", "l", "r", "lt", "rt"})
 
 
 def _batch_size(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from voxray.core.errors import DatasetError
 from voxray.core.records import ScanRecord
-from voxray.core.specs import ClassifySpec, Target
+from voxray.core.specs import ClassifySpec, FoldValues, Target
 
 
 def class_name(record: ScanRecord, classify: ClassifySpec | None) -> str | None:
@@ -87,3 +87,32 @@ def check_learnable(
         f"{said}: its training exams do not differ in the {what} {names}, which this "
         "network cannot learn; its probabilities of them mean nothing"
     )
+
+
+def check_drawn(
+    said: str,
+    numbers: Mapping[str, int],
+    values: FoldValues,
+    classes: Sequence[str],
+) -> str:
+    """Say which structures no training mask of a fold has, "" when all are there.
+
+    Args:
+        said: The fold, in words.
+        numbers: Value in the masks per structure; empty without segmentation.
+        values: Of the fold's training exams.
+        classes: Of the task; with some there is something to learn without a mask.
+
+    Raises:
+        DatasetError: If no structure is drawn and nothing else is learned.
+    """
+    lacking = [name for name in numbers if not values.structure_share.get(name)]
+    if not lacking:
+        return ""
+    names = ", ".join(f"{name!r} (mask value {numbers[name]})" for name in lacking)
+    line = f"{said}: none of its {values.n_exams} training exams has a voxel of {names}"
+    check = "check task.segment.classes, use fewer folds, or add scans that have it"
+    if len(lacking) == len(numbers) and not classes:
+        msg = f"{line}, so there is nothing to learn; {check}"
+        raise DatasetError(msg)
+    return f"note: {line}, which this network cannot learn; {check}"

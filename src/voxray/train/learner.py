@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
 
 from voxray.model import Compute, VoxrayNetwork
 from voxray.train.augment import apply_to_image, apply_to_mask, draw, mix
@@ -96,7 +95,7 @@ class Learner:
             loss = torch.where(torch.isfinite(torch.as_tensor(norm)), loss, torch.nan)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self._update_average(step)
+        self.update_average(step)
         watch.lap("optimiser")
         return loss
 
@@ -112,9 +111,21 @@ class Learner:
         return torch.stack(losses).sum()
 
     @torch.no_grad()
-    def _update_average(self, step: int) -> None:
-        averaged, current = _tensors(self.average), _tensors(self.bare)
+    def update_average(self, step: int) -> None:
+        """Move the averaged weights to the present ones; running statistics are copied.
+
+        Args:
+            step: Steps done before this one; decides how long the average remembers.
+        """
+        averaged, current = (
+            [p.data for p in network.parameters()]
+            for network in (self.average, self.bare)
+        )
         torch._foreach_lerp_(averaged, current, 1 - average_decay(step))
+        for kept, statistic in zip(
+            self.average.buffers(), self.bare.buffers(), strict=True
+        ):
+            kept.copy_(statistic)
 
     def augmented(self, batch: Batch, drawing: Drawing) -> Batch:
         """The batch on the device, turned and changed at random."""
@@ -128,11 +139,6 @@ class Learner:
             if classes is None
             else mix(classes, drawn).to(device, non_blocking=True),
         )
-
-
-def _tensors(network: nn.Module) -> list[torch.Tensor]:
-    """Weights, and what norms learned about the training exams."""
-    return [t.data for t in (*network.parameters(), *network.buffers())]
 
 
 def _parts(batch: Batch, size: int) -> Iterator[Batch]:

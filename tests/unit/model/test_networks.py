@@ -50,3 +50,11 @@ def test_a_batch_of_one_can_be_trained_on():
     said = VoxrayNetwork(a_plan("both")).train()(torch.randn(1, 1, 16, 20, 12))
     (said.class_logits.sum() + said.mask_logits.sum()).backward()
     assert torch.isfinite(said.class_logits).all()
+
+
+@pytest.mark.parametrize("task", ["classify", "both"])
+def test_a_network_of_one_level_decides_from_it(task):
+    one = {"features": (16,), "strides": ((1, 1, 1),), "kernels": ((3, 3, 3),)}
+    network = a_network_plan().model_copy(update=one)
+    said = a_network(a_plan(task, network=network))(torch.randn(2, 1, 3, 3, 2))
+    assert said.class_logits.shape == (2, 2)

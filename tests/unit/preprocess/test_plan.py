@@ -18,6 +18,7 @@ DECIDED = {
     "padding",
     "normalisation",
     "mirror_axes",
+    "test_time_augmentation",
     "batch_size",
 }
 
@@ -178,8 +179,9 @@ def test_the_heads_are_those_of_the_task():
     ],
 )
 def test_a_class_looks_into_the_mask_where_both_are_learned(heads, train, kind):
-    both = {"segment": MASKS.segment, "classify": CLASSES.classify}
-    task = TaskSpec(**{head: both[head] for head in heads})
+    both = MASKS.model_copy(update={"classify": CLASSES.classify})
+    absent = {"segment", "classify"} - set(heads)
+    task = both.model_copy(update=dict.fromkeys(absent))
     plan = planned([a_geometry()] * 8, task, **train)
     assert plan.network.evidence == kind
     assert ("looks where the predicted mask is" in plan.reasons["network"]) == (
@@ -290,3 +292,8 @@ def test_a_person_reads_what_was_decided_and_why():
     assert "mirror axes    left-right" in lines
     assert all(reason in text for reason in plan.reasons.values())
     assert max(len(line.split("  ")[0]) for line in lines) < 15
+
+
+def test_a_network_that_would_see_a_single_voxel_is_refused():
+    with pytest.raises(DatasetError, match=r"see 1 x 1 x 1 voxels of 100\.00 x 100"):
+        planned([a_geometry()], spacing_mm=(100, 100, 100))

@@ -1,6 +1,7 @@
 """Plans for the geometries of common data sets, looked at one by one."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ TASKS = {
     "both": TaskSpec.model_validate({"classify": LABEL, "segment": LESION}),
 }
 CPU, GPU = Machine("cpu", 16), Machine("cuda", 24)
-SCANS = {
+SCANS: dict[str, list[Any]] = {
     "hippocampus": [((36, 50, 36), (1, 1, 1))] * 3 + [((43, 59, 47), (1, 1, 1))],
     "nodules": [((44, 43, 5), (0.7, 0.7, 2.5)), ((60, 80, 30), (0.7, 0.7, 1.25))],
     "28 px": [((28, 28, 1), (1, 1, 1))],

@@ -4,8 +4,14 @@ import pytest
 
 from tests.unit.folds.makers import a_scan
 from voxray.core.errors import DatasetError
-from voxray.core.specs import ClassifySpec, Target
-from voxray.stages.targets import check_learnable, class_name, class_target, labels_of
+from voxray.core.specs import ClassifySpec, FoldValues, Target
+from voxray.stages.targets import (
+    check_drawn,
+    check_learnable,
+    class_name,
+    class_target,
+    labels_of,
+)
 
 CLASSES = ClassifySpec(column="y", classes={"no": 0, "maybe": 1, "yes": 2})
 LABELS = ClassifySpec(columns=("nodule", "fluid"))
@@ -27,7 +33,7 @@ def test_a_class_is_one_among_all():
 
 
 def test_labels_are_there_absent_or_not_stated():
-    nodule, fluid = class_target(a_record(nodule=1), LABELS)
+    nodule, fluid = class_target(a_record(nodule=1), LABELS) or ()
     assert nodule == 1
     assert math.isnan(fluid)
     assert labels_of(a_record(nodule=1), LABELS) == {"nodule": 1}
@@ -72,3 +78,23 @@ def test_a_fold_that_lacks_one_of_several_says_so_and_goes_on(target, share):
 
 def test_a_fold_that_can_learn_everything_says_nothing():
     assert check_learnable("f", ("a", "b"), {"a": 0.5, "b": 0.5}, Target.LABELS) == ""
+
+
+def drawn(**share):
+    return FoldValues(structure_share=share, n_exams=4)
+
+
+def test_a_structure_that_no_training_mask_has_is_said_and_the_others_are_learned():
+    said = check_drawn("fold 1", {"a": 1, "b": 5}, drawn(a=0.1, b=0.0), ())
+    assert "fold 1: none of its 4 training exams has a voxel of 'b' (mask val" in said
+
+
+def test_a_fold_in_which_nothing_is_drawn_is_refused_unless_a_class_is_learned():
+    assert "'a'" in check_drawn("fold 1", {"a": 1}, drawn(a=0.0), ("no", "yes"))
+    with pytest.raises(DatasetError, match=r"value 1\), so there is nothing"):
+        check_drawn("fold 1", {"a": 1}, drawn(a=0.0), ())
+
+
+def test_a_fold_in_which_all_is_drawn_says_nothing():
+    assert check_drawn("fold 1", {"a": 1}, drawn(a=0.1), ()) == ""
+    assert check_drawn("fold 1", {}, drawn(), ("no", "yes")) == ""

@@ -365,6 +365,10 @@ class TrainSpec(Spec):
         kernels: Per level and axis.
         mirror_axes: Axes (0 left-right, 1 front-back, 2 foot-head) that augmentation
             mirrors.
+        test_time_augmentation: Whether predictions average the mirror images along
+            `mirror_axes` too; by default they do.
+        clean_up: Whether a fold may choose to take small or scattered pieces out of its
+            masks.
         weight_decay: Of AdamW; by default 0.05 where only a class is learned, else
             0.0001.
         mixup: Whether training mixes exams and their classes, where only a class is
@@ -390,6 +394,8 @@ class TrainSpec(Spec):
     strides: tuple[tuple[Count, Count, Count], ...] | None = None
     kernels: tuple[tuple[OddCount, OddCount, OddCount], ...] | None = None
     mirror_axes: tuple[Axis, ...] | None = None
+    test_time_augmentation: bool | None = None
+    clean_up: bool = True
     mixup: bool = False
     class_from: Literal["mask", "volume"] = "mask"
     memory_gb: Annotated[float, Field(gt=0)] | None = None

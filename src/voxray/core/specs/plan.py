@@ -71,6 +71,7 @@ class Plan(Spec):
             network channel n + 1 is structure n, channel 0 the background.
         mask_values: Voxel value per structure in mask files.
         mirror_axes: Axes that augmentation may flip.
+        test_time_augmentation: Whether a prediction averages the mirror images too.
         mixup: Whether training shows each exam mixed with another, and wants both
             their classes in the same shares.
         reasons: Why each value was chosen, for a person.
@@ -90,6 +91,7 @@ class Plan(Spec):
     structures: tuple[str, ...] = ()
     mask_values: tuple[int, ...] = ()
     mirror_axes: tuple[int, ...] = ()
+    test_time_augmentation: bool = False
     mixup: bool = False
     network: NetworkPlan
     batch_size: int
@@ -113,6 +115,9 @@ class FoldValues(Spec):
         class_share: Share of training exams per class; of labels, the share of those
             that state it in which it is there. A label that none states is absent.
         structure_share: Share of training voxels per structure.
+        structure_exams: Training exams in which each structure has voxels.
+        on_structure: Share of patches that are centred on a structure, each structure
+            of the exam as often as the others, so that a rare one is seen.
         n_exams: Exams it was learned from.
     """
 
@@ -120,4 +125,6 @@ class FoldValues(Spec):
     windows: dict[str, IntensityWindow] = {}
     class_share: dict[str, float] = {}
     structure_share: dict[str, float] = {}
+    structure_exams: dict[str, int] = {}
+    on_structure: float = 0.5
     n_exams: int
