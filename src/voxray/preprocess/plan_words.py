@@ -63,5 +63,6 @@ _SAID: Mapping[str, Callable[[Plan], str]] = {
     "batch_size": lambda plan: f"{plan.batch_size} exams a step",
     "mirror_axes": _mirror,
     "test_time_augmentation": lambda plan: _on(plan.test_time_augmentation),
+    "mixup": lambda plan: "exams are mixed" if plan.mixup else "no",
     "target": lambda plan: plan.target.value,
 }

@@ -302,7 +302,8 @@ def _record(
         log_table(store, parent.run_id, folder / name)
     suspects = {SUSPECTS_FILE: folder / SUSPECTS_FILE}
     log_files(store, parent.run_id, suspects, "tables")
-    table = metrics_markdown(metrics, context.experiment.note)
+    # MLflow cuts a description at 8000 characters: baselines are in the headline
+    table = metrics_markdown(network_rows(metrics), context.experiment.note)
     describe_run(store, parent.run_id, f"**{_headline(metrics)}**\n\n{table}")
 
 

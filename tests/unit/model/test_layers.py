@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from voxray.model.layers import CohortNorm, FlatConv3d, convolution
+from voxray.model.layers import CohortNorm, FlatConv3d
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -18,12 +18,6 @@ def test_thick_data_pass_through_a_flat_kernel_slice_by_slice():
     flat = FlatConv3d(1, 2, (3, 3, 1), 1, (1, 1, 0))
     image = torch.randn(1, 1, 6, 6, 4)
     torch.testing.assert_close(flat(image)[..., 2:3], flat(image[..., 2:3]))
-
-
-@pytest.mark.parametrize(("together", "groups"), [(1, 12), (8, 3), (5, 12), (100, 3)])
-def test_norm_channels_are_as_many_as_divide_the_width(together, groups):
-    block = convolution(2, 12, (3, 3, 3), norm_channels=together)
-    assert block.adn.N.num_groups == groups
 
 
 def test_each_feature_is_standardised_over_exams():

@@ -369,6 +369,8 @@ class TrainSpec(Spec):
             `mirror_axes` too; by default they do.
         clean_up: Whether a fold may choose to take small or scattered pieces out of its
             masks.
+        mixup: Whether training mixes exams and their classes; by default where only a
+            class is learned.
         class_from: With both tasks, where the class looks: in the predicted `mask`
             (default), or over the whole `volume`.
         memory_gb: What training may take; by default a share of the machine's.
@@ -392,6 +394,7 @@ class TrainSpec(Spec):
     mirror_axes: tuple[Axis, ...] | None = None
     test_time_augmentation: bool | None = None
     clean_up: bool = True
+    mixup: bool | None = None
     class_from: Literal["mask", "volume"] = "mask"
     memory_gb: Annotated[float, Field(gt=0)] | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -20,8 +20,6 @@ class NetworkPlan(Spec):
         features: Channels per level, finest first.
         strides: Per level and axis; the first is (1, 1, 1).
         kernels: Per level and axis; 1 along an axis that is still too coarse.
-        norm_channels: Channels that group norm takes together; 1 forgets how much of
-            the scan each channel fills.
         pooled_norm: What the class head standardises pooled features over: the
             features of one "exam", or each one over the "cohort" trained on.
         evidence: What the class head reads off the mask: its "size", or
@@ -31,7 +29,6 @@ class NetworkPlan(Spec):
     features: tuple[int, ...]
     strides: tuple[Voxels, ...]
     kernels: tuple[Voxels, ...]
-    norm_channels: int = 1
     pooled_norm: Literal["exam", "cohort"] = "exam"
     evidence: Literal["size", "size_and_looks"] = "size"
 
@@ -75,6 +72,8 @@ class Plan(Spec):
         mask_values: Voxel value per structure in mask files.
         mirror_axes: Axes that augmentation may flip.
         test_time_augmentation: Whether a prediction averages the mirror images too.
+        mixup: Whether training shows each exam mixed with another, and wants both
+            their classes in the same shares.
         reasons: Why each value was chosen, for a person.
     """
 
@@ -93,6 +92,7 @@ class Plan(Spec):
     mask_values: tuple[int, ...] = ()
     mirror_axes: tuple[int, ...] = ()
     test_time_augmentation: bool = False
+    mixup: bool = False
     network: NetworkPlan
     batch_size: int
     reasons: dict[str, str]
