@@ -156,7 +156,8 @@ def test_mixing_takes_the_same_share_of_exams_and_of_classes():
 
 def test_an_exam_keeps_most_of_itself_and_without_mixup_all():
     drawn = draw(a_plan("classify", mixup=True), 50, a_generator())
-    assert drawn.partner is not None and drawn.own is not None
+    assert drawn.partner is not None
+    assert drawn.own is not None
     assert sorted(drawn.partner.tolist()) == list(range(50))
     assert 0.5 <= drawn.own.min() < drawn.own.max() <= 1
     batch = torch.randn(3, 2)
