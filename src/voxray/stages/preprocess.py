@@ -195,6 +195,7 @@ def _config(experiment: Experiment) -> Mapping[str, object]:
         "kernels",
         "mirror_axes",
         "test_time_augmentation",
+        "mixup",
         "class_from",
         "memory_gb",
         "batch_size",
