@@ -1,6 +1,7 @@
 """Layers that MONAI lacks, and the block that every level is made of."""
 
 from collections import OrderedDict
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from monai.networks.blocks.acti_norm import ADN
@@ -103,3 +104,10 @@ class CohortNorm(nn.Module):
         old = self.variance + share * shift**2
         self.variance.copy_((1 - share) * old + share * spread)
         self.mean += share * shift
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Leave mixed precision, where the device has it; shapes alone (meta) have none."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)

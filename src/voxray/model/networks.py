@@ -10,7 +10,7 @@ from torch import nn
 from voxray.core.specs import Plan
 from voxray.model.evidence import MaskEvidence, max_inside, mean_inside
 from voxray.model.heads import class_scores, start_from_shares
-from voxray.model.layers import CohortNorm, convolution
+from voxray.model.layers import CohortNorm, convolution, full_precision
 
 
 class NetworkOutput(NamedTuple):
@@ -166,7 +166,7 @@ class ClassHead(nn.Module):
                 features, evidence = features * share, evidence * (1 - share)
             features = torch.cat([features, evidence], dim=1)
         # in half precision, exams of nearly the same probability would become equal
-        with torch.autocast(features.device.type, enabled=False):
+        with full_precision(features.device):
             logits: torch.Tensor = self.linear(features.float())
         return logits
 

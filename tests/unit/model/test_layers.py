@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from voxray.model.layers import CohortNorm, FlatConv3d
+from voxray.model.layers import CohortNorm, FlatConv3d, full_precision
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -57,3 +57,10 @@ def test_a_feature_that_never_changes_stays_finite():
     norm = CohortNorm(1).train()
     said = [norm(torch.full((2, 1), 7.0)) for _ in range(3)]
     assert torch.isfinite(torch.stack(said)).all()
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_full_precision_is_there_on_every_device(device):
+    one = torch.ones(1, 1, device=device)
+    with torch.autocast("cpu", dtype=torch.bfloat16), full_precision(one.device):
+        assert (one @ one).dtype == torch.float32
