@@ -10,13 +10,14 @@ import pytest
 
 from tests.stages.many_classes import an_experiment, write_grades, write_sides
 from tests.unit.stages.makers import KEY
+from voxray.core.errors import DatasetError
 from voxray.core.files import read_json
 from voxray.core.specs import Target
 from voxray.mlflow_store import open_store
 from voxray.mlflow_store.signature import score_columns
 from voxray.model import read_package
 from voxray.stages.models import find_model
-from voxray.stages.run import ScoreRequest, Session, run_experiment
+from voxray.stages.run import ScoreRequest, Session, Span, run_experiment
 from voxray.stages.score import score_command
 
 COHORTS = {"labels": write_sides, "ordinal": write_grades, "kinds": write_grades}
@@ -36,9 +37,12 @@ class Finished:
         return self.root / "workspace" / f"tiny-{self.kind}"
 
     def metrics(self, name):
-        """Values of a metric by class."""
+        """The network's values of a metric by class."""
         rows = read_json(self.folder / "evaluate" / "evaluation.json")["metrics"]
-        return {row["class"]: row["value"] for row in rows if row["metric"] == name}
+        asked = {"model": "network", "metric": name}
+        return {
+            row["class"]: row["value"] for row in rows if asked.items() <= row.items()
+        }
 
     def predictions(self):
         return pd.read_parquet(self.folder / "evaluate" / "oof_predictions.parquet")
@@ -146,6 +150,7 @@ def test_scores_of_labels_have_a_threshold_each(run):
     text = (found.folder / "score" / "scores.csv").read_text()
     row = next(csv.DictReader(text.splitlines()))
     package = read_package(found.folder / "model")
+    assert package.decision is not None
     assert row["threshold"] == ""
     for name, point in package.decision.operating_points.items():
         assert float(row[f"threshold_{name}"]) == pytest.approx(point.threshold)
@@ -164,6 +169,7 @@ def test_the_registered_model_says_how_it_decides(run, kind, target, said):
     found = run(kind)
     folder = find_model(found.session.workspace, f"models:/tiny-{kind}@candidate")
     package = read_package(folder)
+    assert package.decision is not None
     assert package.plan.target is package.decision.target is target
     assert said in (folder / "card.md").read_text()
 
@@ -177,3 +183,41 @@ def test_the_report_shows_every_class(run, kind):
     assert "Accuracy" in page
     assert ("Quadratic weighted kappa" in page) == (kind == "ordinal")
     assert (found.folder / "evaluate" / "figures" / "roc.png").is_file()
+
+
+def held_out_by_hand(folder, numbers):
+    """Fold 0 holds out these patients, fold 1 the others."""
+    lines = ["repeat,fold,patient_id,group,role"]
+    for n in range(8):
+        fold = int(n not in numbers)
+        lines.append(f"0,{fold},c{n},c{n},held_out")
+    (folder / "folds" / "folds.csv").write_text("\n".join(lines) + "\n")
+
+
+def trained_on_folds_by_hand(tmp_path, database, kind, numbers):
+    """What is said when fold 0 of eight patients holds out these."""
+    COHORTS[kind](tmp_path, 8)
+    tracking = tmp_path / "workspace" / "tracking"
+    tracking.mkdir(parents=True)
+    shutil.copyfile(database, tracking / "mlflow.db")
+    said: list[str] = []
+    session = Session(tmp_path / "workspace", KEY, say=said.append)
+    train = {"steps": 2, "batch_size": 2, "device": "cpu"}
+    experiment = an_experiment(tmp_path, kind, train=train)
+    run_experiment(experiment, session, Span("ingest", "split_folds"))
+    held_out_by_hand(tmp_path / "workspace" / f"tiny-{kind}", numbers)
+    run_experiment(experiment, session, Span("split_folds", "train"))
+    return said
+
+
+def test_a_fold_without_a_label_says_so_and_learns_the_others(tmp_path, database):
+    said = trained_on_folds_by_hand(tmp_path, database, "labels", {0, 2, 3, 6, 7})
+    assert [line for line in said if "cannot learn" in line] == [
+        "fold 1 of 2: its training exams do not differ in the labels 'right_block', "
+        "which this network cannot learn; its probabilities of them mean nothing"
+    ]
+
+
+def test_a_fold_of_one_class_is_refused(tmp_path, database):
+    with pytest.raises(DatasetError, match="fold 1 of 2: its training exams do not"):
+        trained_on_folds_by_hand(tmp_path, database, "kinds", {1, 2, 4, 5, 7})

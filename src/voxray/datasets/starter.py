@@ -15,8 +15,6 @@ from voxray.datasets.cards import (
 )
 from voxray.datasets.npz_scans import label_columns
 
-_MANY_LABELS = "# One finding is learned at a time; the table has a column for each of "
-
 
 def starter_experiment(card: DataCard, name: str, splits: Collection[str] = ()) -> str:
     """An experiment file that lies in the data set's folder.
@@ -38,7 +36,7 @@ def starter_experiment(card: DataCard, name: str, splits: Collection[str] = ()) 
         "register": {"name": name, "licence": card.licence},
     }
     text = yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=88)
-    return f"# {card.title}.\n{_remark(card)}{text}"
+    return f"# {card.title}.\n{text}"
 
 
 def class_name(meaning: str) -> str:
@@ -51,20 +49,7 @@ def class_name(meaning: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]+", "_", meaning).strip("_")
 
 
-def _remark(card: DataCard) -> str:
-    if not isinstance(card, NpzCard) or Task.MULTI_LABEL not in card.tasks:
-        return ""
-    return f"{_MANY_LABELS}{len(card.classes)}.\n"
-
-
 def _npz_experiment(card: NpzCard, splits: Collection[str]) -> dict[str, Any]:
-    if Task.MULTI_LABEL in card.tasks:
-        column = label_columns(card)[0]
-        classify = {"column": column, "classes": {"absent": 0, "present": 1}}
-    else:
-        classes = {class_name(text): value for value, text in card.classes.items()}
-        classify = {"column": label_columns(card)[0], "classes": classes}
-        classify |= {"positive": class_name(card.positive)} if card.positive else {}
     holdout = {"column": "split", "value": "test"} if "test" in splits else None
     return {
         "data": {
@@ -73,8 +58,20 @@ def _npz_experiment(card: NpzCard, splits: Collection[str]) -> dict[str, Any]:
             "patient": "each_file",
             "ids": "path",
         },
-        "task": {"classify": classify},
+        "task": {"classify": _classify(card)},
         **({"folds": {"holdout": holdout}} if holdout else {}),
+    }
+
+
+def _classify(card: NpzCard) -> dict[str, Any]:
+    if Task.MULTI_LABEL in card.tasks:
+        return {"columns": list(label_columns(card))}
+    classes = {class_name(text): value for value, text in card.classes.items()}
+    return {
+        "column": label_columns(card)[0],
+        "classes": classes,
+        **({"positive": class_name(card.positive)} if card.positive else {}),
+        **({"ordinal": True} if Task.ORDINAL in card.tasks else {}),
     }
 
 

@@ -101,7 +101,8 @@ def _several(
     how = _DECIDER[classify.target]
     any_class = next(iter(per_class.values()))
     macro = estimate_macro_auc(list(per_class.values()), settings)
-    rows = [settings.metric("auc", "macro", macro, any_class.counts)]
+    counts = replace(any_class.counts, n_positive=0)
+    rows = [settings.metric("auc", "macro", macro, counts)]
     everyone = np.ones(len(said), dtype=np.bool_)
     for number, (name, exams) in enumerate(per_class.items()):
         decisions = Decisions(said == number, everyone, how)

@@ -67,14 +67,16 @@ def mean_inside(features: torch.Tensor, mask_logits: torch.Tensor) -> torch.Tens
     Returns:
         (n, feature); the plain mean where no structure is predicted.
     """
-    share = functional.adaptive_avg_pool3d(_any(mask_logits), features.shape[2:])
+    i, j, k = features.shape[2:]
+    share = functional.adaptive_avg_pool3d(_any(mask_logits), (i, j, k))
     weight = share + _FLOOR
     return (features * weight).sum(_AXES) / weight.sum(_AXES)
 
 
 def max_inside(features: torch.Tensor, mask_logits: torch.Tensor) -> torch.Tensor:
     """Maximum of features, each times how likely a structure is there; as above."""
-    share = functional.adaptive_max_pool3d(_any(mask_logits), features.shape[2:])
+    i, j, k = features.shape[2:]
+    share = functional.adaptive_max_pool3d(_any(mask_logits), (i, j, k))
     return (features * share).amax(_AXES)
 
 

@@ -3,11 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from monai.inferers.utils import sliding_window_inference
 from numpy.typing import NDArray
 from torch import nn
 
@@ -17,14 +16,16 @@ from voxray.core.specs import FoldValues, Plan
 from voxray.core.specs.plan import Padding
 from voxray.model.device import Compute
 from voxray.model.heads import class_probabilities
+from voxray.model.mirrors import Axes, mirror_images
+from voxray.model.windows import Part, slide
 
 Array = NDArray[np.float32]
+FloatArray = NDArray[np.floating[Any]]
 Value = TypeVar("Value", np.float32, np.uint8)
 
 Member = tuple[nn.Module, FoldValues]
 """A fold network in eval mode, and what the fold learned from values."""
 
-_OVERLAP = 0.5
 _ONE_PASS = 4  # times the input's voxels that are still predicted at once
 
 
@@ -34,14 +35,15 @@ class Probabilities:
 
     Attributes:
         classes: (class,) float32, sums to 1 but for labels; None without that head.
-        masks: (1 + structure, i, j, k) float32, sums to 1; None without that head.
+        masks: (1 + structure, i, j, k) float32, or float16 of a large scan, sums to 1;
+            None without that head.
     """
 
     classes: Array | None
-    masks: Array | None
+    masks: FloatArray | None
 
 
-def apply_fold_values(image: Array, plan: Plan, values: FoldValues) -> Array:
+def apply_fold_values(image: FloatArray, plan: Plan, values: FoldValues) -> Array:
     """Bring "window" channels to what this fold's network was trained on.
 
     Args:
@@ -51,11 +53,11 @@ def apply_fold_values(image: Array, plan: Plan, values: FoldValues) -> Array:
         values: Learned from the fold's training patients.
 
     Returns:
-        A new array for plans with a window; `image` itself without. A channel that the
-        exam lacks is 0.
+        A new float32 array for plans with a window; else `image` itself if it is
+        float32. A channel that the exam lacks is 0.
     """
     if not values.windows:
-        return image
+        return np.asarray(image, dtype=np.float32)
     scaled = np.array(image, dtype=np.float32)
     for index, channel in enumerate(plan.channels):
         if plan.normalisation[channel] == "window":
@@ -104,11 +106,10 @@ def centre_slices(size: Sequence[int], wanted: Sequence[int]) -> tuple[slice, ..
     return tuple(slice(a, a + w) for a, w in zip(starts, wanted, strict=True))
 
 
-@torch.inference_mode()
 def predict(
-    network: nn.Module, image: Array, plan: Plan, compute: Compute
+    network: nn.Module, image: FloatArray, plan: Plan, compute: Compute
 ) -> Probabilities:
-    """Run one network on one exam.
+    """Run one network on one exam, plainly: without test-time augmentation.
 
     Args:
         network: In eval mode, placed by `compute`.
@@ -121,32 +122,119 @@ def predict(
         `plan.input_shape`; masks from one pass, or from a sliding window when the
         image has more than four times the voxels of the input.
     """
-    classes = masks = None
-    fits = all(s <= w for s, w in zip(image.shape[1:], plan.input_shape, strict=True))
+    member = (network, FoldValues(n_exams=0))  # nothing left to apply
+    said, _ = _ask(_Voters((member,), plan, compute, mirrors=((),)), image)
+    return said
+
+
+def predict_ensemble(
+    members: Sequence[Member],
+    image: FloatArray,
+    plan: Plan,
+    compute: Compute,
+) -> tuple[Probabilities, float | None]:
+    """Mean probability of fold networks, and how far they disagree.
+
+    Of a large scan every network sees one window before the next window comes, so that
+    the volume of probabilities is held once, whatever the number of networks.
+
+    Args:
+        members: Networks, and what their folds learned from values.
+        image: (channel, i, j, k) as it was prepared; may be a memory map.
+        plan: Gives the input shape, and whether mirrored inputs are averaged.
+        compute: Device and precision.
+
+    Returns:
+        Probabilities as in `predict`; and the largest standard deviation of a class
+        probability over networks, None without a class head or with one network.
+    """
+    return _ask(_Voters(members, plan, compute, mirror_images(plan)), image)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Voters:
+    """Networks that are asked together, each about every mirror image."""
+
+    members: Sequence[Member]
+    plan: Plan
+    compute: Compute
+    mirrors: Sequence[Axes]
+
+    def ask(self, part: FloatArray, shape: Shape) -> tuple[list[Array], Array | None]:
+        """Classes per network, and the mean mask on `part`, centred in `shape`."""
+        classes: list[Array] = []
+        masks: list[Array] = []
+        for network, values in self.members:
+            scaled = apply_fold_values(part, self.plan, values)
+            batch = torch.from_numpy(fit_to(scaled, shape, padding=self.plan.padding))
+            answers = [
+                self._answer(network, batch[None], axes) for axes in self.mirrors
+            ]
+            classes += _mean([c for c, _ in answers if c is not None])
+            masks += _mean([m for _, m in answers if m is not None])
+        mean = ensemble(masks) if masks else None
+        return classes, None if mean is None else _uncentre(mean, part.shape[1:])
+
+    @torch.inference_mode()
+    def _answer(
+        self, network: nn.Module, batch: torch.Tensor, axes: Axes
+    ) -> tuple[Array | None, Array | None]:
+        """Class and mask probabilities of a mirrored batch of one, turned back."""
+        dims = [2 + axis for axis in axes]
+        with self.compute.autocast():
+            output = network(self.compute.send(batch.flip(dims)))
+        masks = output.mask_logits
+        return (
+            _class_shares(output.class_logits, self.plan),
+            None if masks is None else _softmax(masks.flip(dims)),
+        )
+
+
+def _mean(answers: list[Array]) -> list[Array]:
+    """One array, or none where there were none."""
+    return [ensemble(answers)] if answers else []
+
+
+def _ask(voters: _Voters, image: FloatArray) -> tuple[Probabilities, float | None]:
+    plan = voters.plan
+    size, wanted = image.shape[1:], plan.input_shape
+    classes: list[Array] = []
+    masks: FloatArray | None = None
+    fits = all(s <= w for s, w in zip(size, wanted, strict=True))
     if plan.classes or fits:
-        logits, masks = _forward(network, image, plan, plan.input_shape, compute)
-        classes = _class_shares(logits, plan)
+        centre = centre_slices(size, wanted)
+        classes, masks = voters.ask(image[(slice(None), *centre)], wanted)
     if plan.structures and not fits:
-        shape = plan.network.round_up(image.shape[1:])
-        if math.prod(shape) <= _ONE_PASS * math.prod(plan.input_shape):
-            _, masks = _forward(network, image, plan, shape, compute)
-        else:
-            masks = _sliding(network, image, plan, compute)
-    return Probabilities(classes, masks if plan.structures else None)
-
-
-def _forward(
-    network: nn.Module, image: Array, plan: Plan, shape: Shape, compute: Compute
-) -> tuple[torch.Tensor | None, Array | None]:
-    """Class logits, and masks, of an image centred in `shape`."""
-    whole = torch.from_numpy(fit_to(image, shape, padding=plan.padding))[None]
-    with compute.autocast():
-        output = network(compute.send(whole))
-    masks = output.mask_logits
-    return (
-        output.class_logits,
-        None if masks is None else _uncentre(_softmax(masks), image.shape[1:]),
+        masks = _masks(voters, image)
+    spread = (
+        float(np.std(np.stack(classes), axis=0).max()) if len(classes) > 1 else None
     )
+    said = ensemble(classes) if classes else None
+    return Probabilities(said, masks if plan.structures else None), spread
+
+
+def _masks(voters: _Voters, image: FloatArray) -> FloatArray:
+    """Masks of an image larger than the input: in one pass if that fits, or slid.
+
+    An axis shorter than the input is filled up, as in training: norms see the same.
+    """
+    plan = voters.plan
+    i, j, k = image.shape[1:]
+    sides = zip((i, j, k), plan.input_shape, strict=True)
+    whole = plan.network.round_up([max(side, wanted) for side, wanted in sides])
+    if math.prod(whole) <= _ONE_PASS * math.prod(plan.input_shape):
+        return _asked(voters, image, whole)
+
+    def ask(part: Part) -> FloatArray:
+        return _asked(voters, image[(slice(None), *part)], plan.input_shape)
+
+    return slide(ask, (i, j, k), plan.input_shape, 1 + len(plan.structures))
+
+
+def _asked(voters: _Voters, part: FloatArray, shape: Shape) -> FloatArray:
+    _, masks = voters.ask(part, shape)
+    assert masks is not None  # the plan has structures
+    return masks
 
 
 def _class_shares(logits: torch.Tensor | None, plan: Plan) -> Array | None:
@@ -156,29 +244,6 @@ def _class_shares(logits: torch.Tensor | None, plan: Plan) -> Array | None:
     return np.asarray(shares, dtype=np.float32)
 
 
-def _sliding(network: nn.Module, image: Array, plan: Plan, compute: Compute) -> Array:
-    def window(batch: torch.Tensor) -> torch.Tensor:
-        with compute.autocast():
-            logits: torch.Tensor = network(compute.send(batch)).mask_logits
-        return torch.softmax(logits.float(), dim=1)
-
-    background = float(image.min())
-    own = np.require(image, requirements=["C", "W"])  # torch minds a read-only map
-    shares = sliding_window_inference(
-        torch.from_numpy(own)[None],
-        plan.input_shape,
-        sw_batch_size=1,
-        predictor=window,
-        overlap=_OVERLAP,
-        mode="gaussian",
-        padding_mode="constant",
-        cval=background,
-        sw_device=compute.torch_device,
-        device=torch.device("cpu"),
-    )
-    return np.asarray(shares[0].numpy(), dtype=np.float32)
-
-
 def _softmax(logits: torch.Tensor) -> Array:
     shares = torch.softmax(logits.float(), dim=1)[0].cpu().numpy()
     return np.asarray(shares, dtype=np.float32)
@@ -186,30 +251,3 @@ def _softmax(logits: torch.Tensor) -> Array:
 
 def _uncentre(shares: Array, shape: Sequence[int]) -> Array:
     return shares[(slice(None), *centre_slices(shares.shape[1:], shape))]
-
-
-def predict_ensemble(
-    members: Sequence[Member],
-    image: Array,
-    plan: Plan,
-    compute: Compute,
-) -> tuple[Probabilities, float | None]:
-    """Mean probability of fold networks, and how far they disagree.
-
-    Returns:
-        Probabilities as in `predict`; and the largest standard deviation of a class
-        probability over networks, None without a class head or with one network.
-    """
-    parts = [
-        predict(net, apply_fold_values(image, plan, values), plan, compute)
-        for net, values in members
-    ]
-    classes = [p.classes for p in parts if p.classes is not None]
-    masks = [p.masks for p in parts if p.masks is not None]
-    spread = (
-        float(np.std(np.stack(classes), axis=0).max()) if len(classes) > 1 else None
-    )
-    mean = Probabilities(
-        ensemble(classes) if classes else None, ensemble(masks) if masks else None
-    )
-    return mean, spread

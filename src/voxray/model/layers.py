@@ -1,6 +1,5 @@
 """Layers that MONAI lacks, and the block that every level is made of."""
 
-import math
 from collections import OrderedDict
 
 import torch
@@ -19,9 +18,8 @@ def convolution(
     after: int,
     kernel: tuple[int, int, int],
     stride: tuple[int, int, int] = (1, 1, 1),
-    norm_channels: int = 1,
 ) -> nn.Module:
-    """Convolution, a norm of `norm_channels` a group, leaky ReLU."""
+    """Convolution, a norm of one channel a group, leaky ReLU."""
     i, j, k = kernel
     layers = OrderedDict[str, nn.Module](
         conv=FlatConv3d(before, after, kernel, stride, (i // 2, j // 2, k // 2)),
@@ -29,7 +27,7 @@ def convolution(
             "NA",
             after,
             act=("LEAKYRELU", {"inplace": True}),
-            norm=("GROUP", {"num_groups": after // math.gcd(after, norm_channels)}),
+            norm=("GROUP", {"num_groups": after}),
             norm_dim=3,
         ),
     )

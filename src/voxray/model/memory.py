@@ -14,7 +14,7 @@ GB = 10**9
 SHARE = 0.7
 """Of the memory that is available, when `train.memory_gb` does not say how much."""
 
-_FIXED = 0.6 * GB
+_FIXED = 0.8 * GB
 """Libraries and buffers: what a process takes that trains a tiny network."""
 
 _COPIES = 5  # weights, gradients, two moments, average

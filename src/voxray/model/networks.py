@@ -71,15 +71,10 @@ class Encoder(nn.Module):
         super().__init__()
         net = plan.network
         widths = (len(plan.channels), *net.features)
-        together = net.norm_channels
         self.levels = nn.ModuleList(
             nn.Sequential(
-                convolution(before, after, kernel, stride, together),
-                *(
-                    [convolution(after, after, kernel, norm_channels=together)]
-                    if level
-                    else []
-                ),
+                convolution(before, after, kernel, stride),
+                *([convolution(after, after, kernel)] if level else []),
             )
             for level, (before, after, kernel, stride) in enumerate(
                 zip(widths[:-1], widths[1:], net.kernels, net.strides, strict=True)
@@ -108,7 +103,7 @@ class Decoder(nn.Module):
             for n in steps
         )
         self.join = nn.ModuleList(
-            convolution(width, width, kernel, norm_channels=net.norm_channels)
+            convolution(width, width, kernel)
             for width, kernel in zip(
                 net.features[-2::-1], net.kernels[-2::-1], strict=True
             )
@@ -170,7 +165,9 @@ class ClassHead(nn.Module):
                 share = self._turns(features)
                 features, evidence = features * share, evidence * (1 - share)
             features = torch.cat([features, evidence], dim=1)
-        logits: torch.Tensor = self.linear(features)
+        # in half precision, exams of nearly the same probability would become equal
+        with torch.autocast(features.device.type, enabled=False):
+            logits: torch.Tensor = self.linear(features.float())
         return logits
 
     def _pooled(

@@ -7,6 +7,8 @@ from voxray.preprocess.cache import (
     write_exam,
     write_index,
 )
+from voxray.preprocess.clean_up import clean, find_pieces, kept_pieces, voxel_ml
+from voxray.preprocess.labels import label_map, labels_on_source, volumes_ml
 from voxray.preprocess.learned import learn_fold_values, learn_references
 from voxray.preprocess.machine import this_machine
 from voxray.preprocess.plan import make_plan
@@ -22,9 +24,7 @@ from voxray.preprocess.statistics import (
 from voxray.preprocess.transforms import (
     PreparedExam,
     build_transforms,
-    label_map,
     prepare_exam,
-    volumes_ml,
 )
 from voxray.preprocess.units import are_hounsfield
 
@@ -36,7 +36,11 @@ __all__ = [
     "ScanStatistics",
     "are_hounsfield",
     "build_transforms",
+    "clean",
+    "find_pieces",
+    "kept_pieces",
     "label_map",
+    "labels_on_source",
     "learn_fold_values",
     "learn_references",
     "make_plan",
@@ -48,6 +52,7 @@ __all__ = [
     "this_machine",
     "to_source_grid",
     "volumes_ml",
+    "voxel_ml",
     "write_exam",
     "write_index",
     "write_statistics",

@@ -41,6 +41,8 @@ class Budget:
         class_voxels: The same where only a class is learned, which gains more from
             several exams a step.
         step_voxels: A step sees over all exams of a batch.
+        class_step_voxels: The same where only a class is learned, which is standardised
+            over the exams of a batch.
         features: Per level, finest first; a network uses the first ones.
         reason: Why, for a person.
     """
@@ -48,6 +50,7 @@ class Budget:
     input_voxels: int
     class_voxels: int
     step_voxels: int
+    class_step_voxels: int
     features: tuple[int, ...]
     reason: str
 
@@ -57,8 +60,9 @@ class Budget:
         return round(views * self.input_voxels)
 
 
-_CPU = Budget(100_000, 100_000, 150_000, (16, 32, 64, 128, 256, 256), "")
-_GPU = Budget(2_100_000, 525_000, 4_200_000, (32, 64, 128, 256, 320, 320), "")
+_CPU = Budget(100_000, 100_000, 150_000, 900_000, (16, 32, 64, 128, 256, 256), "")
+_GPU_FEATURES = (32, 64, 128, 256, 320, 320)
+_GPU = Budget(2_100_000, 525_000, 4_200_000, 8_400_000, _GPU_FEATURES, "")
 _WHY = {
     "cpu": "keeps a step on a CPU near a second",
     "cuda": "two inputs of 128 x 128 x 128 fill a step on a GPU",
@@ -75,9 +79,10 @@ def find_budget(machine: Machine, memory_gb: float | None) -> Budget:
     usual = _GPU if machine.device == "cuda" else _CPU
     given = memory_gb if memory_gb is not None else machine.memory_gb * _SHARE_FREE
     held = _voxels_in(given, machine, usual.features[0])
+    class_step = min(usual.class_step_voxels, max(_SMALLEST_STEP, held))
+    usual = replace(usual, class_step_voxels=class_step)
     if held >= usual.step_voxels:
-        reason = _WHY[machine.device]
-        return replace(usual, reason=reason)
+        return replace(usual, reason=_WHY[machine.device])
     step = max(_SMALLEST_STEP, held)
     return replace(
         usual,

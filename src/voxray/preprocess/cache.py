@@ -12,7 +12,7 @@ from voxray.core.errors import ManifestError
 from voxray.core.files import atomic_path, read_json, write_json
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import ExamId
-from voxray.preprocess.transforms import PreparedExam
+from voxray.preprocess.transforms import FloatArray, PreparedExam
 
 INDEX_FILE = "cache.json"
 ARRAY_FOLDER = "arrays"
@@ -23,7 +23,7 @@ class CachedExam:
     """Where an exam's arrays are.
 
     Attributes:
-        image: File of (channel, i, j, k) float32.
+        image: File of (channel, i, j, k) float32, or float16 of a large scan.
         mask: File of (i, j, k) uint8; None without a mask.
         grid: Where the voxels sit.
     """
@@ -33,9 +33,9 @@ class CachedExam:
     mask: Path | None
     grid: VoxelGrid
 
-    def read_image(self) -> NDArray[np.float32]:
+    def read_image(self) -> FloatArray:
         """The image, memory-mapped: pages come when they are used."""
-        array: NDArray[np.float32] = np.load(self.image, mmap_mode="r")
+        array: FloatArray = np.load(self.image, mmap_mode="r")
         return array
 
     def read_mask(self) -> NDArray[np.uint8] | None:

@@ -9,6 +9,9 @@ from voxray.core.errors import DatasetError
 from voxray.core.specs import FoldValues, IntensityWindow, Plan, ReferenceStatistics
 from voxray.preprocess.statistics import ScanGeometry, ScanStatistics
 
+_RARE, _COMMON = 1e-3, 0.05  # share of all voxels
+_MORE, _HALF, _FEWER = 0.67, 0.5, 0.33
+
 _Exams = Sequence[Mapping[str, ScanStatistics]]
 
 
@@ -35,10 +38,13 @@ def learn_fold_values(
         for channel, kind in plan.normalisation.items()
         if kind == "window"
     }
+    structure_share = _structure_share(plan, training)
     return FoldValues(
         windows=windows,
         class_share=_class_share(plan, targets),
-        structure_share=_structure_share(plan, training),
+        structure_share=structure_share,
+        structure_exams=_structure_exams(plan, training),
+        on_structure=_on_structure(structure_share),
         n_exams=len(training),
     )
 
@@ -62,6 +68,23 @@ def _structure_share(plan: Plan, exams: _Exams) -> dict[str, float]:
         for index, name in enumerate(plan.structures)
         if total
     }
+
+
+def _structure_exams(plan: Plan, exams: _Exams) -> dict[str, int]:
+    """Exams in which each structure has voxels; 0 where no exam has any."""
+    drawn = [exam[plan.channels[0]].structure_voxels for exam in exams]
+    return {
+        name: sum(bool(voxels and voxels[index]) for voxels in drawn)
+        for index, name in enumerate(plan.structures)
+    }
+
+
+def _on_structure(shares: Mapping[str, float]) -> float:
+    """More patches on structures that patches taken anywhere would rarely meet."""
+    rarest = min((share for share in shares.values() if share), default=1.0)
+    if rarest < _RARE:
+        return _MORE
+    return _FEWER if rarest > _COMMON else _HALF
 
 
 def _window(channel: str, exams: _Exams) -> IntensityWindow:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from voxray.core.errors import DatasetError
+from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.specs import NetworkPlan, Plan, Target, TaskSpec, TrainSpec
 from voxray.core.specs.plan import Padding, Spacing, Voxels
 from voxray.preprocess.budget import Budget, Machine, find_budget
@@ -24,7 +24,6 @@ from voxray.preprocess.statistics import ScanGeometry
 _SMALL_CPU = Machine("cpu", 8.0)
 _SMALLEST_BATCH = 2
 _LARGEST_BATCH = 64
-_NORM_CHANNELS = 8
 _LARGEST_MASK_BATCH = 16  # more exams a step give fewer steps; masks gain from steps
 
 Scans = Mapping[str, Sequence[ScanGeometry]]
@@ -73,6 +72,7 @@ def make_plan(
         shape = plan_input_shape(field, spacing, network, budget, reasons)
     _check_view(shape, spacing, network)
     structures = task.segment.classes if task.segment else {}
+    mirror_axes = _mirror_axes(task, train, reasons)
     return Plan(
         channels=tuple(channels),
         modality=_modalities(channels),
@@ -86,7 +86,9 @@ def make_plan(
         target=_target(task, reasons),
         structures=tuple(structures),
         mask_values=tuple(s.value for s in structures.values()),
-        mirror_axes=_mirror_axes(task, train, reasons),
+        mirror_axes=mirror_axes,
+        test_time_augmentation=_test_time(mirror_axes, train, reasons),
+        mixup=_mixup(task, train, reasons),
         network=_for_classes(network, task, train, reasons),
         batch_size=_batch_size(shape, len(scans), task, train, budget, reasons),
         reasons=reasons,
@@ -124,11 +126,10 @@ def _for_classes(
         return network
     if task.segment is None:
         reasons["network"] += (
-            "; features are normalised together and over the training exams, so that "
-            "the class sees how much of a scan each of them fills"
+            "; the class sees each feature relative to the training exams, so that "
+            "what differs little within an exam, but between exams, counts"
         )
-        together = {"norm_channels": _NORM_CHANNELS, "pooled_norm": "cohort"}
-        return network.model_copy(update=together)
+        return network.model_copy(update={"pooled_norm": "cohort"})
     if train.class_from == "volume":
         return network
     reasons["network"] += (
@@ -216,6 +217,32 @@ def _mirror_axes(
     return (0,)
 
 
+def _test_time(
+    mirror_axes: tuple[int, ...], train: TrainSpec, reasons: dict[str, str]
+) -> bool:
+    if train.test_time_augmentation is not None:
+        reasons["test_time_augmentation"] = "set in the experiment"
+        return train.test_time_augmentation
+    reasons["test_time_augmentation"] = (
+        "mirror images, which training has seen, are predicted too and averaged"
+        if mirror_axes
+        else "nothing to mirror"
+    )
+    return bool(mirror_axes)
+
+
+def _mixup(task: TaskSpec, train: TrainSpec, reasons: dict[str, str]) -> bool:
+    if task.segment is not None:
+        if train.mixup:
+            msg = "train.mixup mixes exams, whose masks cannot be mixed; leave it out"
+            raise ConfigError(msg)
+        return False
+    reasons["mixup"] = "a few hundred exams are soon known by heart, mixtures are not"
+    if train.mixup is not None:
+        reasons["mixup"] = "set in the experiment"
+    return True if train.mixup is None else train.mixup
+
+
 def _names_a_side(name: str) -> bool:
     parts = name.lower().replace("-", "_").split("_")
     return bool(set(parts) & {"left", "right", "l", "r", "lt", "rt"})
@@ -233,10 +260,11 @@ def _batch_size(
         reasons["batch_size"] = "set in the experiment"
         return train.batch_size
     n_voxels = math.prod(shape)
-    wanted = round(budget.step_voxels / n_voxels)
+    step_voxels = budget.step_voxels if task.segment else budget.class_step_voxels
+    wanted = round(step_voxels / n_voxels)
     most = _LARGEST_MASK_BATCH if task.segment else _LARGEST_BATCH
     most = max(_SMALLEST_BATCH, min(most, n_scans // 4))
-    reason = f"{n_voxels:,} voxels an exam, about {budget.step_voxels:,} a step"
+    reason = f"{n_voxels:,} voxels an exam, about {step_voxels:,} a step"
     if wanted > most:
         reason += f"; no more than {most}, so that an epoch has several steps"
     reasons["batch_size"] = reason

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from voxray.core.specs import Plan
 
 _WIDTH = 15
+_TITLES = {"spacing_mm": "spacing", "test_time_augmentation": "at test time"}
 
 
 def plan_in_words(plan: Plan) -> tuple[str, ...]:
@@ -12,7 +13,7 @@ def plan_in_words(plan: Plan) -> tuple[str, ...]:
     lines: list[str] = []
     for name, say in _SAID.items():
         if name in plan.reasons:
-            title = name.replace("_", " ").removesuffix(" mm")
+            title = _TITLES.get(name, name.replace("_", " "))
             lines.append(f"{title:{_WIDTH}}{say(plan)}")
             lines.append(" " * _WIDTH + plan.reasons[name])
     return tuple(lines)
@@ -45,6 +46,10 @@ def _mirror(plan: Plan) -> str:
     return ", ".join(names[axis] for axis in plan.mirror_axes) or "none"
 
 
+def _on(is_on: bool) -> str:  # noqa: FBT001 - a word for a value
+    return "on" if is_on else "off"
+
+
 def _crossed(values: Iterable[float]) -> str:
     return " x ".join(f"{v:g}" for v in values)
 
@@ -57,5 +62,7 @@ _SAID: Mapping[str, Callable[[Plan], str]] = {
     "network": _network,
     "batch_size": lambda plan: f"{plan.batch_size} exams a step",
     "mirror_axes": _mirror,
+    "test_time_augmentation": lambda plan: _on(plan.test_time_augmentation),
+    "mixup": lambda plan: "exams are mixed" if plan.mixup else "no",
     "target": lambda plan: plan.target.value,
 }

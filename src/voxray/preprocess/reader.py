@@ -13,6 +13,8 @@ from voxray.core.geometry import VoxelGrid
 from voxray.core.records import MaskSource, ScanSource, Volume
 from voxray.scan_io import read_mask, read_volume
 
+_INT16 = 2**15
+
 
 class ScanReader(ImageReader):
     """Reads a scan that passed intake: its files are known, and in slice order.
@@ -66,9 +68,17 @@ class ReadScand(MapTransform):
         for key in self.key_iterator(out):
             reader = self.readers[str(key)]
             voxels, meta = reader.get_data(reader.read(out[key]))
-            tensor = torch.from_numpy(np.ascontiguousarray(voxels, dtype=np.float32))
+            tensor = torch.from_numpy(_for_torch(voxels))
             out[key] = MetaTensor(tensor[None], affine=torch.from_numpy(meta["affine"]))
         return out
+
+
+def _for_torch(voxels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Labels of 16 bits or fewer stay small; no copy where none is needed."""
+    if voxels.dtype.kind in "iu":
+        fits = voxels.dtype in (np.uint8, np.int16) or voxels.max() < _INT16
+        return np.array(voxels, np.int16 if fits else np.int32, order="C")
+    return np.require(voxels, np.float32, "W")
 
 
 def grid_of(tensor: MetaTensor, scan_id: str) -> VoxelGrid:

@@ -1,24 +1,34 @@
 """The MONAI `Compose` that turns an exam into a cached array, and the way back."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
+from monai.data.meta_tensor import MetaTensor
 from monai.transforms.compose import Compose
 from monai.transforms.intensity.dictionary import NormalizeIntensityd
 from monai.transforms.spatial.dictionary import Orientationd, Spacingd
 from numpy.typing import NDArray
 
-from voxray.core.errors import ScanError, VoxrayError
-from voxray.core.geometry import VoxelGrid
+from voxray.core.errors import VoxrayError
+from voxray.core.geometry import Shape, VoxelGrid
 from voxray.core.records import MaskSource, ScanSource
 from voxray.core.specs import Plan
 from voxray.preprocess.reader import MaskReader, ReadScand, ScanReader, grid_of
 from voxray.preprocess.regrid import ReadOnFirstd
+from voxray.preprocess.resample import Resampled, ZScored
 
 MASK = "mask"
 """Key of the mask; no channel may be called so."""
+
+FloatArray = NDArray[np.floating[Any]]
+
+_LARGE = 8_000_000  # voxels; below, 16 bits a voxel save nothing worth having
+_HALF_LARGEST = 60_000.0
+_HALF_DEVIATIONS = 40.0
 
 _RAS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
 
@@ -28,14 +38,15 @@ class PreparedExam:
     """An exam as the network will see it.
 
     Attributes:
-        image: (channel, i, j, k) float32, axes nearest R, A, S, at the plan's spacing;
-            z-scores, or source units for "window" channels. A channel that the exam
-            lacks is 0, or NaN where its window makes it 0 later.
+        image: (channel, i, j, k) float32, or float16 where a scan is large; axes
+            nearest R, A, S, at the plan's spacing; z-scores, or source units for
+            "window" channels. A channel that the exam lacks is 0, or NaN where its
+            window makes it 0 later.
         mask: (i, j, k) uint8: 0 background, n + 1 the plan's structure n. None without.
         grid: Where the voxels sit.
     """
 
-    image: NDArray[np.float32]
+    image: FloatArray
     mask: NDArray[np.uint8] | None
     grid: VoxelGrid
 
@@ -50,22 +61,34 @@ def build_transforms(plan: Plan) -> Compose:
     first, *others = plan.channels
     keys = [*plan.channels, MASK]
     readers = {name: ScanReader() for name in plan.channels} | {MASK: MaskReader()}
-    modes = ["bilinear"] * len(plan.channels) + ["nearest"]
     scored = [name for name in plan.channels if plan.normalisation[name] == "zscore"]
+    by_kind = {"smooth": _smooth, "points": _points}
     steps: list[Any] = [
         ReadScand(readers),
         *([ReadOnFirstd(first, others)] if others else []),
         Orientationd(keys, axcodes="RAS", labels=_RAS_LABELS, allow_missing_keys=True),
-        Spacingd(
-            keys,
-            pixdim=plan.spacing_mm,
-            mode=modes,
-            padding_mode="border",
-            allow_missing_keys=True,
-        ),
-        *([NormalizeIntensityd(scored, allow_missing_keys=True)] if scored else []),
+        *by_kind[plan.resampling](plan, keys, scored),
     ]
     return Compose(steps)
+
+
+def _smooth(plan: Plan, keys: Sequence[str], scored: Sequence[str]) -> list[Any]:
+    resampled = Resampled(keys, plan.spacing_mm, labels=[MASK])
+    return [resampled, ZScored(scored)] if scored else [resampled]
+
+
+def _points(plan: Plan, keys: Sequence[str], scored: Sequence[str]) -> list[Any]:
+    """As models of version 0.1 were trained: a coarser grid picks voxels."""
+    spacing = Spacingd(
+        keys,
+        pixdim=plan.spacing_mm,
+        mode=["bilinear"] * len(plan.channels) + ["nearest"],
+        padding_mode="border",
+        allow_missing_keys=True,
+    )
+    if not scored:
+        return [spacing]
+    return [spacing, NormalizeIntensityd(scored, allow_missing_keys=True)]
 
 
 def prepare_exam(
@@ -79,7 +102,7 @@ def prepare_exam(
         plan: Names the channels in order.
 
     Raises:
-        ScanError: If a scan or the mask cannot be read, or values overflow.
+        ScanError: If a scan or the mask cannot be read.
     """
     given: dict[str, ScanSource | MaskSource | None] = {**sources, MASK: mask}
     data = {key: source for key, source in given.items() if source is not None}
@@ -90,32 +113,32 @@ def prepare_exam(
         if own is None:
             raise
         raise own from error
-    first = out[plan.channels[0]]
-    shape = tuple(first.shape[1:])
-    image = np.stack([_channel(out, name, shape, plan) for name in plan.channels])
-    _check_finite(image, sources, plan)
-    labels = None if mask is None else _structures(out[MASK][0].numpy(), plan)
-    return PreparedExam(image, labels, grid_of(first, plan.channels[0]))
+    grid = grid_of(out[plan.channels[0]], plan.channels[0])
+    labels = None if mask is None else _structures(out.pop(MASK)[0].numpy(), plan)
+    return PreparedExam(_stacked(out, grid.shape, plan), labels, grid)
 
 
-def _check_finite(
-    image: NDArray[np.float32], sources: Mapping[str, ScanSource | None], plan: Plan
-) -> None:
-    """Finite values close to the largest float have no deviation to divide by."""
-    for name, values in zip(plan.channels, image, strict=True):
-        source = sources.get(name)
-        if source is not None and not np.isfinite(values).all():
-            problem = "its values are too large to compute with; is the file damaged?"
-            raise ScanError(source.scan_id, problem)
+def _stacked(out: dict[str, Any], shape: Shape, plan: Plan) -> FloatArray:
+    """Channels in the plan's order; each tensor is let go when it is copied."""
+    tensors = [out.pop(name, None) for name in plan.channels]
+    small = math.prod(shape) > _LARGE and all(map(_fits_half, tensors))
+    image = np.empty((len(tensors), *shape), np.float16 if small else np.float32)
+    for index, name in enumerate(plan.channels):
+        tensor, tensors[index] = tensors[index], None
+        absent = 0.0 if plan.normalisation[name] == "zscore" else np.nan
+        image[index] = absent if tensor is None else tensor[0].numpy()
+    return image
 
 
-def _channel(
-    out: Mapping[str, Any], name: str, shape: tuple[int, ...], plan: Plan
-) -> NDArray[np.float32]:
-    if name in out:
-        return np.asarray(out[name][0].numpy(), dtype=np.float32)
-    absent = 0.0 if plan.normalisation[name] == "zscore" else np.nan
-    return np.full(shape, absent, dtype=np.float32)
+def _fits_half(tensor: MetaTensor | None) -> bool:
+    """Whether 11 bits tell the values apart: none is huge, and they lie around 0."""
+    if tensor is None:
+        return True
+    values = tensor.as_tensor()
+    variance, mean = torch.var_mean(values, correction=0)
+    low, high = torch.aminmax(values)
+    near = abs(float(mean)) <= _HALF_DEVIATIONS * float(variance) ** 0.5
+    return near and max(-float(low), float(high)) < _HALF_LARGEST
 
 
 def _own_error(error: BaseException) -> VoxrayError | None:
@@ -126,38 +149,8 @@ def _own_error(error: BaseException) -> VoxrayError | None:
     return inner
 
 
-def _structures(values: NDArray[np.float32], plan: Plan) -> NDArray[np.uint8]:
+def _structures(values: NDArray[Any], plan: Plan) -> NDArray[np.uint8]:
     labels = np.zeros(values.shape, dtype=np.uint8)
     for index, value in enumerate(plan.mask_values, start=1):
         labels[values == value] = index
     return labels
-
-
-def label_map(shares: NDArray[np.float32], plan: Plan) -> NDArray[np.uint16]:
-    """The likeliest structure per voxel, as the value it has in mask files.
-
-    Args:
-        shares: (1 + structure, i, j, k).
-        plan: Gives the values.
-
-    Raises:
-        ValueError: If a share is NaN, which would read as background.
-    """
-    if np.isnan(shares.max()):
-        msg = "a mask probability is NaN; the network or the scan holds no numbers"
-        raise ValueError(msg)
-    values = np.array((0, *plan.mask_values), dtype=np.uint16)
-    return np.asarray(values[shares.argmax(axis=0)])
-
-
-def volumes_ml(labels: NDArray[Any], grid: VoxelGrid, plan: Plan) -> dict[str, float]:
-    """Volume per structure in millilitres.
-
-    Args:
-        labels: (i, j, k) mask values on `grid`.
-        grid: Gives the voxel size.
-        plan: Gives names and values.
-    """
-    voxel_ml = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
-    values = zip(plan.structures, plan.mask_values, strict=True)
-    return {name: int((labels == value).sum()) * voxel_ml for name, value in values}

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 
 from voxray.core.records import Metric
+from voxray.core.wording import counted
 from voxray.report.canvas import (
     GREY,
     LINE_COLOURS,
@@ -16,7 +17,7 @@ from voxray.report.canvas import (
     write_note,
 )
 from voxray.report.evidence_figures import RocCurve, mean_curve
-from voxray.report.wording import counted, number, percent
+from voxray.report.wording import number, percent
 
 _MOST_LINES = len(LINE_COLOURS) * len(LINE_STYLES)
 _ROW_IN = 0.22

@@ -10,7 +10,7 @@ from voxray.core.geometry import VoxelGrid
 from voxray.core.records import ScanRecord, ScanSource, ScoreRow, ScoreStatus
 from voxray.core.specs import ModelPackage, Plan
 from voxray.model import Compute, Model, Probabilities, predict_ensemble
-from voxray.preprocess import label_map, prepare_exam, to_source_grid, volumes_ml
+from voxray.preprocess import clean, labels_on_source, prepare_exam, volumes_ml
 from voxray.scan_io import write_label_map
 from voxray.score.references import range_problem
 
@@ -140,7 +140,8 @@ def _mask(
     if said.masks is None:
         return None, {}
     plan = scorer.model.package.plan
-    labels = label_map(to_source_grid(said.masks, grid, record.grid), plan)
+    labels = labels_on_source(said.masks, grid, record.grid, plan)
+    labels = clean(labels, record.grid, plan, scorer.model.package.clean_up)
     name = f"{MASK_FOLDER}/{record.scan_id}.nii.gz"
     write_label_map(scorer.out / name, labels, record.grid)
     return name, volumes_ml(labels, record.grid, plan)

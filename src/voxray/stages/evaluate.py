@@ -16,7 +16,7 @@ from voxray.core.records import (
     OutOfFoldPrediction,
     Sha256,
 )
-from voxray.core.specs import ClassifySpec, Experiment, FoldValues
+from voxray.core.specs import ClassifySpec, CleanUp, Experiment, FoldValues
 from voxray.evaluate import (
     class_roc_points,
     compare_baselines,
@@ -47,7 +47,7 @@ from voxray.model import (
     load_network,
     predict_ensemble,
 )
-from voxray.preprocess import label_map, to_source_grid, volumes_ml
+from voxray.preprocess import clean, labels_on_source, volumes_ml
 from voxray.report import (
     FoldHistory,
     RocCurve,
@@ -62,7 +62,12 @@ from voxray.stages.baselines import draw_suspects, find_rivals
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.study import FoldName, Study, mask_source, read_study
 from voxray.stages.targets import class_name, labels_of
-from voxray.stages.train import VALUES_FILE, open_tracking, read_parent
+from voxray.stages.train import (
+    VALUES_FILE,
+    open_tracking,
+    read_clean_up,
+    read_parent,
+)
 from voxray.stages.workspace import stage_folder
 from voxray.train import HISTORY_FILE, NETWORK_FILE
 
@@ -159,6 +164,7 @@ class _Judge:
     study: Study
     name: FoldName
     member: Member
+    clean_up: CleanUp
     compute: Compute
 
     def predict(self, exam_id: ExamId) -> OutOfFoldPrediction:
@@ -190,7 +196,8 @@ class _Judge:
         if said.masks is None or mask is None:
             return {}, {}, {}
         cached = self.study.cached[exam_id]
-        labels = label_map(to_source_grid(said.masks, cached.grid, record.grid), plan)
+        labels = labels_on_source(said.masks, cached.grid, record.grid, plan)
+        labels = clean(labels, record.grid, plan, self.clean_up)
         write_label_map(self._mask_file(exam_id), labels, record.grid)
         drawn = read_mask(mask)
         values = dict(zip(plan.structures, plan.mask_values, strict=True))
@@ -213,7 +220,8 @@ def _judge(
     folder = context.folder / "train" / name.folder
     values = FoldValues.model_validate(read_json(folder / VALUES_FILE))
     network = load_network(folder / NETWORK_FILE, study.plan, compute)
-    return _Judge(context, study, name, (network, values), compute)
+    member, rules = (network, values), read_clean_up(folder)
+    return _Judge(context, study, name, member, rules, compute)
 
 
 def _named(names: Sequence[str], shares: np.ndarray) -> dict[str, float]:
@@ -294,7 +302,8 @@ def _record(
         log_table(store, parent.run_id, folder / name)
     suspects = {SUSPECTS_FILE: folder / SUSPECTS_FILE}
     log_files(store, parent.run_id, suspects, "tables")
-    table = metrics_markdown(metrics, context.experiment.note)
+    # MLflow cuts a description at 8000 characters: baselines are in the headline
+    table = metrics_markdown(network_rows(metrics), context.experiment.note)
     describe_run(store, parent.run_id, f"**{_headline(metrics)}**\n\n{table}")
 
 

@@ -194,6 +194,8 @@ def _config(experiment: Experiment) -> Mapping[str, object]:
         "strides",
         "kernels",
         "mirror_axes",
+        "test_time_augmentation",
+        "mixup",
         "class_from",
         "memory_gb",
         "batch_size",

@@ -9,6 +9,7 @@ from voxray.core.files import read_json
 from voxray.core.hashing import sha256_json
 from voxray.core.records import Metric, PatientId, ScanRecord, Sha256
 from voxray.core.specs import (
+    CleanUp,
     DecisionRule,
     Experiment,
     FoldValues,
@@ -29,7 +30,12 @@ from voxray.stages.evaluate import DECISION_FILE, EVALUATION_FILE
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.ingest import intake_rules
 from voxray.stages.study import FoldName, Study, read_study
-from voxray.stages.train import VALUES_FILE, open_tracking, read_parent
+from voxray.stages.train import (
+    VALUES_FILE,
+    open_tracking,
+    read_clean_up,
+    read_parent,
+)
 from voxray.stages.workspace import stage_folder
 from voxray.train import NETWORK_FILE
 
@@ -84,6 +90,7 @@ def _package(context: StageContext, study: Study) -> ModelPackage:
         plan=plan,
         fold_values=tuple(_values(context, name) for name in names),
         networks=tuple(f"fold_{n}.safetensors" for n in range(len(names))),
+        clean_up=CleanUp.of_most([read_clean_up(_trained(context, n)) for n in names]),
         decision=DecisionRule.model_validate(decision) if decision else None,
         references=_references(study, plan.channels[0]),
         channel_references={c: _references(study, c) for c in plan.channels[1:]},

@@ -10,7 +10,7 @@ from voxray.core.errors import ManifestError
 from voxray.core.files import read_json, write_json
 from voxray.core.hashing import sha256_file, sha256_json
 from voxray.core.records import ExamId, Sha256
-from voxray.core.specs import Experiment
+from voxray.core.specs import CleanUp, Experiment
 from voxray.mlflow_store import (
     RunIds,
     RunStatus,
@@ -49,6 +49,7 @@ from voxray.train import (
     FoldSeed,
     TrainingExam,
     drop_state,
+    fit_clean_up,
     fit_fold,
     limit_in_words,
     read_result,
@@ -58,9 +59,10 @@ FOLDER = "train"
 RUN_FILE = "run.json"
 DONE_FILE = "done.json"
 VALUES_FILE = "fold_values.json"
+CLEAN_UP_FILE = "clean_up.json"
 _RECORD_EVERY_S = 3.0
 _DATASETS = {"scans": "ingest/manifest.csv", "split": "folds/folds.csv"}
-_RECORDED = (SCHEDULE_FILE, HISTORY_FILE, VALUES_FILE)
+_RECORDED = (SCHEDULE_FILE, HISTORY_FILE, VALUES_FILE, CLEAN_UP_FILE)
 
 
 def run(context: StageContext) -> StageOutcome:
@@ -167,6 +169,9 @@ def _train_fold(
                 task.context.say,
             )
         )
+        if not is_done:
+            rules = fit_clean_up(job, compute)
+            write_json(task.folder / CLEAN_UP_FILE, rules.model_dump(mode="json"))
         _record_fold(store, run_id, task, result)
     done = {"job_sha256": job.sha256, "run_id": run_id, "files": _hashes(task.folder)}
     write_json(task.folder / DONE_FILE, done)
@@ -336,6 +341,11 @@ def _ended(store: Store, run_id: str) -> Iterator[None]:
         finish(store, run_id, RunStatus.FAILED)
         raise
     finish(store, run_id, RunStatus.FINISHED)
+
+
+def read_clean_up(folder: Path) -> CleanUp:
+    """What the fold trained in this folder takes out of its masks."""
+    return CleanUp.model_validate(read_json(folder / CLEAN_UP_FILE))
 
 
 def read_parent(context: StageContext) -> RunIds:

@@ -2,6 +2,7 @@
 
 from voxray.train.batches import TrainingExam
 from voxray.train.checkpoint import drop_state
+from voxray.train.clean_up import fit_clean_up
 from voxray.train.fold import (
     HISTORY_FILE,
     NETWORK_FILE,
@@ -28,6 +29,7 @@ __all__ = [
     "Segment",
     "TrainingExam",
     "drop_state",
+    "fit_clean_up",
     "fit_fold",
     "limit_in_words",
     "read_result",

@@ -16,8 +16,6 @@ from voxray.model import apply_fold_values, fit_to
 from voxray.preprocess import CachedExam
 from voxray.train.arrays import PackedViews, StructurePoints, structure_points
 
-_ON_STRUCTURE = 0.5  # share of patches centred on a structure
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingExam:
@@ -165,7 +163,7 @@ def _sample(
 ) -> Sample:
     image = exam.cached.read_image()
     mask = exam.cached.read_mask() if plan.structures else None
-    part = _patch(image.shape[1:], mask, plan, rng, find)
+    part = _patch(image.shape[1:], mask, plan, rng, find, values.on_structure)
     image = np.asarray(image[(slice(None), *part)])
     scaled = apply_fold_values(image, plan, values)
     sample = fit_to(scaled, plan.input_shape, padding=plan.padding)
@@ -197,12 +195,13 @@ def _patch(
     plan: Plan,
     rng: np.random.Generator,
     find: Finder | None,
+    on_structure: float,
 ) -> tuple[slice, ...]:
     """Where to cut: all of a scan that fits, or that a class is decided from."""
     if plan.classes or mask is None or _fits(size, plan.input_shape):
         return tuple(slice(None) for _ in size)
     starts = [int(rng.integers(0, max(0, s - w) + 1)) for s, w in _pairs(size, plan)]
-    if rng.random() < _ON_STRUCTURE:
+    if rng.random() < on_structure:
         found = find(mask) if find else structure_points(mask, len(plan.structures))
         drawn = [voxels for voxels in found if voxels.size]
         if drawn:  # each structure as often as another, however small

@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
 
 from voxray.model import Compute, VoxrayNetwork
-from voxray.train.augment import apply_to_image, apply_to_mask, draw
+from voxray.train.augment import apply_to_image, apply_to_mask, draw, mix
 from voxray.train.batches import Batch
 from voxray.train.job import FoldJob
 from voxray.train.losses import TaskLoss
@@ -96,7 +95,7 @@ class Learner:
             loss = torch.where(torch.isfinite(torch.as_tensor(norm)), loss, torch.nan)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self._update_average(step)
+        self.update_average(step)
         watch.lap("optimiser")
         return loss
 
@@ -112,9 +111,21 @@ class Learner:
         return torch.stack(losses).sum()
 
     @torch.no_grad()
-    def _update_average(self, step: int) -> None:
-        averaged, current = _tensors(self.average), _tensors(self.bare)
+    def update_average(self, step: int) -> None:
+        """Move the averaged weights to the present ones; running statistics are copied.
+
+        Args:
+            step: Steps done before this one; decides how long the average remembers.
+        """
+        averaged, current = (
+            [p.data for p in network.parameters()]
+            for network in (self.average, self.bare)
+        )
         torch._foreach_lerp_(averaged, current, 1 - average_decay(step))
+        for kept, statistic in zip(
+            self.average.buffers(), self.bare.buffers(), strict=True
+        ):
+            kept.copy_(statistic)
 
     def augmented(self, batch: Batch, drawing: Drawing) -> Batch:
         """The batch on the device, turned and changed at random."""
@@ -122,14 +133,12 @@ class Learner:
         send, device = self.compute.send, self.compute.torch_device
         mask, classes = batch.mask, batch.classes
         return Batch(
-            send(apply_to_image(send(batch.image), drawn, drawing.noise)),
+            send(mix(apply_to_image(send(batch.image), drawn, drawing.noise), drawn)),
             None if mask is None else send(apply_to_mask(send(mask), drawn)),
-            None if classes is None else classes.to(device, non_blocking=True),
+            None
+            if classes is None
+            else mix(classes, drawn).to(device, non_blocking=True),
         )
-
-
-def _tensors(network: nn.Module) -> list[torch.Tensor]:
-    return [p.data for p in network.parameters()]
 
 
 def _parts(batch: Batch, size: int) -> Iterator[Batch]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 
 import torch
@@ -150,14 +151,15 @@ class Loop:
         losses: list[float] = []
         pending: list[torch.Tensor] = []
         self.watch.begin_step(self.step)
-        for batch in prefetched(self._batches()):
-            pending.append(self._train_step(batch, drawing))
-            self.step += 1
-            if not self.compute.runs_beside or self.step % _READ == 0:
-                losses += self._read(pending)
-            if self._timed_enough():
-                break
-            self.watch.begin_step(self.step)
+        with closing(prefetched(self._batches())) as batches:
+            for batch in batches:
+                pending.append(self._train_step(batch, drawing))
+                self.step += 1
+                if not self.compute.runs_beside or self.step % _READ == 0:
+                    losses += self._read(pending)
+                if self._timed_enough():
+                    break
+                self.watch.begin_step(self.step)
         return losses + self._read(pending)
 
     def _batches(self) -> Iterator[Batch]:

@@ -1,7 +1,7 @@
 """The next batches are read while the network works on this one."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from queue import Full, Queue
 from typing import TypeVar
 
@@ -18,11 +18,13 @@ class _End:
         self.error = error
 
 
-def prefetched(items: Iterator[Item], depth: int = _DEPTH) -> Iterator[Item]:
+def prefetched(
+    items: Iterator[Item], depth: int = _DEPTH
+) -> Generator[Item, None, None]:
     """The same items in the same order, made by a thread that runs ahead.
 
     An error of the thread is raised here, after the items made before it. When the
-    caller stops early or is interrupted, the thread ends with the item it is making.
+    generator is closed, the thread ends with the item it is making.
 
     Args:
         items: Only the thread draws from it.

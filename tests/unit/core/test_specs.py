@@ -11,6 +11,7 @@ from voxray.core.specs import (
     FoldsSpec,
     NetworkPlan,
     Target,
+    TrainSpec,
 )
 from voxray.core.specs.experiment import HoldoutColumn, HoldoutFraction, LabelKey
 
@@ -252,3 +253,10 @@ def test_several_labels_are_their_columns():
 )
 def test_how_classes_hang_together_follows_from_the_task(said, target):
     assert ClassifySpec.model_validate(said).target == target
+
+
+def test_a_preset_gives_the_budget_and_what_is_set_wins():
+    assert TrainSpec().minutes == 5
+    assert TrainSpec(preset="fast").minutes == 2
+    assert TrainSpec(preset="best").minutes == 15
+    assert TrainSpec(preset="best", budget_minutes=3).minutes == 3

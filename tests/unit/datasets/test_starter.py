@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from voxray.core.specs import Experiment
+from voxray.core.specs import Experiment, Target
 from voxray.core.specs.channels import ExamPattern
 from voxray.datasets import find_card, list_cards
 from voxray.datasets.starter import starter_experiment
@@ -35,12 +35,19 @@ def test_malignant_is_positive_in_breastmnist_though_it_is_0():
     assert classify.positive_class == "malignant"
 
 
-def test_of_many_labels_one_is_learned_and_the_others_are_mentioned():
+def test_many_labels_are_learned_together():
     classify = experiment("chestmnist").task.classify
     assert classify is not None
-    assert classify.column == "atelectasis"
-    text = starter_experiment(find_card("chestmnist"), "chestmnist")
-    assert "a column for each of 14" in text
+    assert classify.target is Target.LABELS
+    assert len(classify.columns) == 14
+    assert classify.columns[0] == "atelectasis"
+
+
+def test_ordered_classes_are_learned_as_such():
+    classify = experiment("retinamnist").task.classify
+    assert classify is not None
+    assert classify.target is Target.ORDINAL
+    assert list(classify.classes.values()) == [0, 1, 2, 3, 4]
 
 
 def test_several_channels_are_one_exam_and_one_patient():

@@ -132,7 +132,7 @@ def test_columns_of_the_list_of_possibly_mislabelled_scans():
 def test_columns_of_scores():
     from voxray.score import ScoreColumns
 
-    expected = ScoreColumns(("<class>",), ("<structure>",)).names
+    expected = ScoreColumns(("<class>",), ("<structure>",), ("<label>",)).names
     assert columns("scores.csv") == list(expected)
 
 

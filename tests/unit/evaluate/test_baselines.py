@@ -99,7 +99,7 @@ def test_each_label_is_compared_for_itself():
     found = compare_baselines(
         rows, [Rival("baseline:x", constant_labels(rows), "x")], task, SPEC, 1
     )
-    gaps = {m.class_: m.value for m in found if m.metric == "auc_difference"}
+    gaps = {m.class_: m.value or 0 for m in found if m.metric == "auc_difference"}
     assert gaps["a"] > 0.3
     assert gaps["b"] == 0
 

@@ -27,8 +27,15 @@ def a_table(pairs):
     return list(truth), list(said), table
 
 
-def decided(truth, said, n_classes=3, exams=1, repeats=1):
-    """A patient per entry, with as many exams and repeats as asked for."""
+def decided(grades, exams=1, repeats=1):
+    """A patient per entry, with as many exams and repeats as asked for.
+
+    Args:
+        grades: True grade, then decided grade of each patient.
+        exams: Of each patient.
+        repeats: Of each exam.
+    """
+    truth, said = map(np.asarray, grades)
     rows = [
         a_prediction(f"e{p:03}-{e}", f"p{p:03}", p % 5, "no", 0.5, repeat)
         for repeat in range(repeats)
@@ -36,9 +43,9 @@ def decided(truth, said, n_classes=3, exams=1, repeats=1):
         for e in range(exams)
     ]
     scored = ScoredExams.of_class(rows, "yes")
-    truth, said = np.array(truth)[scored.patient], np.array(said)[scored.patient]
+    truth, said = truth[scored.patient], said[scored.patient]
     used = np.ones(len(truth), dtype=bool)
-    return DecidedExams(scored, truth, said, used, n_classes, "likeliest class decides")
+    return DecidedExams(scored, truth, said, used, 3, "likeliest class decides")
 
 
 def grades(n=90, seed=0):
@@ -82,7 +89,7 @@ def test_kappa_without_any_difference_is_no_number():
 
 
 def test_grades_have_figures_with_intervals_inside_the_possible_range():
-    exams = decided(*grades())
+    exams = decided(grades())
     found = by_name(
         [*agreement_metrics("", exams, SETTINGS), *error_metrics(exams, SETTINGS)]
     )
@@ -101,24 +108,22 @@ def test_grades_have_figures_with_intervals_inside_the_possible_range():
 
 def test_ten_exams_of_a_patient_are_not_ten_facts():
     once, often = (
-        numbers(error_metrics(decided(*grades(), exams=n), SETTINGS)[0])
-        for n in (1, 10)
+        numbers(error_metrics(decided(grades(), exams=n), SETTINGS)[0]) for n in (1, 10)
     )
     assert often == pytest.approx(once)
 
 
 def test_repeats_of_an_exam_are_not_more_exams():
     once, often = (
-        agreement_metrics("", decided(*grades(), repeats=n), SETTINGS) for n in (1, 3)
+        agreement_metrics("", decided(grades(), repeats=n), SETTINGS) for n in (1, 3)
     )
     assert [m.value for m in once] == pytest.approx([m.value for m in often])
     assert [m.n_exams for m in often] == [90, 90]
 
 
 def test_classes_of_few_patients_have_a_value_and_no_interval():
-    metric = error_metrics(decided([0] * 20 + [1] * 9 + [2] * 20, [0] * 49), SETTINGS)[
-        1
-    ]
+    truth = [0] * 20 + [1] * 9 + [2] * 20
+    metric = error_metrics(decided((truth, [0] * 49)), SETTINGS)[1]
     assert metric.value == pytest.approx((9 + 40) / 49)
     assert metric.low is None
     assert "9 patients of class 2 of 3, at least 10 needed" in metric.method
@@ -126,7 +131,7 @@ def test_classes_of_few_patients_have_a_value_and_no_interval():
 
 def test_all_right_has_no_interval_of_balanced_accuracy():
     truth, _ = grades()
-    metric = agreement_metrics("", decided(truth, truth), SETTINGS)[1]
+    metric = agreement_metrics("", decided((truth, truth)), SETTINGS)[1]
     assert (metric.value, metric.low) == (1, None)
     assert "no spread is seen" in metric.method
 
@@ -134,7 +139,7 @@ def test_all_right_has_no_interval_of_balanced_accuracy():
 def test_intervals_contain_the_truth_about_as_often_as_they_say():
     held = 0
     for seed in range(60):
-        metric = error_metrics(decided(*grades(75, seed)), SETTINGS)[1]
+        metric = error_metrics(decided(grades(75, seed)), SETTINGS)[1]
         low, _, high = numbers(metric)
         held += low <= (1 / 5 + 2 / 5 + 1 / 5) / 3 <= high
     assert held >= 52

@@ -3,6 +3,7 @@ import torch
 
 from tests.unit.model.makers import a_network, a_network_plan, a_plan
 from voxray.model.evidence import MaskEvidence, max_inside, mean_inside
+from voxray.model.networks import ClassHead
 
 _SURE = 12.0
 _SIZES = slice(2, 5)  # surest, volume, three cross-sections, mean, deviation, hidden
@@ -22,8 +23,8 @@ def a_box(i: int, j: int, k: int) -> torch.Tensor:
 
 
 def values(image: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    said = MaskEvidence(a_looking_plan())(image, logits)[0, :7].detach()
-    return said / 4  # the scale before the last layer
+    said: torch.Tensor = MaskEvidence(a_looking_plan())(image, logits)
+    return said[0, :7].detach() / 4  # the scale before the last layer
 
 
 def test_sizes_are_log_shares_of_the_largest_cross_sections():
@@ -80,14 +81,14 @@ def test_a_model_from_before_reads_sure_place_and_volume_alone():
 
 
 def test_training_hides_the_image_or_the_mask_from_the_class_now_and_then():
-    network = a_network(a_looking_plan()).train()
-    shares = network.class_head._turns(torch.zeros(200, 3))
+    head = ClassHead(a_looking_plan()).train()
+    shares = head._turns(torch.zeros(200, 3))
     assert set(shares.flatten().tolist()) == {0.0, 0.5, 1.0}
 
 
 def test_prediction_weighs_image_and_mask_equally():
-    network = a_network(a_looking_plan())
-    assert set(network.class_head._turns(torch.zeros(3, 3)).flatten().tolist()) == {0.5}
+    head = ClassHead(a_looking_plan()).eval()
+    assert set(head._turns(torch.zeros(3, 3)).flatten().tolist()) == {0.5}
 
 
 def test_features_are_pooled_inside_the_mask_on_a_coarser_grid():
@@ -112,4 +113,5 @@ def test_without_a_structure_the_mean_is_over_the_volume():
 def test_the_class_does_not_teach_the_mask_where_it_looks():
     network = a_network(a_looking_plan()).train()
     network(torch.randn(2, 1, 16, 20, 12)).class_logits.sum().backward()
+    assert network.decoder is not None
     assert all(p.grad is None for p in network.decoder.parameters())

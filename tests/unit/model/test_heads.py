@@ -76,16 +76,14 @@ def test_before_training_probabilities_of_labels_are_their_shares():
 def test_the_network_starts_from_the_shares_it_is_given():
     plan = a_plan("classify")
     network = VoxrayNetwork(plan, {"healthy": 0.8, "ill": 0.2})
-    assert network.class_head is not None
-    bias = network.class_head.linear.bias.detach()
+    bias = network.state_dict()["class_head.linear.bias"]
     assert float((bias[0] - bias[1]).exp()) == pytest.approx(4)
 
 
 def test_labels_are_predicted_each_by_itself():
     plan = a_plan("classify", classes=("a", "b", "c"), target=Target.LABELS)
     network = a_network(plan)
-    with torch.no_grad():
-        network.class_head.linear.bias.copy_(torch.tensor([8.0, 8.0, -8.0]))
+    network.state_dict()["class_head.linear.bias"].copy_(torch.tensor([8.0, 8.0, -8.0]))
     said = predicted(network, np.zeros((1, 16, 20, 12), np.float32), plan).classes
     assert said.shape == (3,)
     assert (said[:2] > 0.9).all()
@@ -98,6 +96,15 @@ def test_ordered_classes_are_predicted_as_probabilities():
     said = predicted(a_network(plan), image, plan).classes
     assert said.shape == (4,)
     assert said.sum() == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("target", list(Target))
+def test_logits_of_classes_are_not_rounded_to_half_precision(target):
+    plan = a_plan("classify", classes=GRADES, target=target)
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        logits = a_network(plan)(torch.randn(2, 1, 16, 20, 12)).class_logits
+    assert logits.dtype == torch.float32
+    assert (logits.bfloat16().float() != logits).any()
 
 
 def test_a_plan_of_an_older_model_is_of_exclusive_classes():

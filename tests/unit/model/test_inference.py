@@ -2,12 +2,10 @@ import itertools
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.model.makers import (
-    PLAIN_CPU,
     a_network,
     a_plan,
     predicted,
@@ -15,7 +13,8 @@ from tests.unit.model.makers import (
 )
 from voxray.core.specs import FoldValues, IntensityWindow
 from voxray.model import apply_fold_values, fit_to
-from voxray.model.inference import _sliding, centre_slices
+from voxray.model.inference import centre_slices
+from voxray.model.mirrors import mirror_images
 
 SIDE = st.integers(1, 7)
 SHAPES = st.tuples(SIDE, SIDE, SIDE)
@@ -96,15 +95,6 @@ def test_masks_are_on_the_grid_of_the_image_and_sum_to_one(shape, task):
         np.testing.assert_allclose(said.classes.sum(), 1, atol=1e-6)
 
 
-def test_one_window_of_the_whole_image_is_the_plain_prediction():
-    plan, image = a_plan("segment"), an_image()
-    network = a_network(plan)
-    plain = predicted(network, image, plan).masks
-    with torch.inference_mode():
-        slid = _sliding(network, image, plan, PLAIN_CPU)
-    np.testing.assert_allclose(slid, plain, atol=1e-5)
-
-
 def test_classes_come_from_the_centre_of_a_large_scan():
     plan, image = a_plan("classify"), an_image((24, 24, 24))
     network = a_network(plan)
@@ -113,6 +103,17 @@ def test_classes_come_from_the_centre_of_a_large_scan():
     assert whole.masks is None
     np.testing.assert_array_equal(
         whole.classes, predicted(network, centre, plan).classes
+    )
+
+
+def test_a_short_axis_is_filled_up_as_in_training():
+    plan = a_plan("segment")
+    network, image = a_network(plan), an_image((24, 24, 4))
+    filled = fit_to(image, (24, 24, plan.input_shape[2]))
+    part = centre_slices(filled.shape[1:], (24, 24, 4))
+    np.testing.assert_array_equal(
+        predicted(network, image, plan).masks,
+        predicted(network, filled, plan).masks[(slice(None), *part)],
     )
 
 
@@ -155,3 +156,40 @@ def test_without_classes_or_with_one_network_there_is_no_spread(task, n):
     plan = a_plan(task)
     members = [(a_network(plan, seed), FoldValues(n_exams=1)) for seed in range(n)]
     assert predicted_together(members, an_image(), plan)[1] is None
+
+
+def test_windows_of_an_ensemble_are_the_mean_of_its_networks():
+    plan, image = a_plan("segment", input_shape=(8, 8, 8)), an_image((20, 22, 17))
+    members = [(a_network(plan, seed), FoldValues(n_exams=1)) for seed in range(2)]
+    both, _ = predicted_together(members, image, plan)
+    one, two = (predicted(net, image, plan).masks for net, _ in members)
+    np.testing.assert_allclose(both.masks, (one + two) / 2, atol=1e-5)
+
+
+def test_a_window_of_intensities_is_applied_to_each_part_of_a_large_scan():
+    window = IntensityWindow(low=-1, high=1, mean=0.2, std=0.5)
+    values = FoldValues(windows={"image": window}, n_exams=1)
+    plan = a_plan("segment", input_shape=(8, 8, 8), normalisation={"image": "window"})
+    image = an_image((20, 22, 17))
+    network = a_network(plan)
+    said, _ = predicted_together([(network, values)], image, plan)
+    scaled = predicted(network, apply_fold_values(image, plan, values), plan)
+    np.testing.assert_allclose(said.masks, scaled.masks, atol=1e-6)
+
+
+@pytest.mark.parametrize("axes", [(0,), (0, 1)])
+def test_with_test_time_augmentation_a_mirrored_scan_gets_the_mirrored_answer(axes):
+    plan = a_plan(mirror_axes=axes, test_time_augmentation=True)
+    members, image = [(a_network(plan), FoldValues(n_exams=1))], an_image()
+    mirrored = np.flip(image, axes[0] + 1).copy()
+    one, other = (predicted_together(members, i, plan)[0] for i in (image, mirrored))
+    np.testing.assert_allclose(one.classes, other.classes, atol=1e-6)
+    np.testing.assert_allclose(one.masks, np.flip(other.masks, axes[0] + 1), atol=1e-5)
+
+
+def test_axes_that_must_not_be_mirrored_are_left_alone_at_test_time():
+    plan = a_plan(mirror_axes=(), test_time_augmentation=True)
+    assert mirror_images(plan) == ((),)
+    assert mirror_images(a_plan(mirror_axes=(0,))) == ((),)
+    both = a_plan(mirror_axes=(0, 2), test_time_augmentation=True)
+    assert mirror_images(both) == ((), (0,), (2,), (0, 2))

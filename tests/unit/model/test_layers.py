@@ -1,14 +1,16 @@
 import pytest
 import torch
 
-from voxray.model.layers import CohortNorm, FlatConv3d, convolution
+from voxray.model.layers import CohortNorm, FlatConv3d
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_flat_axis_gives_the_same_sums_as_a_3d_convolution(axis):
     kernel, stride, size = [3, 3, 3], [2, 1, 2], [9, 8, 7]
     kernel[axis], stride[axis], size[axis] = 1, 1, 1
-    flat = FlatConv3d(2, 3, kernel, stride, [n // 2 for n in kernel])
+    i, j, k = kernel
+    a, b, c = stride
+    flat = FlatConv3d(2, 3, (i, j, k), (a, b, c), (i // 2, j // 2, k // 2))
     image = torch.randn(2, 2, *size)
     expected = torch.nn.Conv3d.forward(flat, image)
     torch.testing.assert_close(flat(image), expected)
@@ -20,14 +22,8 @@ def test_thick_data_pass_through_a_flat_kernel_slice_by_slice():
     torch.testing.assert_close(flat(image)[..., 2:3], flat(image[..., 2:3]))
 
 
-@pytest.mark.parametrize(("together", "groups"), [(1, 12), (8, 3), (5, 12), (100, 3)])
-def test_norm_channels_are_as_many_as_divide_the_width(together, groups):
-    block = convolution(2, 12, (3, 3, 3), norm_channels=together)
-    assert block.adn.N.num_groups == groups
-
-
 def test_each_feature_is_standardised_over_exams():
-    small = 0.01 * torch.randn(16, 1)
+    small = 0.01 * torch.randn(16, 1, generator=torch.Generator().manual_seed(0))
     said = CohortNorm(2).train()(torch.cat([5 + small, 100 * small], dim=1))
     torch.testing.assert_close(said[:, 0], said[:, 1], atol=0.1, rtol=0)
     assert said.std(0).min() > 0.5
@@ -59,6 +55,5 @@ def test_prediction_learns_nothing_and_is_the_same_alone_and_in_a_batch():
 
 def test_a_feature_that_never_changes_stays_finite():
     norm = CohortNorm(1).train()
-    for _ in range(3):
-        said = norm(torch.full((2, 1), 7.0))
-    assert torch.isfinite(said).all()
+    said = [norm(torch.full((2, 1), 7.0)) for _ in range(3)]
+    assert torch.isfinite(torch.stack(said)).all()

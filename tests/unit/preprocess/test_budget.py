@@ -44,3 +44,9 @@ def test_this_machine_has_memory():
     machine = this_machine(PLAIN_CPU)
     assert machine.device == "cpu"
     assert machine.memory_gb > 0.5
+
+
+def test_a_class_compares_more_exams_a_step_while_the_memory_holds_them():
+    much, little = find_budget(CPU, None), find_budget(CPU, 1.1)
+    assert much.class_step_voxels > 2 * much.step_voxels
+    assert little.class_step_voxels == little.step_voxels < much.step_voxels

@@ -91,6 +91,22 @@ def test_a_window_of_a_channel_no_training_exam_has_is_refused():
         learn_fold_values(plan, [{"native": ROW}], [])
 
 
+def test_exams_are_counted_per_structure_also_where_none_has_it():
+    plan = a_plan("segment", structures=("a", "b"), mask_values=(1, 2))
+    rows = [replace(ROW, structure_voxels=voxels) for voxels in ((9, 0), (4, 0), ())]
+    assert learned(plan, rows).structure_exams == {"a": 2, "b": 0}
+
+
+@pytest.mark.parametrize(
+    ("voxels", "share"),
+    [((1, 500_000), 0.67), ((20_000, 500_000), 0.5), ((0, 0), 0.33)],
+)
+def test_the_rarer_a_structure_the_more_patches_are_centred_on_one(voxels, share):
+    plan = a_plan("segment", structures=("a", "b"), mask_values=(1, 2))
+    rows = [replace(ROW, shape=(100, 100, 100), structure_voxels=voxels)]
+    assert learned(plan, rows).on_structure == share
+
+
 def test_share_of_a_label_is_among_the_exams_that_state_it():
     nan = float("nan")
     plan = a_plan("classify", classes=("a", "b", "c"), target=Target.LABELS)

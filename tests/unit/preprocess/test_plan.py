@@ -3,7 +3,7 @@ import math
 import pytest
 
 from tests.unit.preprocess.makers import a_geometry
-from voxray.core.errors import DatasetError
+from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.specs import TaskSpec, TrainSpec
 from voxray.preprocess import make_plan, plan_in_words
 
@@ -18,6 +18,7 @@ DECIDED = {
     "padding",
     "normalisation",
     "mirror_axes",
+    "test_time_augmentation",
     "batch_size",
 }
 
@@ -45,7 +46,7 @@ def names(*classes):
 )
 def test_every_choice_has_a_reason(task, train):
     plan = planned([a_geometry()] * 8, task, **train)
-    decided = DECIDED | ({"target"} if task.classify else set())
+    decided = DECIDED | ({"target", "mixup"} if task.classify else set())
     assert set(plan.reasons) == decided
     assert all(plan.reasons.values())
 
@@ -178,8 +179,9 @@ def test_the_heads_are_those_of_the_task():
     ],
 )
 def test_a_class_looks_into_the_mask_where_both_are_learned(heads, train, kind):
-    both = {"segment": MASKS.segment, "classify": CLASSES.classify}
-    task = TaskSpec(**{head: both[head] for head in heads})
+    both = MASKS.model_copy(update={"classify": CLASSES.classify})
+    absent = {"segment", "classify"} - set(heads)
+    task = both.model_copy(update=dict.fromkeys(absent))
     plan = planned([a_geometry()] * 8, task, **train)
     assert plan.network.evidence == kind
     assert ("looks where the predicted mask is" in plan.reasons["network"]) == (
@@ -187,11 +189,10 @@ def test_a_class_looks_into_the_mask_where_both_are_learned(heads, train, kind):
     )
 
 
-def test_a_class_without_masks_sees_how_much_a_feature_fills():
+def test_a_class_without_masks_sees_features_relative_to_other_exams():
     plans = [planned([a_geometry()] * 8, task) for task in (CLASSES, MASKS)]
-    said = [(p.network.norm_channels, p.network.pooled_norm) for p in plans]
-    assert said == [(8, "cohort"), (1, "exam")]
-    assert "how much of a scan" in plans[0].reasons["network"]
+    assert [p.network.pooled_norm for p in plans] == ["cohort", "exam"]
+    assert "relative to the training exams" in plans[0].reasons["network"]
 
 
 def test_without_scans_there_is_no_plan():
@@ -252,6 +253,18 @@ def test_mirror_axes_can_be_set_or_switched_off():
     scans = [a_geometry()] * 8
     assert planned(scans, MASKS, mirror_axes=(0, 1)).mirror_axes == (0, 1)
     assert planned(scans, CLASSES, mirror_axes=()).mirror_axes == ()
+
+
+def test_exams_are_mixed_where_only_a_class_is_learned():
+    scans = [a_geometry()] * 8
+    assert planned(scans, CLASSES).mixup
+    assert not planned(scans, CLASSES, mixup=False).mixup
+    assert not planned(scans, MASKS).mixup
+
+
+def test_masks_are_not_mixed():
+    with pytest.raises(ConfigError, match=r"train\.mixup .*masks cannot be mixed"):
+        planned([a_geometry()] * 8, MASKS, mixup=True)
 
 
 def test_the_network_can_be_set():

@@ -1,6 +1,7 @@
 """Plans for the geometries of common data sets, looked at one by one."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ TASKS = {
     "both": TaskSpec.model_validate({"classify": LABEL, "segment": LESION}),
 }
 CPU, GPU = Machine("cpu", 16), Machine("cuda", 24)
-SCANS = {
+SCANS: dict[str, list[Any]] = {
     "hippocampus": [((36, 50, 36), (1, 1, 1))] * 3 + [((43, 59, 47), (1, 1, 1))],
     "nodules": [((44, 43, 5), (0.7, 0.7, 2.5)), ((60, 80, 30), (0.7, 0.7, 1.25))],
     "28 px": [((28, 28, 1), (1, 1, 1))],
@@ -42,11 +43,11 @@ TABLE = [
     ("hippocampus", "mask", CPU, (36, 56, 36), (1, 1, 1), (4, 8, 4), 2),
     ("hippocampus", "mask", GPU, (36, 56, 36), (1, 1, 1), (4, 8, 4), 16),
     ("28 px", "class", CPU, (28, 28, 1), (1, 1, 1), (4, 4, 1), 10),
-    ("shapes", "class", CPU, (28, 28, 28), (1, 1, 1), (4, 4, 4), 7),
-    ("chest film", "class", CPU, (288, 384, 1), (1.06, 1.06, 1.06), (32, 32, 1), 2),
-    ("chest film", "class", GPU, (672, 832, 1), (0.46, 0.46, 1), (32, 32, 1), 8),
+    ("shapes", "class", CPU, (28, 28, 28), (1, 1, 1), (4, 4, 4), 10),
+    ("chest film", "class", CPU, (288, 384, 1), (1.06, 1.06, 1.06), (32, 32, 1), 8),
+    ("chest film", "class", GPU, (672, 832, 1), (0.46, 0.46, 1), (32, 32, 1), 10),
     ("chest film", "mask", CPU, (320, 320, 1), (0.27, 0.27, 1), (32, 32, 1), 2),
-    ("ultrasound", "class", CPU, (384, 288, 1), (0.22, 0.22, 1), (32, 32, 1), 2),
+    ("ultrasound", "class", CPU, (384, 288, 1), (0.22, 0.22, 1), (32, 32, 1), 8),
     ("ultrasound", "mask", GPU, (800, 608, 1), (0.1, 0.1, 1), (32, 32, 1), 9),
     ("brain", "mask", CPU, (48, 48, 48), (1.12, 1.12, 1.12), (8, 8, 8), 2),
     ("brain", "mask", GPU, (128, 128, 128), (1, 1, 1), (16, 16, 16), 2),

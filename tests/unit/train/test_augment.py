@@ -5,7 +5,7 @@ import torch
 
 from tests.unit.model.makers import a_plan
 from voxray.train import augment
-from voxray.train.augment import Draw, apply_to_image, apply_to_mask, draw
+from voxray.train.augment import Draw, apply_to_image, apply_to_mask, draw, mix
 
 
 def a_generator(seed=0):
@@ -96,13 +96,13 @@ def test_without_mirror_axes_nothing_is_mirrored():
     assert (torch.linalg.det(drawn.theta[:, :, :3]) > 0).all()
 
 
-@pytest.mark.parametrize(("task", "share"), [("classify", 0.25), ("segment", 0.0)])
-def test_some_exams_that_a_class_is_learned_from_are_not_blurred(task, share):
+@pytest.mark.parametrize("task", ["classify", "segment", "both"])
+def test_some_exams_are_not_blurred(task):
     theta = draw(a_plan(task, mirror_axes=(0,)), 400, a_generator()).theta
     still = (theta.abs() == torch.eye(3, 4)).all(dim=(1, 2))
-    assert still.float().mean() == pytest.approx(share, abs=0.06)
+    assert still.float().mean() == pytest.approx(0.3, abs=0.06)
     mirrored = torch.linalg.det(theta[still][:, :, :3]) < 0
-    assert not share or mirrored.float().mean() == pytest.approx(0.5, abs=0.15)
+    assert mirrored.float().mean() == pytest.approx(0.5, abs=0.15)
 
 
 def test_flat_and_coarse_axes_are_not_turned_into_others():
@@ -142,3 +142,31 @@ def test_augmented_intensities_stay_finite():
     for seed in range(5):
         drawn = draw(plan, 8, a_generator(seed))
         assert torch.isfinite(apply_to_image(batch, drawn, a_generator())).all()
+
+
+def test_mixing_takes_the_same_share_of_exams_and_of_classes():
+    drawn = replace(
+        still(2), own=torch.tensor([0.75, 1.0]), partner=torch.tensor([1, 0])
+    )
+    images, wanted = torch.tensor([0.0, 8.0]), torch.tensor([[1.0, 0], [0, 1.0]])
+    mixed = mix(images.reshape(2, 1, 1, 1, 1), drawn)
+    assert mixed.flatten().tolist() == [2.0, 8.0]
+    assert mix(wanted, drawn).tolist() == [[0.75, 0.25], [0.0, 1.0]]
+
+
+def test_an_exam_keeps_most_of_itself_and_without_mixup_all():
+    drawn = draw(a_plan("classify", mixup=True), 50, a_generator())
+    assert drawn.partner is not None
+    assert drawn.own is not None
+    assert sorted(drawn.partner.tolist()) == list(range(50))
+    assert 0.5 <= drawn.own.min() < drawn.own.max() <= 1
+    batch = torch.randn(3, 2)
+    assert torch.equal(mix(batch, draw(a_plan(), 3, a_generator())), batch)
+
+
+def test_a_label_nobody_stated_stays_unstated_in_a_mixture():
+    drawn = replace(
+        still(2), own=torch.tensor([0.75, 0.75]), partner=torch.tensor([1, 0])
+    )
+    wanted = torch.tensor([[1.0, float("nan")], [0.0, 1.0]])
+    assert torch.isnan(mix(wanted, drawn)).tolist() == [[False, True], [False, True]]

@@ -93,6 +93,7 @@ def test_a_mask_is_continued_where_the_image_is(tmp_path, padding, continues):
     exam = an_exam(tmp_path, 0)
     mask = np.zeros(SHAPE, np.uint8)
     mask[:, :, -1] = 1
+    assert exam.cached.mask is not None
     np.save(exam.cached.mask, mask)
     plan = a_plan("segment", input_shape=(16, 20, 16), padding=padding)
     batch = batches([exam], plan, 1)[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.unit.model.makers import PLAIN_CPU, a_plan
 from tests.unit.train.makers import a_job
@@ -63,6 +64,17 @@ def test_a_toy_is_learned(tmp_path, task):
         assert last["val_dice"] > 0.5
     if task != "segment":
         assert last["val_log_loss"] < 0.75
+
+
+def test_the_averaged_network_knows_the_cohort_too(tmp_path):
+    levels = a_plan("classify").network.model_copy(update={"pooled_norm": "cohort"})
+    plan = a_plan("classify", network=levels)
+    job = a_job(tmp_path, "classify", plan=plan, spec={"steps": 120})
+    result = fit_fold(job, PLAIN_CPU)
+    learned = load_file(job.folder / NETWORK_FILE)
+    assert learned["class_head.norm.mean"].abs().min() > 0
+    assert (learned["class_head.norm.variance"] - 1).abs().min() > 0
+    assert result.history[-1]["val_log_loss"] < 0.75
 
 
 def test_what_a_fold_leaves_behind(tmp_path):
@@ -231,7 +243,8 @@ BUDGET = {"steps": None, "budget_minutes": 0.001}
 
 
 def test_a_budget_becomes_a_fixed_number_of_steps(tmp_path):
-    job, said = a_job(tmp_path, "segment", spec=BUDGET), []
+    said: list[str] = []
+    job = a_job(tmp_path, "segment", spec=BUDGET)
     totals = set()
     result = fit_fold(
         job, PLAIN_CPU, lambda event: totals.add(event.total), say=said.append

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.unit.train.makers import a_job
+from voxray.core.progress import Progress
 from voxray.model import choose_compute
 from voxray.train import NETWORK_FILE, fit_fold
 
@@ -19,7 +20,7 @@ class KilledError(Exception):
 
 def test_a_toy_is_learned_on_the_device(tmp_path):
     job = a_job(tmp_path, spec={"steps": 120})
-    events = []
+    events: list[Progress] = []
     result = fit_fold(job, choose_compute("cuda"), events.append)
     assert result.history[-1]["loss"] < 0.8 * result.history[0]["loss"]
     assert events[-1].done == 120

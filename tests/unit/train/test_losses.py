@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.unit.model.makers import a_plan
-from voxray.core.specs import FoldValues
+from voxray.core.specs import FoldValues, Target
 from voxray.model import NetworkOutput
 from voxray.train.batches import Batch
 from voxray.train.losses import TaskLoss, structure_weights
@@ -78,3 +78,16 @@ def test_the_weight_of_a_structure_grows_as_it_gets_rarer_within_limits():
 def test_without_shares_every_structure_counts_alike():
     weights = structure_weights(a_plan("segment"), FoldValues(n_exams=1))
     assert weights.tolist() == [1, 1]
+
+
+def test_several_labels_and_a_mask_are_learned_together():
+    names = ("a", "b", "c")
+    plan = a_plan("both", classes=names, target=Target.LABELS)
+    logits = torch.zeros(2, 3, requires_grad=True)
+    targets = torch.tensor([[1.0, 0, float("nan")], [float("nan"), 1, 0]])
+    mask = a_mask()
+    loss = a_loss(plan)(NetworkOutput(logits, logits_of(mask)), a_batch(mask, targets))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert logits.grad is not None
+    assert logits.grad.ne(0).tolist() == [[True, True, False], [False, True, True]]

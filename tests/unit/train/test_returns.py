@@ -45,7 +45,8 @@ def short_of_memory(monkeypatch, exams, error):
 
 
 def test_after_a_loss_that_is_no_number_half_the_rate_goes_on(tmp_path, monkeypatch):
-    job, said = a_job(tmp_path / "a"), []
+    said: list[str] = []
+    job = a_job(tmp_path / "a")
     with monkeypatch.context() as patch:
         poison(patch, at_call=23)
         result = fit_fold(job, PLAIN_CPU, say=said.append)
@@ -81,7 +82,8 @@ def test_a_kill_after_a_return_changes_nothing(tmp_path, monkeypatch):
 
 
 def test_a_rate_that_is_always_too_high_is_refused(tmp_path):
-    job, said = a_job(tmp_path, spec={"learning_rate": 1e30}), []
+    said: list[str] = []
+    job = a_job(tmp_path, spec={"learning_rate": 1e30})
     with pytest.raises(
         DatasetError, match=r"0.125 of the learning rate too; lower tra"
     ):
@@ -111,7 +113,8 @@ def test_without_a_checkpoint_there_is_no_way_back(tmp_path, monkeypatch):
     ],
 )
 def test_out_of_memory_trains_with_fewer_exams_at_once(tmp_path, monkeypatch, error):
-    job, said = a_job(tmp_path), []
+    said: list[str] = []
+    job = a_job(tmp_path)
     short_of_memory(monkeypatch, 1, error)
     result = fit_fold(job, PLAIN_CPU, say=said.append)
     assert result.schedule.now.micro_batch == 1
@@ -133,16 +136,16 @@ def test_another_error_is_not_taken_for_lack_of_memory(tmp_path, monkeypatch):
 
 
 def test_a_memory_budget_below_one_exam_is_refused(tmp_path):
-    job = a_job(tmp_path, spec={"memory_gb": 0.5})
+    job = a_job(tmp_path, spec={"memory_gb": 0.7})
     with pytest.raises(
-        DatasetError, match=r"needs about 0.6 GB .* 0.5 GB may be taken"
+        DatasetError, match=r"needs about 0.8 GB .* 0.7 GB may be taken"
     ):
         fit_fold(job, PLAIN_CPU)
 
 
 def test_a_small_memory_budget_splits_the_batch(tmp_path):
     said: list[str] = []
-    job = a_job(tmp_path, spec={"memory_gb": 0.601, "steps": 4})
+    job = a_job(tmp_path, spec={"memory_gb": 0.801, "steps": 4})
     result = fit_fold(job, PLAIN_CPU, say=said.append)
     assert result.schedule.now.micro_batch == 1
     assert "1 of 2 exams go through the network at once" in said[0]

@@ -8,6 +8,7 @@ from voxray.core.specs.channels import (
     ExamRule,
     one_scan_an_exam,
 )
+from voxray.core.specs.clean_up import CleanUp, StructureCleanUp
 from voxray.core.specs.experiment import (
     ClassifySpec,
     DataSpec,
@@ -32,6 +33,7 @@ from voxray.core.specs.target import Target
 __all__ = [
     "ChannelRules",
     "ClassifySpec",
+    "CleanUp",
     "DataSpec",
     "DecisionRule",
     "EvaluateSpec",
@@ -51,6 +53,7 @@ __all__ = [
     "ReferenceStatistics",
     "SegmentSpec",
     "Spec",
+    "StructureCleanUp",
     "Target",
     "TaskSpec",
     "TrainSpec",

@@ -365,6 +365,12 @@ class TrainSpec(Spec):
         kernels: Per level and axis.
         mirror_axes: Axes (0 left-right, 1 front-back, 2 foot-head) that augmentation
             mirrors.
+        test_time_augmentation: Whether predictions average the mirror images along
+            `mirror_axes` too; by default they do.
+        clean_up: Whether a fold may choose to take small or scattered pieces out of its
+            masks.
+        mixup: Whether training mixes exams and their classes; by default where only a
+            class is learned.
         class_from: With both tasks, where the class looks: in the predicted `mask`
             (default), or over the whole `volume`.
         memory_gb: What training may take; by default a share of the machine's.
@@ -386,6 +392,9 @@ class TrainSpec(Spec):
     strides: tuple[tuple[Count, Count, Count], ...] | None = None
     kernels: tuple[tuple[OddCount, OddCount, OddCount], ...] | None = None
     mirror_axes: tuple[Axis, ...] | None = None
+    test_time_augmentation: bool | None = None
+    clean_up: bool = True
+    mixup: bool | None = None
     class_from: Literal["mask", "volume"] = "mask"
     memory_gb: Annotated[float, Field(gt=0)] | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -7,6 +7,7 @@ from pydantic import model_validator
 from voxray.core.findings import Action, FindingCode
 from voxray.core.specs.base import Spec
 from voxray.core.specs.channels import ChannelRules, ExamRule
+from voxray.core.specs.clean_up import CleanUp
 from voxray.core.specs.plan import FoldValues, Plan
 from voxray.core.specs.target import Target
 
@@ -92,6 +93,7 @@ class ModelPackage(Spec):
         note: Stands wherever figures of this model appear.
         fold_values: One per fold network, in the order of `networks`.
         networks: Names of the safetensors files.
+        clean_up: What is taken out of predicted masks.
         decision: None without classification.
         references: Of the scans of the first channel.
         channel_references: Of those of the other channels, by name.
@@ -108,6 +110,7 @@ class ModelPackage(Spec):
     plan: Plan
     fold_values: tuple[FoldValues, ...]
     networks: tuple[str, ...]
+    clean_up: CleanUp = CleanUp()
     decision: DecisionRule | None
     references: ReferenceStatistics
     channel_references: dict[str, ReferenceStatistics] = {}

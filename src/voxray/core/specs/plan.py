@@ -20,8 +20,6 @@ class NetworkPlan(Spec):
         features: Channels per level, finest first.
         strides: Per level and axis; the first is (1, 1, 1).
         kernels: Per level and axis; 1 along an axis that is still too coarse.
-        norm_channels: Channels that group norm takes together; 1 forgets how much of
-            the scan each channel fills.
         pooled_norm: What the class head standardises pooled features over: the
             features of one "exam", or each one over the "cohort" trained on.
         evidence: What the class head reads off the mask: its "size", or
@@ -31,7 +29,6 @@ class NetworkPlan(Spec):
     features: tuple[int, ...]
     strides: tuple[Voxels, ...]
     kernels: tuple[Voxels, ...]
-    norm_channels: int = 1
     pooled_norm: Literal["exam", "cohort"] = "exam"
     evidence: Literal["size", "size_and_looks"] = "size"
 
@@ -74,6 +71,9 @@ class Plan(Spec):
             network channel n + 1 is structure n, channel 0 the background.
         mask_values: Voxel value per structure in mask files.
         mirror_axes: Axes that augmentation may flip.
+        test_time_augmentation: Whether a prediction averages the mirror images too.
+        mixup: Whether training shows each exam mixed with another, and wants both
+            their classes in the same shares.
         reasons: Why each value was chosen, for a person.
     """
 
@@ -91,6 +91,8 @@ class Plan(Spec):
     structures: tuple[str, ...] = ()
     mask_values: tuple[int, ...] = ()
     mirror_axes: tuple[int, ...] = ()
+    test_time_augmentation: bool = False
+    mixup: bool = False
     network: NetworkPlan
     batch_size: int
     reasons: dict[str, str]
@@ -113,6 +115,9 @@ class FoldValues(Spec):
         class_share: Share of training exams per class; of labels, the share of those
             that state it in which it is there. A label that none states is absent.
         structure_share: Share of training voxels per structure.
+        structure_exams: Training exams in which each structure has voxels.
+        on_structure: Share of patches that are centred on a structure, each structure
+            of the exam as often as the others, so that a rare one is seen.
         n_exams: Exams it was learned from.
     """
 
@@ -120,4 +125,6 @@ class FoldValues(Spec):
     windows: dict[str, IntensityWindow] = {}
     class_share: dict[str, float] = {}
     structure_share: dict[str, float] = {}
+    structure_exams: dict[str, int] = {}
+    on_structure: float = 0.5
     n_exams: int

@@ -70,17 +70,19 @@ class BlankedExam(CachedExam):
         There it is noise, the same each time, on the grid of the scan: what is repeated
         becomes streaks, as it does with content.
         """
+        values, spreads = np.array(self.fills, dtype=np.float32).T
+        shape = (len(self.fills), 1, 1, 1)
+        image = values.reshape(shape) + spreads.reshape(shape) * self._texture()
+        return np.asarray(image, dtype=np.float32)
+
+    def _texture(self) -> NDArray[np.float32]:
+        """0 inside and -1 beyond, or noise; (channel or 1, i, j, k)."""
         if self.shape is not None:
-            below = ~extent_pattern(self.grid, self.source, self.shape)
-            texture = [-below.astype(np.float32) for _ in self.fills]
-        else:
-            rng = np.random.default_rng(list(self.exam_id.encode()))
-            texture = [rng.standard_normal(self.grid.shape) for _ in self.fills]
-        channels = [
-            value + spread * own
-            for (value, spread), own in zip(self.fills, texture, strict=True)
-        ]
-        return np.stack(channels).astype(np.float32)
+            inside = extent_pattern(self.grid, self.source, self.shape)
+            return inside[None].astype(np.float32) - 1
+        rng = np.random.default_rng(list(self.exam_id.encode()))
+        size = (len(self.fills), *self.grid.shape)
+        return rng.standard_normal(size, dtype=np.float32)
 
 
 def _fill(channel: str, plan: Plan, values: FoldValues, is_there: bool) -> Fill:  # noqa: FBT001 - private

@@ -1,0 +1,110 @@
+"""Which clean-up of masks a fold takes, chosen on its own validation patients."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxray.core.specs import CleanUp, StructureCleanUp
+from voxray.model import Compute, load_network, predict_ensemble
+from voxray.preprocess import find_pieces, kept_pieces, voxel_ml
+from voxray.train.batches import TrainingExam
+from voxray.train.fold import NETWORK_FILE, FoldJob
+
+_FEWEST = 5
+"""Exams with the structure drawn or predicted, below which nothing is chosen."""
+_MOST = 40
+_WORTH = 0.002
+"""Of mean Dice, which a rule must gain over leaving the mask alone."""
+_RULES = (
+    StructureCleanUp(),
+    *(StructureCleanUp(min_ml=ml) for ml in (0.03, 0.1, 0.3, 1.0, 3.0)),
+    StructureCleanUp(keep_largest=True),
+)
+"""The mildest first: of equal rules it is taken."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlap:
+    """Predicted pieces of one structure in one exam, and what is drawn.
+
+    Attributes:
+        sizes: Voxels per predicted piece.
+        shared: Of them, voxels that are drawn too.
+        drawn: Voxels drawn.
+    """
+
+    sizes: NDArray[np.int64]
+    shared: NDArray[np.int64]
+    drawn: int
+    voxel_ml: float
+
+    def dice(self, rule: StructureCleanUp) -> float:
+        """Dice with the pieces a rule leaves; 1 if then nothing is there, as drawn."""
+        if not self.sizes.size:
+            return float(self.drawn == 0)
+        kept = kept_pieces(self.sizes, self.voxel_ml, rule)
+        total = int(self.sizes[kept].sum()) + self.drawn
+        return 2 * int(self.shared[kept].sum()) / total if total else 1.0
+
+
+def fit_clean_up(job: FoldJob, compute: Compute) -> CleanUp:
+    """Ask the trained network about validation exams, and compare rules.
+
+    Validation patients are training patients that no weight was fitted on; held-out
+    ones are not looked at.
+
+    Returns:
+        Rules that gain; none without masks, or with too few exams.
+    """
+    if not job.plan.structures or not job.spec.clean_up:
+        return CleanUp()
+    network = load_network(job.folder / NETWORK_FILE, job.plan, compute)
+    found: dict[str, list[Overlap]] = {name: [] for name in job.plan.structures}
+    for exam in job.validation[:_MOST]:
+        image = exam.cached.read_image()
+        members = [(network, job.values)]
+        said, _ = predict_ensemble(members, image, job.plan, compute)
+        if said.masks is not None:
+            for name, overlap in _overlaps(exam, said.masks, job.plan.structures):
+                found[name].append(overlap)
+    chosen = {name: choose_rule(overlaps) for name, overlaps in found.items()}
+    return CleanUp(
+        structures={name: r for name, r in chosen.items() if not r.keeps_all}
+    )
+
+
+def _overlaps(
+    exam: TrainingExam, shares: NDArray[np.floating], structures: Sequence[str]
+) -> Iterator[tuple[str, Overlap]]:
+    """What was predicted against what is drawn, on the prepared grid."""
+    mask = exam.cached.read_mask()
+    if mask is None:
+        return
+    labels = shares.argmax(axis=0).astype(np.uint8)
+    for number, name in enumerate(structures, start=1):
+        drawn = mask == number
+        yield name, overlap_of(labels == number, drawn, voxel_ml(exam.cached.grid))
+
+
+def overlap_of(said: NDArray[np.bool_], drawn: NDArray[np.bool_], ml: float) -> Overlap:
+    """Pieces of a predicted mask, and how much of each is drawn."""
+    n_drawn, pieces = int(drawn.sum()), find_pieces(said)
+    if pieces is None:
+        none = np.zeros(0, dtype=np.int64)
+        return Overlap(none, none, n_drawn, ml)
+    hit = pieces.numbers[drawn[pieces.part]]
+    shared = np.bincount(hit, minlength=len(pieces.sizes) + 1)[1:]
+    return Overlap(pieces.sizes, shared, n_drawn, ml)
+
+
+def choose_rule(overlaps: Sequence[Overlap]) -> StructureCleanUp:
+    """The rule of the highest mean Dice, if it gains enough over none."""
+    judged = [o for o in overlaps if o.drawn or o.sizes.size]
+    none, *_ = _RULES
+    if len(judged) < _FEWEST:
+        return none
+    means = {r: float(np.mean([o.dice(r) for o in judged])) for r in _RULES}
+    best = max(_RULES, key=lambda rule: means[rule])
+    return best if means[best] >= means[none] + _WORTH else none
