@@ -166,7 +166,8 @@ class ClassHead(nn.Module):
                 features, evidence = features * share, evidence * (1 - share)
             features = torch.cat([features, evidence], dim=1)
         # in half precision, exams of nearly the same probability would become equal
-        with torch.autocast(features.device.type, enabled=False):
+        device = "cpu" if features.is_meta else features.device.type  # meta has none
+        with torch.autocast(device, enabled=False):
             logits: torch.Tensor = self.linear(features.float())
         return logits
 
