@@ -84,6 +84,7 @@ def _extreme(n, image, _mask):
         image *= np.float32(1e36)
 
 
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
 def test_values_close_to_the_largest_float_are_trained_or_refused_by_name(root):
     ending = run(root, Cohort(change=_extreme))
 
