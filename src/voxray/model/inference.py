@@ -217,7 +217,9 @@ def _masks(voters: _Voters, image: FloatArray) -> FloatArray:
     """Masks of an image larger than the input: in one pass if that fits, or slid."""
     plan = voters.plan
     i, j, k = image.shape[1:]
-    whole = plan.network.round_up((i, j, k))
+    # as wide as training's input at least: a norm over a thinner field is another one
+    sides = zip((i, j, k), plan.input_shape, strict=True)
+    whole = plan.network.round_up([max(side) for side in sides])
     if math.prod(whole) <= _ONE_PASS * math.prod(plan.input_shape):
         return _asked(voters, image, whole)
 
