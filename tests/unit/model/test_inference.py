@@ -193,3 +193,11 @@ def test_axes_that_must_not_be_mirrored_are_left_alone_at_test_time():
     assert mirror_images(a_plan(mirror_axes=(0,))) == ((),)
     both = a_plan(mirror_axes=(0, 2), test_time_augmentation=True)
     assert mirror_images(both) == ((), (0,), (2,), (0, 2))
+
+
+def test_a_scan_long_along_one_axis_is_padded_to_the_input_along_the_others():
+    plan = a_plan("segment", padding="edge")
+    network, image = a_network(plan), an_image((24, 20, 3))
+    padded = fit_to(image, (24, 20, 12), padding="edge")
+    wanted = predicted(network, padded, plan).masks[:, :, :, 4:7]
+    np.testing.assert_allclose(predicted(network, image, plan).masks, wanted, atol=1e-5)
