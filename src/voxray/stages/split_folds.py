@@ -13,6 +13,7 @@ from voxray.core.files import read_json, write_json
 from voxray.core.hashing import sha256_file
 from voxray.core.records import FoldRow, PatientId, ScanRecord, Sha256
 from voxray.core.specs import Experiment, FoldsSpec
+from voxray.core.wording import counted
 from voxray.folds import (
     Audit,
     assign_folds,
@@ -136,9 +137,10 @@ def _outcome(result: Audit) -> StageOutcome:
         "holdout": result.n_holdout,
     }
     message = (
-        f"{result.n_patients} patients ({result.n_groups} groups, {result.n_holdout} "
-        f"in the holdout), {result.n_folds} folds, {result.n_repeats} repeats; audit "
-        "passed: no patient and no image is on two sides"
+        f"{counted(result.n_patients, 'patient')} ({counted(result.n_groups, 'group')}, "
+        f"{result.n_holdout} in the holdout), {result.n_folds} folds, "
+        f"{counted(result.n_repeats, 'repeat')}; audit passed: no patient and no image is "
+        "on two sides"
     )
     return StageOutcome(counts=counts, message=message)
 
