@@ -136,14 +136,12 @@ def _outcome(result: Audit) -> StageOutcome:
         "repeats": result.n_repeats,
         "holdout": result.n_holdout,
     }
-    patients, groups = (
-        counted(n, noun)
-        for n, noun in ((result.n_patients, "patient"), (result.n_groups, "group"))
-    )
+    patients = counted(result.n_patients, "patient")
+    groups = counted(result.n_groups, "group")
+    repeats = counted(result.n_repeats, "repeat")
     message = (
         f"{patients} ({groups}, {result.n_holdout} in the holdout), {result.n_folds} "
-        f"folds, {counted(result.n_repeats, 'repeat')}; audit passed: no patient and no "
-        "image is on two sides"
+        f"folds, {repeats}; audit passed: no patient and no image is on two sides"
     )
     return StageOutcome(counts=counts, message=message)
 
