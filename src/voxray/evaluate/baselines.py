@@ -82,6 +82,8 @@ def _classes(
     for (class_, own), (_, first), (_, second) in zip(*own_first_second, strict=True):
         gap = auc_difference(first, second, settings)
         counts = own[0].counts
+        if len(own) > 1:
+            counts = replace(counts, n_positive=0)
         rows += [
             settings.metric("auc", class_, _auc(rival, own, settings), counts),
             settings.metric("auc_difference", class_, gap, counts),

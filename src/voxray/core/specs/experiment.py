@@ -179,8 +179,8 @@ class ClassifySpec(Spec):
         column: Column of the label table.
         columns: Or several columns, each a label of its own that is 0 or 1.
         classes: Class name to the value it has in the table; none with `columns`.
-        positive: Of two classes the one that the operating point is about; of more the
-            one whose ROC curve is drawn. The last one by default.
+        positive: Of two classes the one that the operating point is about; no effect
+            with more. The last one by default.
         ordinal: The order of the classes means something; of two it means nothing.
         level: What a label is about.
     """
