@@ -139,6 +139,12 @@ def test_blanked_networks_are_not_trained_again_for_another_interval(place):
     assert figures(folder)["network", "auc"]["level"] == 0.9
 
 
+def test_an_evaluation_depends_on_the_manifest_it_reads_columns_from(place):
+    record = read_json(place[0] / "workspace/known/evaluate/stage.json")
+    inputs = set(record["made_from"]["inputs"])
+    assert {"ingest/manifest.csv", "preprocess", "train"} <= inputs
+
+
 def test_an_unknown_column_is_refused_before_training(place):
     folder, _ = place
     spec = an_experiment(folder).evaluate

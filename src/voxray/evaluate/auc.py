@@ -100,9 +100,7 @@ def estimate_macro_auc(
     aucs = _resampled(per_class, settings, whole or per_class[0])
     error = float(np.nanstd(aucs, ddof=1))
     if not 0 < value < 1 or not error > 0:
-        return not_estimable(
-            value, "all exams are ranked right, no spread is seen", how
-        )
+        return not_estimable(value, "no spread is seen", how)
     ends = logit_interval(value, error, normal_quantile(settings.level))
     method = f"{how}; {_BOOTSTRAP}; {CONDITIONAL}"
     return Estimate(value, *ends, method, settings.spec.resamples)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from voxray.core.records import NETWORK, Metric, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, EvaluateSpec, Target, TaskSpec
+from voxray.core.specs.experiment import MEAN_CLASS
 from voxray.evaluate.auc import estimate_auc, estimate_macro_auc
 from voxray.evaluate.estimate import Estimate, Settings
 from voxray.evaluate.exams import ScoredExams, predictions_of
@@ -82,6 +83,8 @@ def _classes(
     for (class_, own), (_, first), (_, second) in zip(*own_first_second, strict=True):
         gap = auc_difference(first, second, settings)
         counts = own[0].counts
+        if len(own) > 1:
+            counts = replace(counts, n_positive=0)
         rows += [
             settings.metric("auc", class_, _auc(rival, own, settings), counts),
             settings.metric("auc_difference", class_, gap, counts),
@@ -102,7 +105,7 @@ def _scored(
     if len(names) == 2:  # noqa: PLR2004
         class_ = classify.positive_class
         return [(class_, [ScoredExams.of_class(predictions, class_)])]
-    return [("macro", [ScoredExams.of_class(predictions, name) for name in names])]
+    return [(MEAN_CLASS, [ScoredExams.of_class(predictions, name) for name in names])]
 
 
 def _auc(rival: Rival, own: list[ScoredExams], settings: Settings) -> Estimate:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from voxray.core.decision import median_class
 from voxray.core.records import Metric, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, Target
+from voxray.core.specs.experiment import MEAN_CLASS
 from voxray.evaluate.auc import estimate_auc, estimate_macro_auc
 from voxray.evaluate.confusion import DecidedExams, agreement_metrics, error_metrics
 from voxray.evaluate.estimate import Settings
@@ -102,7 +103,7 @@ def _several(
     any_class = next(iter(per_class.values()))
     macro = estimate_macro_auc(list(per_class.values()), settings)
     counts = replace(any_class.counts, n_positive=0)
-    rows = [settings.metric("auc", "macro", macro, counts)]
+    rows = [settings.metric("auc", MEAN_CLASS, macro, counts)]
     everyone = np.ones(len(said), dtype=np.bool_)
     for number, (name, exams) in enumerate(per_class.items()):
         decisions = Decisions(said == number, everyone, how)
@@ -126,7 +127,7 @@ def _labels(
     ]
     macro = estimate_macro_auc(alike, settings, whole)
     counts = replace(whole.counts, n_positive=0)
-    rows = [settings.metric("auc", "macro", macro, counts)]
+    rows = [settings.metric("auc", MEAN_CLASS, macro, counts)]
     for name, exams in per_label.items():
         likeliest = exams.score >= 0.5  # noqa: PLR2004 - likelier than not
         rows += _two_sided(name, name, exams, likeliest, settings)

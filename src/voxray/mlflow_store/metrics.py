@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mlflow.entities import Metric as Point
 
@@ -92,18 +92,32 @@ def metric_names(metrics: Sequence[Metric]) -> list[str]:
 
     The class is part of the name for figures of a structure, and where one metric
     stands for several classes. A subgroup comes first: `site_a/auc`; so does what is
-    not the network: `baseline/size/auc`.
+    not the network: `baseline/size/auc`. What MLflow does not take becomes `_`; of
+    names that are equal then, such as those of the columns `dose (mg)` and `dose [mg]`,
+    the second ends in `_2`.
 
     Raises:
-        ValueError: If two metrics would have one name.
+        ValueError: If two metrics are of one thing.
     """
     counts = Counter(map(_kind, metrics))
     names = [_name(m, counts[_kind(m)] > 1) for m in metrics]
-    twice = sorted(name for name, n in Counter(names).items() if n > 1)
-    if twice:
-        msg = f"two metrics have the name {twice[0]!r}: same metric, class and subset"
-        raise ValueError(msg)
-    return names
+    things = Counter((*_kind(m), m.class_) for m in metrics)
+    for name, metric in zip(names, metrics, strict=True):
+        if things[(*_kind(metric), metric.class_)] > 1:
+            msg = f"two metrics have the name {name!r}: same metric, class and subset"
+            raise ValueError(msg)
+    return list(_distinct(names))
+
+
+def _distinct(names: Sequence[str]) -> Iterator[str]:
+    taken: set[str] = set()
+    for name in names:
+        number, own = 1, name
+        while own in taken:
+            number += 1
+            own = f"{name}_{number}"
+        taken.add(own)
+        yield own
 
 
 def _kind(metric: Metric) -> tuple[str, str, str]:
@@ -112,14 +126,20 @@ def _kind(metric: Metric) -> tuple[str, str, str]:
 
 def _name(metric: Metric, several: bool) -> str:  # noqa: FBT001 - private
     with_class = several or metric.metric.startswith(_PER_STRUCTURE)
-    name = metric.metric
+    parts = [metric.metric]
     if with_class and metric.class_:
-        name = f"{name}_{metric.class_}"
+        parts = [f"{metric.metric}_{metric.class_}"]
     if metric.subset != "all":
-        name = f"{metric.subset}/{name}"
+        parts = [metric.subset, *parts]
     if metric.model != NETWORK:
-        name = f"{metric.model.replace(':', '/', 1)}/{name}"
-    return "".join(c if c.isalnum() or c in "_-./ " else "_" for c in name)
+        parts = [*metric.model.split(":", 1), *parts]
+    return "/".join(map(_part, parts))
+
+
+def _part(text: str) -> str:
+    """Part of a name between slashes; MLflow refuses names like `a//b` and `a/../b`."""
+    kept = "".join(c if c.isalnum() or c in "_-. " else "_" for c in text)
+    return kept if kept.strip(".") else "_"
 
 
 def metrics_markdown(metrics: Sequence[Metric], note: str = "") -> str:

@@ -13,7 +13,7 @@ from voxray.preprocess.learned import learn_fold_values, learn_references
 from voxray.preprocess.machine import this_machine
 from voxray.preprocess.plan import make_plan
 from voxray.preprocess.plan_words import plan_in_words
-from voxray.preprocess.regrid import to_source_grid
+from voxray.preprocess.regrid import slabs_on
 from voxray.preprocess.statistics import (
     ScanGeometry,
     ScanStatistics,
@@ -49,8 +49,8 @@ __all__ = [
     "read_index",
     "read_statistics",
     "scan_statistics",
+    "slabs_on",
     "this_machine",
-    "to_source_grid",
     "volumes_ml",
     "voxel_ml",
     "write_exam",

@@ -42,29 +42,19 @@ class ReadOnFirstd(MapTransform):
         return out
 
 
-def to_source_grid(
+def slabs_on(
     shares: NDArray[np.floating[Any]], grid: VoxelGrid, source: VoxelGrid
-) -> NDArray[np.float32]:
-    """Read shares at the voxel centres of the source scan, linearly.
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Read shares at the voxel centres of the source scan, linearly, in slabs.
 
     Args:
         shares: (channel, i, j, k) on `grid`.
         grid: Of the prepared exam.
         source: Of the scan as it came.
 
-    Returns:
-        (channel, i, j, k) on `source`; a centre outside `grid` gets the nearest voxel.
-    """
-    return np.concatenate([s for _, s in slabs_on(shares, grid, source)], axis=1)
-
-
-def slabs_on(
-    shares: NDArray[np.floating[Any]], grid: VoxelGrid, source: VoxelGrid
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """As `to_source_grid`, some planes of the source's first axis at a time.
-
     Yields:
-        The planes, and (channel, planes, j, k) shares on them.
+        Some planes of the source's first axis at a time, and (channel, planes, j, k)
+        shares on them; a centre outside `grid` gets the nearest voxel.
     """
     step = np.linalg.inv(grid.affine) @ source.affine
     thick = max(1, _SLAB_VOXELS * source.shape[0] // math.prod(source.shape))

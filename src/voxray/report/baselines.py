@@ -27,7 +27,7 @@ class Verdict(StrEnum):
     """What the interval of a difference says."""
 
     BEATS = "beats"
-    NO_BETTER = "no better than"
+    NOT_SHOWN = "not shown to beat"
     WORSE = "worse than"
     UNKNOWN = "not comparable with"
 
@@ -43,6 +43,7 @@ class Comparison:
         difference: The network less it; of `adds` it less the columns alone.
         verdict: Of the interval of the difference.
         adds: Whether the network's score was added to columns.
+        whose: Structure, or one of several labels, that it is about; else "".
     """
 
     name: str
@@ -51,6 +52,7 @@ class Comparison:
     difference: Metric
     verdict: Verdict
     adds: bool
+    whose: str
 
     @property
     def title(self) -> str:
@@ -66,32 +68,31 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """Whether the network was worth it, in one plain sentence."""
-        return _ADDED[self.verdict] if self.adds else self._against()
+        said = _ADDED[self.verdict] if self.adds else self._against()
+        return f"For {self.whose}: {said[:1].lower()}{said[1:]}" if self.whose else said
 
     def _against(self) -> str:
-        gap = self.difference
-        of = f" for {gap.class_}" if gap.metric.startswith("dice") else ""
         if self.verdict is Verdict.UNKNOWN:
-            return f"Whether the network beats {self.name}{of} cannot be said."
+            return f"Whether the network beats {self.name} cannot be said."
         verb = "beats" if self.verdict is Verdict.BEATS else f"is {self.verdict}"
-        return f"The network {verb} {self.name}{of}."
+        return f"The network {verb} {self.name}."
 
 
 _CHIPS = {
     Verdict.BEATS: "network is better",
-    Verdict.NO_BETTER: "network is no better",
+    Verdict.NOT_SHOWN: "not shown to be better",
     Verdict.WORSE: "network is worse",
     Verdict.UNKNOWN: "cannot be said",
 }
 _CHIPS_ADDED = {
     Verdict.BEATS: "network adds",
-    Verdict.NO_BETTER: "network adds nothing",
+    Verdict.NOT_SHOWN: "not shown to add",
     Verdict.WORSE: "network takes away",
     Verdict.UNKNOWN: "cannot be said",
 }
 _ADDED = {
     Verdict.BEATS: "The network's score adds to what the columns say.",
-    Verdict.NO_BETTER: "The network's score adds nothing that these patients show.",
+    Verdict.NOT_SHOWN: "The network's score is not shown to add to the columns.",
     Verdict.WORSE: "With the network's score the columns say less.",
     Verdict.UNKNOWN: "Whether the network's score adds to the columns cannot be said.",
 }
@@ -105,15 +106,17 @@ def comparisons(metrics: Iterable[Metric]) -> tuple[Comparison, ...]:
         for m in others
         if m.metric.endswith(_DIFFERENCE)
     }
+    of_class = {metric.class_ for metric in others if metric.metric == "auc"}
     return tuple(
-        _comparison(metric, gaps[key])
+        _comparison(metric, gaps[key], len(of_class) > 1)
         for metric in others
         if (key := (metric.model, metric.class_, metric.metric)) in gaps
     )
 
 
-def _comparison(metric: Metric, gap: Metric) -> Comparison:
+def _comparison(metric: Metric, gap: Metric, several: bool) -> Comparison:  # noqa: FBT001 - private
     own = metric.model.removeprefix(_PREFIX)
+    names_it = several or metric.metric == "dice"
     return Comparison(
         name=_NAMES.get(own, own),
         what=metric.method.split("; ")[0],
@@ -121,6 +124,7 @@ def _comparison(metric: Metric, gap: Metric) -> Comparison:
         difference=gap,
         verdict=verdict(gap),
         adds=not metric.model.startswith(_PREFIX),
+        whose=metric.class_ if names_it else "",
     )
 
 
@@ -130,7 +134,7 @@ def verdict(difference: Metric) -> Verdict:
         return Verdict.UNKNOWN
     if difference.low > 0:
         return Verdict.BEATS
-    return Verdict.WORSE if difference.high < 0 else Verdict.NO_BETTER
+    return Verdict.WORSE if difference.high < 0 else Verdict.NOT_SHOWN
 
 
 def baselines_line(metrics: Iterable[Metric]) -> str:
@@ -139,7 +143,8 @@ def baselines_line(metrics: Iterable[Metric]) -> str:
     parts = [_listed(kind, [r for r in rows if not r.adds]) for kind in Verdict]
     added = [row for row in rows if row.adds]
     parts += [
-        f"columns with the network {signed(row.difference)} over the columns alone"
+        f"columns with the network{f' ({row.whose})' if row.whose else ''} "
+        f"{signed(row.difference)} over the columns alone"
         for row in added
     ]
     return "; ".join(part for part in parts if part)

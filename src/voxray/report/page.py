@@ -110,7 +110,7 @@ def _baseline_values(content: ReportContent) -> dict[str, object]:
             if metric.model == NETWORK and (metric.metric, metric.class_) in kinds
         ],
         "reach": reach(row.difference for row in rows),
-        "guesses": any(m.low is not None and m.low <= _HALF for m in auc),
+        "guesses": any(m.low is None or m.low <= _HALF for m in auc),
     }
 
 

@@ -56,7 +56,10 @@ def blanked_rival(rivals: Rivals, folder: Path, compute: Compute) -> Rival | Non
     if not share:
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
         return None
-    how = f"the network on images without content, {share:.0%} of the fold's steps"
+    how = (
+        f"the network on images without content, {100 * share:g} % of the fold's steps "
+        "and at most 500"
+    )
     if _all_equal(rivals):
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
         rows = rivals.of_classes(lambda name: _class_shares(rivals, name))
@@ -91,7 +94,9 @@ class _Blanked:
     def __init__(self, rivals: Rivals, folder: Path, compute: Compute) -> None:
         self.rivals, self.folder, self.compute = rivals, folder, compute
         context = rivals.context
-        self.inputs_sha256 = sha256_json([earlier(context, "train"), code_hash()])
+        labels = earlier(context, "ingest", "manifest.csv")
+        networks = earlier(context, "train")
+        self.inputs_sha256 = sha256_json([labels, networks, code_hash()])
 
     def predict(self, name: FoldName) -> Shares:
         """Shares of the fold's held-out exams; those of an earlier run if there are."""

@@ -325,7 +325,12 @@ def _words(metric: Metric) -> str:
 
 def _inputs(context: StageContext) -> Mapping[str, Sha256]:
     table = sha256_file(context.folder / "folds" / "folds.csv")
-    return {**earlier(context, "train"), "folds/folds.csv": table}
+    return {
+        **earlier(context, "ingest", "manifest.csv"),
+        **earlier(context, "preprocess"),
+        **earlier(context, "train"),
+        "folds/folds.csv": table,
+    }
 
 
 def _config(experiment: Experiment) -> Mapping[str, object]:

@@ -11,7 +11,7 @@ from voxray.core.records import ExamId, OutOfFoldPrediction
 from voxray.core.specs import FoldValues
 from voxray.evaluate import Rival, dice_per_class
 from voxray.model import apply_fold_values
-from voxray.preprocess import to_source_grid, volumes_ml
+from voxray.preprocess import slabs_on, voxel_ml
 from voxray.scan_io import read_mask
 from voxray.stages.rivals import Rivals
 from voxray.stages.study import FoldName, mask_source
@@ -122,16 +122,19 @@ def _judge(
 def _score(
     rivals: Rivals, exam: ExamId, drawn: NDArray[np.generic], masks: Iterable[Bools]
 ) -> tuple[dict[str, float | None], dict[str, float]]:
-    """Dice and volume per structure, each on its own: they may overlap."""
+    """Dice and volume per structure, each on its own: they may overlap.
+
+    One label map of the scan is held, and some planes of the mask on its grid.
+    """
     plan, grid = rivals.study.plan, rivals.study.record(exam).grid
     cached = rivals.study.cached[exam].grid
     dice: dict[str, float | None] = {}
     volume: dict[str, float] = {}
     structures = zip(plan.structures, plan.mask_values, strict=True)
     for (name, value), mask in zip(structures, masks, strict=True):
-        share = mask[None].astype(np.float32)
-        said = to_source_grid(share, cached, grid)[0] > _HALF
-        labels = np.where(said, value, 0)
+        labels = np.zeros(grid.shape, dtype=np.uint16)
+        for planes, share in slabs_on(mask[None].astype(np.float16), cached, grid):
+            labels[planes][share[0] > _HALF] = value
         dice |= dice_per_class(labels, drawn, {name: value})
-        volume[name] = volumes_ml(labels, grid, plan)[name]
+        volume[name] = int(np.count_nonzero(labels)) * voxel_ml(grid)
     return dice, volume

@@ -217,6 +217,11 @@ def test_plan_records_refuse_unknown_keys():
         ({"columns": ["a", "b"], "classes": {"x": 1}}, "without classes, positive"),
         ({"columns": ["a;b", "c"]}, "'a;b' cannot name a label, since decisions are"),
         ({"columns": ["None", "c"]}, "'None' cannot name a label"),
+        ({"columns": ["macro", "c"]}, "'macro' names the mean over all in figures"),
+        (
+            {"column": "a", "classes": {"none": 0, "micro": 1, "macro": 2}},
+            "'macro' names the mean over all in figures",
+        ),
     ],
 )
 def test_labels_are_one_column_of_classes_or_several_of_0_and_1(said, message):

@@ -56,7 +56,9 @@ def test_more_classes_are_compared_by_their_mean():
     ]
     found = compared(Rival("baseline:x", rows, "x"), network=rows, task=THREE)
     assert found["baseline:x", "auc_difference"].class_ == "macro"
-    assert found["baseline:x", "auc"].value == 0.5
+    auc = found["baseline:x", "auc"]
+    assert (auc.value, auc.n_positive) == (0.5, 0)
+    assert "not estimable: no spread is seen" in auc.method
 
 
 def test_masks_are_compared_by_dice():

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 
@@ -134,6 +135,20 @@ def test_names_tell_classes_and_subgroups_apart():
 def test_two_metrics_of_one_name_are_refused():
     with pytest.raises(ValueError, match="two metrics have the name 'auc_malignant'"):
         metric_values([a_metric(), a_metric()])
+
+
+ODD = ["dose (mg)", "dose [mg]", "T/N/", "..", "50% < x > 2", "größe"]
+
+
+def test_a_column_of_any_name_is_recorded(store, run):
+    rows = [replace(a_metric(), model=f"baseline:{name}") for name in ODD]
+
+    log_metrics(store, run.run_id, rows)
+
+    found = fetch(store, run.run_id).data.metrics
+    assert len(found) == 3 * len(ODD)
+    assert {"baseline/dose _mg_/auc", "baseline/dose _mg_/auc_2"} <= set(found)
+    assert "baseline/T_N_/auc" in found
 
 
 def test_the_table_shows_interval_and_reason():

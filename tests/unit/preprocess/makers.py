@@ -5,7 +5,7 @@ import numpy as np
 from tests.makers import nifti_source, write_nifti
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import MaskSource, ScanId
-from voxray.preprocess import ScanGeometry, prepare_exam
+from voxray.preprocess import ScanGeometry, prepare_exam, slabs_on
 from voxray.scan_io import read_nifti_grid
 
 SLOPE = np.array([1.0, 2.0, -0.5])
@@ -37,6 +37,11 @@ def places_mm(grid):
 def linear_in_mm(grid):
     """float32 (i, j, k): value = SLOPE . place."""
     return np.tensordot(SLOPE, places_mm(grid), 1).astype(np.float32)
+
+
+def on_source(shares, grid, source):
+    """(channel, i, j, k) shares on the grid of the scan as it came."""
+    return np.concatenate([s for _, s in slabs_on(shares, grid, source)], axis=1)
 
 
 def turned(voxels, affine, order, flips):

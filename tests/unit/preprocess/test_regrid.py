@@ -2,9 +2,15 @@ import numpy as np
 import pytest
 
 from tests.unit.model.makers import a_plan
-from tests.unit.preprocess.makers import a_grid, linear_in_mm, turned, write_scan
+from tests.unit.preprocess.makers import (
+    a_grid,
+    linear_in_mm,
+    on_source,
+    turned,
+    write_scan,
+)
 from voxray.core.geometry import VoxelGrid
-from voxray.preprocess import prepare_exam, to_source_grid
+from voxray.preprocess import prepare_exam
 
 TWO = ("t1", "flair")
 
@@ -74,6 +80,6 @@ def test_shares_return_to_a_turned_source_grid():
     )
     stored = VoxelGrid.from_affine("-", voxels.shape, affine)
 
-    back = to_source_grid(linear_in_mm(source)[None], source, stored)
+    back = on_source(linear_in_mm(source)[None], source, stored)
 
     np.testing.assert_allclose(back[0], voxels, atol=1e-4)

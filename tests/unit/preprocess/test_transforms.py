@@ -11,6 +11,7 @@ from tests.unit.preprocess.makers import (
     a_grid,
     an_affine,
     linear_in_mm,
+    on_source,
     places_mm,
     prepare_scan,
     turned,
@@ -21,7 +22,6 @@ from voxray.core.geometry import VoxelGrid
 from voxray.preprocess import (
     build_transforms,
     label_map,
-    to_source_grid,
     volumes_ml,
 )
 
@@ -163,7 +163,7 @@ def test_flat_scans_stay_flat(tmp_path):
 
 def test_back_on_the_same_grid_nothing_changes():
     shares = np.random.default_rng(0).random((2, *SHAPE)).astype(np.float32)
-    back = to_source_grid(shares, a_grid(), a_grid())
+    back = on_source(shares, a_grid(), a_grid())
     assert back.dtype == np.float32
     np.testing.assert_allclose(back, shares, atol=1e-6)
 
@@ -171,7 +171,7 @@ def test_back_on_the_same_grid_nothing_changes():
 @pytest.mark.parametrize("spacing", [(2.0, 2.0, 2.0), (0.8, 1.1, 3.0)])
 def test_back_on_the_source_grid_values_keep_their_place(spacing):
     grid, source = a_grid((24, 30, 20), (1.0, 1.0, 1.0)), a_grid(SHAPE, spacing)
-    back = to_source_grid(linear_in_mm(grid)[None], grid, source)[0]
+    back = on_source(linear_in_mm(grid)[None], grid, source)[0]
     inner = _inside(places_mm(source), grid)
     wanted = linear_in_mm(source)
     np.testing.assert_allclose(back[inner], wanted[inner], atol=1e-3)
@@ -189,7 +189,7 @@ def test_a_label_map_survives_the_round_trip(tmp_path, order, flips):
     )
     source = VoxelGrid.from_affine("s", labels.shape, matrix)
     shares = np.stack([scan.mask == n for n in range(2)]).astype(np.float32)
-    back = label_map(to_source_grid(shares, scan.grid, source), plan)
+    back = label_map(on_source(shares, scan.grid, source), plan)
     np.testing.assert_array_equal(back, labels)
 
 

@@ -19,7 +19,7 @@ def a_gap(value, low, high, model="baseline:size", metric="auc"):
     ("ends", "expected"),
     [
         ((0.1, 0.02, 0.18), Verdict.BEATS),
-        ((0.1, -0.02, 0.22), Verdict.NO_BETTER),
+        ((0.1, -0.02, 0.22), Verdict.NOT_SHOWN),
         ((-0.1, -0.12, -0.02), Verdict.WORSE),
         ((0.1, None, None), Verdict.UNKNOWN),
     ],
@@ -37,7 +37,7 @@ def test_each_baseline_has_one_plain_sentence():
 def test_what_the_score_adds_to_columns_is_said_apart():
     (row,) = comparisons(a_gap(0.01, -0.02, 0.03, model="columns+network"))
     assert row.adds
-    assert row.sentence == "The network's score adds nothing that these patients show."
+    assert row.sentence == "The network's score is not shown to add to the columns."
 
 
 def test_figures_of_the_network_are_no_baseline():
@@ -53,9 +53,24 @@ def test_one_line_says_what_was_beaten_and_what_not():
         *a_gap(0.03, 0.01, 0.05, model="columns+network"),
     ]
     assert baselines_line(rows) == (
-        "beats the scan's size; no better than age; "
+        "beats the scan's size; not shown to beat age; "
         "columns with the network +0.030 [+0.010, +0.050] over the columns alone"
     )
+
+
+def of_label(label, rows):
+    return [replace(row, class_=label) for row in rows]
+
+
+def test_with_several_labels_each_sentence_names_its_own():
+    rows = [
+        *of_label("a", a_gap(0.1, 0.02, 0.18)),
+        *of_label("b", a_gap(0.0, -0.02, 0.02, model="columns+network")),
+    ]
+    first, second = comparisons(rows)
+    assert first.sentence == "For a: the network beats the scan's size."
+    assert second.sentence.startswith("For b: the network's score is not shown to add")
+    assert "columns with the network (b) +0.000" in baselines_line(rows)
 
 
 def test_a_difference_has_a_sign():

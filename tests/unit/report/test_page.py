@@ -328,8 +328,9 @@ def test_suspected_scans_are_shown_with_picture_and_both_opinions():
     assert any(name.startswith("img/suspect") for name in files)
 
 
-def test_suspects_of_a_guessing_network_come_with_a_warning():
-    guess = a_metric(value=0.52, low=0.4, high=0.6)
+@pytest.mark.parametrize("ends", [(0.4, 0.6), (None, None)])
+def test_suspects_of_a_network_that_may_guess_come_with_a_warning(ends):
+    guess = a_metric(value=0.52, low=ends[0], high=ends[1])
     page, _ = render(a_content(evidence=(guess,), suspects=(a_suspect(),)))
     assert "not shown to be better than guessing" in page.text
 

@@ -1,6 +1,7 @@
 """One experiment: the YAML file a person writes."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -19,6 +20,8 @@ from voxray.core.specs.target import Target
 
 NO_LABEL = "none"
 LABEL_SEPARATOR = ";"
+MEAN_CLASS = "macro"
+"""Stands where the class of a figure stands when it is the mean over all."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -179,8 +182,8 @@ class ClassifySpec(Spec):
         column: Column of the label table.
         columns: Or several columns, each a label of its own that is 0 or 1.
         classes: Class name to the value it has in the table; none with `columns`.
-        positive: Of two classes the one that the operating point is about; of more the
-            one whose ROC curve is drawn. The last one by default.
+        positive: Of two classes the one that the operating point is about; no effect
+            with more. The last one by default.
         ordinal: The order of the classes means something; of two it means nothing.
         level: What a label is about.
     """
@@ -210,6 +213,7 @@ class ClassifySpec(Spec):
         if self.classes or self.positive or self.ordinal:
             msg = "'columns' are 0 or 1 each: without classes, positive and ordinal"
             raise ValueError(msg)
+        self._check_mean_name(self.columns)
         for name in self.columns:
             if LABEL_SEPARATOR in name or name.casefold() == NO_LABEL:
                 msg = (
@@ -230,6 +234,14 @@ class ClassifySpec(Spec):
             if other not in {None, name}:
                 msg = f"{name!r} names a class, but is the value of {other!r}"
                 raise ValueError(msg)
+        if len(self.classes) > 2:  # noqa: PLR2004
+            self._check_mean_name(self.classes)
+
+    @staticmethod
+    def _check_mean_name(names: Collection[str]) -> None:
+        if MEAN_CLASS in names:
+            msg = f"{MEAN_CLASS!r} names the mean over all in figures; rename it"
+            raise ValueError(msg)
 
     @property
     def target(self) -> Target:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from voxray.core.geometry import VoxelGrid
+from voxray.core.geometry import Shape, VoxelGrid
 from voxray.core.records import ExamId
 from voxray.core.specs import FoldValues, Plan
-from voxray.model import Compute, Member, fit_to, predict_ensemble
+from voxray.model import Compute, Member, centre_slices, fit_to, predict_ensemble
 from voxray.preprocess import CachedExam
 
 _MOST_STEPS = 500
@@ -26,13 +26,15 @@ class BlankedExam(CachedExam):
     Attributes:
         source: Grid of the scan as it came: where the image had content.
         fills: Per channel in the plan's order.
-        shape: What the network sees at once, so that the padding is part of the image;
-            None where the padding repeats the scan's edge.
+        shape: What the network sees at once.
+        repeats_edge: Whether the padding repeats the scan's edge; otherwise the padding
+            is part of the image.
     """
 
     source: VoxelGrid
     fills: tuple[Fill, ...]
-    shape: tuple[int, int, int] | None
+    shape: Shape
+    repeats_edge: bool
 
     @classmethod
     def of(
@@ -60,15 +62,16 @@ class BlankedExam(CachedExam):
             cached.grid,
             source,
             fills,
-            None if plan.padding == "edge" else plan.input_shape,
+            plan.input_shape,
+            plan.padding == "edge",
         )
 
     def read_image(self) -> NDArray[np.float32]:
         """Constant inside the scan, another constant beyond; (channel, *shape).
 
         Where the padding repeats the edge, a constant would hide where the scan ends.
-        There it is noise, the same each time, on the grid of the scan: what is repeated
-        becomes streaks, as it does with content.
+        There it is noise, the same each time, on that part of the scan which the
+        network sees: what is repeated becomes streaks, as it does with content.
         """
         values, spreads = np.array(self.fills, dtype=np.float32).T
         shape = (len(self.fills), 1, 1, 1)
@@ -77,12 +80,12 @@ class BlankedExam(CachedExam):
 
     def _texture(self) -> NDArray[np.float32]:
         """0 inside and -1 beyond, or noise; (channel or 1, i, j, k)."""
-        if self.shape is not None:
+        if not self.repeats_edge:
             inside = extent_pattern(self.grid, self.source, self.shape)
             return inside[None].astype(np.float32) - 1
         rng = np.random.default_rng(list(self.exam_id.encode()))
-        size = (len(self.fills), *self.grid.shape)
-        return rng.standard_normal(size, dtype=np.float32)
+        seen = map(min, self.grid.shape, self.shape)
+        return rng.standard_normal((len(self.fills), *seen), dtype=np.float32)
 
 
 def _fill(channel: str, plan: Plan, values: FoldValues, is_there: bool) -> Fill:  # noqa: FBT001 - private
@@ -95,9 +98,11 @@ def _fill(channel: str, plan: Plan, values: FoldValues, is_there: bool) -> Fill:
 
 
 def extent_pattern(
-    grid: VoxelGrid, source: VoxelGrid, shape: tuple[int, int, int]
+    grid: VoxelGrid, source: VoxelGrid, shape: Shape
 ) -> NDArray[np.bool_]:
     """Where the network's input lies inside the scan as it came.
+
+    Only what is seen is looked at, however large the scan.
 
     Args:
         grid: Of the cached array.
@@ -105,8 +110,9 @@ def extent_pattern(
         shape: What the network sees at once; the array is centred in it.
     """
     step = np.linalg.inv(source.affine) @ grid.affine
-    places = np.ogrid[tuple(slice(n) for n in grid.shape)]
-    inside = np.ones(grid.shape, dtype=np.uint8)
+    parts = zip(centre_slices(grid.shape, shape), grid.shape, strict=True)
+    places = np.ogrid[tuple(slice(p.start, min(p.stop, n)) for p, n in parts)]
+    inside = np.ones(np.broadcast_shapes(*(p.shape for p in places)), dtype=np.uint8)
     for axis, size in enumerate(source.shape):
         index = step[axis, 3] + sum(
             factor * place for factor, place in zip(step[axis, :3], places, strict=True)

@@ -83,7 +83,8 @@ def _best_steps(
     """Which of 40 levels below the highest share is best, per structure."""
     highest = shares.reshape(len(shares), -1).max(axis=1)[:, None, None, None]
     tops = np.maximum(highest, np.finfo(np.float32).tiny)
-    steps = np.floor(shares / tops * _LEVELS + 1e-4).astype(np.intp)
+    steps = np.floor(shares / tops * _LEVELS + 1e-4).astype(np.uint8)
+    said = [_at_least(own.ravel()) for own in steps]
     total = np.zeros((len(shares), _LEVELS + 1))
     n_drawn = np.zeros(len(shares))
     for labels in masks():
@@ -92,13 +93,13 @@ def _best_steps(
             hit = placed == structure + 1
             if n_hit := int(hit.sum()):
                 right = _at_least(own[hit])
-                total[structure] += 2 * right / (_at_least(own.ravel()) + n_hit)
+                total[structure] += 2 * right / (said[structure] + n_hit)
                 n_drawn[structure] += 1
     mean = total[:, 1:] / np.maximum(n_drawn, 1)[:, None]
     return mean.argmax(axis=1) + 1, float(mean.max(axis=1).mean())
 
 
-def _at_least(steps: NDArray[np.intp]) -> NDArray[np.intp]:
+def _at_least(steps: NDArray[np.uint8]) -> NDArray[np.intp]:
     """Number of voxels at or above each level."""
     return np.bincount(steps, minlength=_LEVELS + 1)[::-1].cumsum()[::-1]
 

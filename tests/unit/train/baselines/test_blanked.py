@@ -6,6 +6,7 @@ from tests.unit.preprocess.makers import a_grid
 from tests.unit.train.makers import an_exam
 from voxray.core.records import ExamId
 from voxray.core.specs import FoldValues, IntensityWindow
+from voxray.model import fit_to
 from voxray.train import TrainingExam
 from voxray.train.baselines import (
     BlankedExam,
@@ -71,6 +72,24 @@ def test_where_the_edge_is_repeated_noise_shows_where_the_scan_ends(tmp_path):
     assert image.shape == (1, *SMALL)
     assert np.array_equal(image, exam.read_image())
     assert image.std() == pytest.approx(1, abs=0.1)
+
+
+def test_no_more_is_made_than_the_network_sees(tmp_path):
+    plan = PLAN.model_copy(update={"padding": "edge"})
+    large = (400, 12, 8)
+    assert blanked(tmp_path, large, plan).read_image().shape == (
+        1,
+        *map(min, large, PLAN.input_shape),
+    )
+
+
+@pytest.mark.parametrize("size", [(5, 7, 4), (16, 9, 30), (31, 40, 33)])
+def test_the_pattern_is_that_of_the_whole_array_cut_and_padded(size):
+    source, shape = a_grid((12, 20, 16)), (16, 16, 16)
+    there = np.zeros(size, np.uint8)
+    there[:13, :21, :17] = 1  # a voxel more than the scan has
+    wanted = fit_to(there[None], shape, background=0)[0] > 0
+    assert np.array_equal(extent_pattern(a_grid(size), source, shape), wanted)
 
 
 @pytest.mark.parametrize(
