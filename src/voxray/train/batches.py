@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from voxray.core.errors import DatasetError
-from voxray.core.records import ExamId
+from voxray.core.records import ExamId, PatientId
 from voxray.core.specs import FoldValues, Plan
-from voxray.model import apply_fold_values, fit_to
+from voxray.model import apply_fold_values, centre_slices, fit_to
 from voxray.preprocess import CachedExam
 from voxray.train.arrays import PackedViews, StructurePoints, structure_points
 
@@ -23,12 +23,14 @@ class TrainingExam:
 
     Attributes:
         exam_id: Named in errors.
+        patient_id: Whose exam it is.
         cached: Its arrays.
         target: One value per class of `plan.classes`: 1 for what the exam is, else 0;
             NaN for a label that nobody stated. None without classification.
     """
 
     exam_id: ExamId
+    patient_id: PatientId
     cached: CachedExam
     target: tuple[float, ...] | None
 
