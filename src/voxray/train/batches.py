@@ -199,9 +199,12 @@ def _patch(
     find: Finder | None,
     on_structure: float,
 ) -> tuple[slice, ...]:
-    """Where to cut: all of a scan that fits, or that a class is decided from."""
+    """Where to cut: the centre of a scan that fits, or that a class is decided from.
+
+    As in a prediction: what is padded with is then the same.
+    """
     if plan.classes or mask is None or _fits(size, plan.input_shape):
-        return tuple(slice(None) for _ in size)
+        return centre_slices(size, plan.input_shape)
     starts = [int(rng.integers(0, max(0, s - w) + 1)) for s, w in _pairs(size, plan)]
     if rng.random() < on_structure:
         found = find(mask) if find else structure_points(mask, len(plan.structures))
