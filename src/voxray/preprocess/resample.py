@@ -28,8 +28,9 @@ class Resampled(MapTransform):
 
     The centre of the first voxel stays where it is, as with MONAI's `Spacing`; axes
     keep their directions, and the affine says where every voxel is. Beyond the last
-    voxel its value is repeated. Values named in `labels` are never mixed: each new
-    voxel takes the nearest.
+    voxel its value is repeated. An axis of one voxel keeps its thickness, and with it
+    the volume of a voxel. Values named in `labels` are never mixed: each new voxel
+    takes the nearest.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Resampled(MapTransform):
                 self.spacing_mm, old, tensor.shape[1:], strict=True
             )
         ]
-        affine[:3, :3] *= np.array(self.spacing_mm) / old
+        affine[:3, :3] *= ratios
         values = np.asarray(tensor.as_tensor()[0])
         read = nearest if is_label else smoothed
         result = torch.from_numpy(read(values, ratios))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from voxray.core.errors import ScanError
 from voxray.core.records import ScanSource, Volume
 from voxray.scan_io import read_volume
 
@@ -22,10 +23,18 @@ def are_hounsfield(scans: Sequence[ScanSource]) -> bool:
     It is asked of each scan alone, as its modality is: nothing is learned over scans.
     A crop without air may fail, so that three of four do.
     """
-    step = max(1, len(scans) // _LOOKED_AT)
-    looked_at = scans[::step][:_LOOKED_AT]
-    alike = sum(looks_hounsfield(read_volume(scan)) for scan in looked_at)
-    return bool(looked_at) and alike >= _MOST * len(looked_at)
+    n_looked_at = min(_LOOKED_AT, len(scans))
+    places = np.linspace(0, len(scans) - 1, n_looked_at).round().astype(int).tolist()
+    answers = [said for n in places if (said := _answer(scans[n])) is not None]
+    return bool(answers) and sum(answers) >= _MOST * len(answers)
+
+
+def _answer(scan: ScanSource) -> bool | None:
+    """None of a scan that cannot be read: preparing it says so, and goes on."""
+    try:
+        return looks_hounsfield(read_volume(scan))
+    except ScanError:
+        return None
 
 
 def looks_hounsfield(volume: Volume) -> bool:

@@ -134,8 +134,12 @@ class _Blanked:
         )
 
     def _training(self, exam: ExamId, values: FoldValues) -> TrainingExam:
-        blank = self._exam(exam, values)
-        return TrainingExam(exam, blank, self.rivals.target_of(exam))
+        return TrainingExam(
+            exam,
+            self.rivals.study.record(exam).patient_id,
+            self._exam(exam, values),
+            self.rivals.target_of(exam),
+        )
 
     def _exam(self, exam: ExamId, values: FoldValues) -> BlankedExam:
         study = self.rivals.study

@@ -27,6 +27,7 @@ from voxray.preprocess import (
     write_statistics,
 )
 from voxray.scan_io import read_mask, read_volume
+from voxray.stages.fingerprint import folder_hash
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.ingest import read_links
 from voxray.stages.study import (
@@ -167,17 +168,17 @@ def _plan(context: StageContext, records: Sequence[ScanRecord]) -> Plan:
 
 
 def _hounsfield(context: StageContext, records: Sequence[ScanRecord]) -> frozenset[str]:
-    """Channels without a modality whose rule or values say that they are CT."""
+    """Channels whose rule or values say that scans without a modality are CT."""
     spec = context.experiment
     sources = read_scan_sources(context, records)
     found = set()
     for name, rules in spec.data.channels.items():
         scans = [r for r in records if r.channel == name]
-        if name in spec.train.normalisation or {r.modality for r in scans} != {""}:
+        unknown = [sources[r.scan_id] for r in scans if not r.modality]
+        others = {r.modality for r in scans} - {"", "CT"}
+        if name in spec.train.normalisation or others or not unknown:
             continue
-        if rules.modality == ("CT",) or are_hounsfield(
-            [sources[r.scan_id] for r in scans]
-        ):
+        if rules.modality == ("CT",) or are_hounsfield(unknown):
             found.add(name)
     return frozenset(found)
 
@@ -201,17 +202,22 @@ def _config(experiment: Experiment) -> Mapping[str, object]:
         "batch_size",
         "device",
     )
+    channels = experiment.data.channels.items()
     return {
         "seed": said["seed"],
         "task": said["task"],
         "holdout": said["folds"]["holdout"],
-        "channels": list(said["data"]["channels"]),
+        "channels": [[name, list(rules.modality)] for name, rules in channels],
         "train": {name: said["train"][name] for name in train},
     }
 
 
 def _inputs(context: StageContext) -> Mapping[str, Sha256]:
-    return earlier(context, "ingest", "manifest.csv", "files.parquet", "summary.json")
+    """Masks too: no table of stage 1 tells that one was drawn anew in its place."""
+    masks = context.experiment.data.masks
+    drawn = {} if masks is None else {"masks": folder_hash(masks)}
+    tables = ("manifest.csv", "files.parquet", "summary.json")
+    return {**earlier(context, "ingest", *tables), **drawn}
 
 
 STAGE = Stage(

@@ -126,7 +126,12 @@ class _FoldTask:
 
     def _exams(self, ids: Sequence[ExamId]) -> list[TrainingExam]:
         return [
-            TrainingExam(exam_id, self.study.cached[exam_id], self._target(exam_id))
+            TrainingExam(
+                exam_id,
+                self.study.record(exam_id).patient_id,
+                self.study.cached[exam_id],
+                self._target(exam_id),
+            )
             for exam_id in ids
         ]
 

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from voxray.core.errors import DatasetError
-from voxray.core.records import ExamId
+from voxray.core.records import ExamId, PatientId
 from voxray.core.specs import FoldValues, Plan
-from voxray.model import apply_fold_values, fit_to
+from voxray.model import apply_fold_values, centre_slices, fit_to
 from voxray.preprocess import CachedExam
 from voxray.train.arrays import PackedViews, StructurePoints, structure_points
 
@@ -23,12 +23,14 @@ class TrainingExam:
 
     Attributes:
         exam_id: Named in errors.
+        patient_id: Whose exam it is.
         cached: Its arrays.
         target: One value per class of `plan.classes`: 1 for what the exam is, else 0;
             NaN for a label that nobody stated. None without classification.
     """
 
     exam_id: ExamId
+    patient_id: PatientId
     cached: CachedExam
     target: tuple[float, ...] | None
 
@@ -197,9 +199,12 @@ def _patch(
     find: Finder | None,
     on_structure: float,
 ) -> tuple[slice, ...]:
-    """Where to cut: all of a scan that fits, or that a class is decided from."""
+    """Where to cut: the centre of a scan that fits, or that a class is decided from.
+
+    As in a prediction: what is padded with is then the same.
+    """
     if plan.classes or mask is None or _fits(size, plan.input_shape):
-        return tuple(slice(None) for _ in size)
+        return centre_slices(size, plan.input_shape)
     starts = [int(rng.integers(0, max(0, s - w) + 1)) for s, w in _pairs(size, plan)]
     if rng.random() < on_structure:
         found = find(mask) if find else structure_points(mask, len(plan.structures))

@@ -1,11 +1,13 @@
 """Which clean-up of masks a fold takes, chosen on its own validation patients."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxray.core.records import PatientId
 from voxray.core.specs import CleanUp, StructureCleanUp
 from voxray.model import Compute, load_network, predict_ensemble
 from voxray.preprocess import find_pieces, kept_pieces, voxel_ml
@@ -13,7 +15,7 @@ from voxray.train.batches import TrainingExam
 from voxray.train.fold import NETWORK_FILE, FoldJob
 
 _FEWEST = 5
-"""Exams with the structure drawn or predicted, below which nothing is chosen."""
+"""Patients with the structure drawn or predicted, below which nothing is chosen."""
 _MOST = 40
 _WORTH = 0.002
 """Of mean Dice, which a rule must gain over leaving the mask alone."""
@@ -30,11 +32,13 @@ class Overlap:
     """Predicted pieces of one structure in one exam, and what is drawn.
 
     Attributes:
+        patient_id: Whose exam it is.
         sizes: Voxels per predicted piece.
         shared: Of them, voxels that are drawn too.
         drawn: Voxels drawn.
     """
 
+    patient_id: PatientId
     sizes: NDArray[np.int64]
     shared: NDArray[np.int64]
     drawn: int
@@ -56,7 +60,7 @@ def fit_clean_up(job: FoldJob, compute: Compute) -> CleanUp:
     ones are not looked at.
 
     Returns:
-        Rules that gain; none without masks, or with too few exams.
+        Rules that gain; none without masks, or with too few patients.
     """
     if not job.plan.structures or not job.spec.clean_up:
         return CleanUp()
@@ -84,27 +88,40 @@ def _overlaps(
         return
     labels = shares.argmax(axis=0).astype(np.uint8)
     for number, name in enumerate(structures, start=1):
-        drawn = mask == number
-        yield name, overlap_of(labels == number, drawn, voxel_ml(exam.cached.grid))
+        ml = voxel_ml(exam.cached.grid)
+        drawn, said = mask == number, labels == number
+        yield name, overlap_of(exam.patient_id, said, drawn, ml)
 
 
-def overlap_of(said: NDArray[np.bool_], drawn: NDArray[np.bool_], ml: float) -> Overlap:
+def overlap_of(
+    patient_id: PatientId, said: NDArray[np.bool_], drawn: NDArray[np.bool_], ml: float
+) -> Overlap:
     """Pieces of a predicted mask, and how much of each is drawn."""
     n_drawn, pieces = int(drawn.sum()), find_pieces(said)
     if pieces is None:
         none = np.zeros(0, dtype=np.int64)
-        return Overlap(none, none, n_drawn, ml)
+        return Overlap(patient_id, none, none, n_drawn, ml)
     hit = pieces.numbers[drawn[pieces.part]]
     shared = np.bincount(hit, minlength=len(pieces.sizes) + 1)[1:]
-    return Overlap(pieces.sizes, shared, n_drawn, ml)
+    return Overlap(patient_id, pieces.sizes, shared, n_drawn, ml)
 
 
 def choose_rule(overlaps: Sequence[Overlap]) -> StructureCleanUp:
-    """The rule of the highest mean Dice, if it gains enough over none."""
-    judged = [o for o in overlaps if o.drawn or o.sizes.size]
+    """The rule of the highest Dice, if it gains enough over none.
+
+    Dice is the mean over patients: several exams of one say little more than one does.
+    """
+    judged: dict[PatientId, list[Overlap]] = defaultdict(list)
+    for overlap in overlaps:
+        if overlap.drawn or overlap.sizes.size:
+            judged[overlap.patient_id].append(overlap)
     none, *_ = _RULES
     if len(judged) < _FEWEST:
         return none
-    means = {r: float(np.mean([o.dice(r) for o in judged])) for r in _RULES}
+    means = {rule: _mean_dice(judged.values(), rule) for rule in _RULES}
     best = max(_RULES, key=lambda rule: means[rule])
     return best if means[best] >= means[none] + _WORTH else none
+
+
+def _mean_dice(patients: Iterable[Sequence[Overlap]], rule: StructureCleanUp) -> float:
+    return float(np.mean([np.mean([o.dice(rule) for o in own]) for own in patients]))

@@ -154,11 +154,12 @@ def test_a_mask_stays_on_its_place_when_the_spacing_changes(tmp_path):
     np.testing.assert_allclose(found, centre, atol=0.51)
 
 
-def test_flat_scans_stay_flat(tmp_path):
+def test_flat_scans_stay_flat_and_keep_their_thickness(tmp_path):
     voxels = np.random.default_rng(0).integers(0, 900, (28, 20, 1), np.int16)
     source = write_scan(tmp_path / "s.nii.gz", voxels, an_affine((1.0, 1.0, 5.0)))
     scan = prepare_scan(source, None, a_plan("classify", spacing_mm=(2.0, 2.0, 1.0)))
     assert scan.image.shape == (1, 14, 10, 1)
+    assert scan.grid.spacing_mm == pytest.approx((2.0, 2.0, 5.0))
 
 
 def test_back_on_the_same_grid_nothing_changes():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.makers import nifti_source, write_nifti
+from tests.makers import nifti_source, truncate, write_nifti
 from tests.unit.preprocess.makers import a_grid, an_affine
 from voxray.core.records import Volume
 from voxray.preprocess import are_hounsfield
@@ -45,3 +45,14 @@ def test_most_of_the_scans_must_look_alike(tmp_path, n_ct, n_other, said):
 
 def test_without_scans_nothing_is_known():
     assert not are_hounsfield([])
+
+
+def test_scans_are_looked_at_evenly(tmp_path):
+    assert not are_hounsfield(sources(tmp_path, 12, 11))
+
+
+def test_a_scan_that_cannot_be_read_has_no_say(tmp_path):
+    scans = sources(tmp_path, 3, 1)
+    truncate(scans[3].files[0], 0.5)
+    truncate(scans[2].files[0], 0.5)
+    assert are_hounsfield(scans)

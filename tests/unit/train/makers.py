@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.unit.model.makers import a_plan
 from tests.unit.preprocess.makers import a_grid
-from voxray.core.records import ExamId
+from voxray.core.records import ExamId, PatientId
 from voxray.core.specs import FoldValues, TrainSpec
 from voxray.preprocess import PreparedExam, write_exam
 from voxray.train import FoldJob, FoldSeed, TrainingExam
@@ -28,7 +28,7 @@ def an_exam(
     exam_id = ExamId(f"e{number}")
     cached = write_exam(folder, exam_id, PreparedExam(image, mask, a_grid(shape)))
     target = (0.0, 1.0) if number % 2 == 0 else (1.0, 0.0)
-    return TrainingExam(exam_id, cached, target)
+    return TrainingExam(exam_id, PatientId(f"p{number}"), cached, target)
 
 
 def a_job(folder: Path, task: str = "both", **changes: Any) -> FoldJob:

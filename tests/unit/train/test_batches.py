@@ -1,9 +1,10 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.unit.model.makers import a_plan
+from tests.unit.model.makers import a_network, a_plan, predicted
 from tests.unit.train.makers import SHAPE, an_exam
 from voxray.core.specs import FoldValues, IntensityWindow
 from voxray.train.batches import epoch_batches
@@ -43,7 +44,7 @@ def test_each_exam_comes_equally_often(tmp_path, n_exams, steps):
 def test_a_batch_holds_what_the_task_needs(tmp_path, task, has_mask, has_class):
     exams = [an_exam(tmp_path, n) for n in range(2)]
     if not has_class:
-        exams = [type(e)(e.exam_id, e.cached, None) for e in exams]
+        exams = [replace(e, target=None) for e in exams]
     batch = batches(exams, a_plan(task), 1)[0]
     assert batch.image.shape == (2, 1, *SHAPE)
     assert (batch.mask is not None) == has_mask
@@ -108,6 +109,19 @@ def test_a_class_sees_the_centre_of_a_larger_scan(tmp_path):
     assert (one.image == two.image).all()
     wanted = exam.cached.read_image()[0, 4:12, 6:14, 3:9]
     np.testing.assert_array_equal(one.image[0, 0], wanted)
+
+
+def test_a_thin_scan_is_padded_in_training_as_in_a_prediction(tmp_path):
+    exam, seen = an_exam(tmp_path, 1, (40, 20, 6)), []
+    image = np.ones((1, 40, 20, 6), np.float32)
+    image[:, :4] = -9  # air, beyond what the network sees
+    np.save(exam.cached.image, image)
+    plan = a_plan("classify")
+    network = a_network(plan)
+    network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    predicted(network, image, plan)
+    trained = batches([exam], plan, 1)[0].image[:1]
+    assert (seen[0] == trained).all()
 
 
 def test_the_folds_window_is_applied(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from tests.unit.model.makers import a_plan
 from tests.unit.preprocess.makers import a_grid
 from tests.unit.train.makers import an_exam
-from voxray.core.records import ExamId
+from voxray.core.records import ExamId, PatientId
 from voxray.core.specs import FoldValues, IntensityWindow
 from voxray.model import fit_to
 from voxray.train import TrainingExam
@@ -35,7 +35,7 @@ def test_only_the_extent_is_left_of_an_image(tmp_path):
 
 
 def test_training_sees_two_values_and_no_mask(tmp_path):
-    exam = TrainingExam(ExamId("e0"), blanked(tmp_path), (0.0, 1.0))
+    exam = TrainingExam(ExamId("e0"), PatientId("p0"), blanked(tmp_path), (0.0, 1.0))
     (batch,) = epoch_batches([exam], PLAN, VALUES, 1, np.random.default_rng(0))
     assert np.unique(batch.image.numpy()).tolist() == [-1, 0]
     assert batch.mask is None
