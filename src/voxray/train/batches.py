@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from voxray.core.errors import DatasetError
 from voxray.core.records import ExamId
 from voxray.core.specs import FoldValues, Plan
-from voxray.model import apply_fold_values, fit_to
+from voxray.model import apply_fold_values, centre_slices, fit_to
 from voxray.preprocess import CachedExam
 from voxray.train.arrays import PackedViews, StructurePoints, structure_points
 
@@ -197,9 +197,9 @@ def _patch(
     find: Finder | None,
     on_structure: float,
 ) -> tuple[slice, ...]:
-    """Where to cut: all of a scan that fits, or that a class is decided from."""
+    """Where to cut: all of a scan that fits, the centre where a class is decided."""
     if plan.classes or mask is None or _fits(size, plan.input_shape):
-        return tuple(slice(None) for _ in size)
+        return centre_slices(size, plan.input_shape)
     starts = [int(rng.integers(0, max(0, s - w) + 1)) for s, w in _pairs(size, plan)]
     if rng.random() < on_structure:
         found = find(mask) if find else structure_points(mask, len(plan.structures))

@@ -2,10 +2,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
-from tests.unit.model.makers import a_plan
+from tests.unit.model.makers import PLAIN_CPU, a_plan
 from tests.unit.train.makers import SHAPE, an_exam
 from voxray.core.specs import FoldValues, IntensityWindow
+from voxray.model import NetworkOutput, predict
 from voxray.train.batches import epoch_batches
 
 VALUES = FoldValues(n_exams=1)
@@ -86,6 +88,25 @@ def test_smaller_scans_are_padded_around(tmp_path):
     assert batch.image.shape == (2, 1, 20, 24, 16)
     assert batch.mask.sum() == 2 * 6 * 6 * 4
     assert batch.mask[:, :, 6:12, 8:14, 6:10].all()
+
+
+@pytest.mark.parametrize("padding", ["minimum", "edge"])
+def test_a_class_is_trained_on_what_prediction_shows(tmp_path, padding):
+    exam = an_exam(tmp_path, 0)
+    image = np.array(exam.cached.read_image())
+    image[0, 0, 0, 0] = -9  # the darkest voxel, outside the centre
+    np.save(exam.cached.image, image)
+    plan = a_plan("classify", input_shape=(8, 8, 16), padding=padding)
+    shown = []
+
+    class Shown(torch.nn.Module):
+        def forward(self, batch):
+            shown.append(batch)
+            return NetworkOutput(torch.zeros(1, 2), None)
+
+    predict(Shown(), image, plan, PLAIN_CPU)
+    trained = batches([exam], plan, 1)[0].image[:1]
+    assert torch.equal(trained, shown[0])
 
 
 @pytest.mark.parametrize(("padding", "continues"), [("edge", True), ("minimum", False)])
