@@ -129,8 +129,12 @@ class Pace:
             steps = min(steps, schedule.steps)
         if steps == schedule.steps or step <= schedule.now.from_step:
             return None
-        self.marks = [(step, spent_s)]
+        self.restart(step, spent_s)
         return with_steps(schedule, step, steps, f"{step_s:.3f} s a step now")
+
+    def restart(self, step: int, spent_s: float) -> None:
+        """Forget what was seen: steps changed, or were made in vain."""
+        self.marks = [(step, spent_s)]
 
     def _step_s(self, step: int, spent_s: float) -> float | None:
         """Over the latest stretch that is long enough; checkpoints and all included."""
