@@ -17,6 +17,7 @@ SHARE = 0.7
 _FIXED = 0.8 * GB
 """Libraries and buffers: what a process takes that trains a tiny network."""
 
+_GIVEN_UP = {"inactive_file", "active_file"}
 _COPIES = 5  # weights, gradients, two moments, average
 _WORKSPACE = 1.6
 """Peak over what is kept for the backward pass: gradients, convolution buffers."""
@@ -102,9 +103,17 @@ def _control_group(root: Path) -> float | None:
     if not limit.is_file() or not used.is_file():
         return None
     text = limit.read_text(encoding="ascii").strip()
-    return (
-        float(text) - float(used.read_text(encoding="ascii")) if text != "max" else None
-    )
+    if text == "max":
+        return None
+    return float(text) - float(used.read_text(encoding="ascii")) + _file_cache(folder)
+
+
+def _file_cache(folder: Path) -> float:
+    """Bytes of read files that a control group counts, and gives up when asked."""
+    path = folder / "memory.stat"
+    text = path.read_text(encoding="ascii") if path.is_file() else ""
+    rows = [line.split() for line in text.splitlines()]
+    return sum(float(n) for name, n in rows if name in _GIVEN_UP)
 
 
 def fitting_exams(memory: StepMemory, limit: float, batch_size: int) -> int:

@@ -1,7 +1,8 @@
 """Augmentation of whole batches of tensors: draw first, then apply."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch.nn import functional
@@ -37,6 +38,12 @@ class Draw:
     noise: torch.Tensor
     own: torch.Tensor | None = None
     partner: torch.Tensor | None = None
+
+    def each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Draw":
+        """The same with each tensor changed."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        drawn = {n: change(v) for n, v in values.items() if v is not None}
+        return replace(self, **drawn)
 
 
 def draw(plan: Plan, n: int, generator: torch.Generator) -> Draw:
@@ -117,17 +124,22 @@ def apply_to_image(
     shape = (-1, 1, 1, 1, 1)
     low = turned.amin((1, 2, 3, 4), keepdim=True)
     span = (turned.amax((1, 2, 3, 4), keepdim=True) - low).clamp_min(1e-6)
-    gamma = drawn.gamma.to(image.device).view(shape)
+    gamma = _beside(drawn.gamma, image).view(shape)
     if (drawn.gamma != 1).any():
         turned = ((turned - low) / span).clamp_min(0).pow(gamma) * span + low
-    gain = drawn.gain.to(image.device).view(shape)
-    offset = drawn.offset.to(image.device).view(shape)
+    gain = _beside(drawn.gain, image).view(shape)
+    offset = _beside(drawn.offset, image).view(shape)
     turned = turned * gain + offset
     if drawn.noise.any():
         noise = torch.randn(turned.shape, generator=generator, device=generator.device)
         noise = noise.to(image.device)
-        turned = turned + noise * drawn.noise.to(image.device).view(shape)
+        turned = turned + noise * _beside(drawn.noise, image).view(shape)
     return turned
+
+
+def _beside(drawn: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+    """Where the batch is; without waiting for what the device still has to do."""
+    return drawn.to(batch.device, non_blocking=True)
 
 
 def mix(values: torch.Tensor, drawn: Draw) -> torch.Tensor:
@@ -139,8 +151,9 @@ def mix(values: torch.Tensor, drawn: Draw) -> torch.Tensor:
     """
     if drawn.own is None or drawn.partner is None:
         return values
-    own = drawn.own.to(values).view(-1, *[1] * (values.dim() - 1))
-    return own * values + (1 - own) * values[drawn.partner.to(values.device)]
+    own = _beside(drawn.own, values).to(values.dtype)
+    own = own.view(-1, *[1] * (values.dim() - 1))
+    return own * values + (1 - own) * values[_beside(drawn.partner, values)]
 
 
 def apply_to_mask(mask: torch.Tensor, drawn: Draw) -> torch.Tensor:
@@ -150,7 +163,7 @@ def apply_to_mask(mask: torch.Tensor, drawn: Draw) -> torch.Tensor:
 
 def _sample(batch: torch.Tensor, theta: torch.Tensor, mode: str) -> torch.Tensor:
     size = list(batch.shape)
-    grid = functional.affine_grid(theta.to(batch.device), size, align_corners=False)
+    grid = functional.affine_grid(_beside(theta, batch), size, align_corners=False)
     return functional.grid_sample(
         batch, grid, mode=mode, padding_mode="border", align_corners=False
     )

@@ -46,6 +46,9 @@ def fix_steps(
 ) -> Schedule:
     """Fill a time budget after the first epoch, whose steps were timed.
 
+    Whether that is possible at all is judged by the quickest step: it says most about
+    the network, and least about what else the machine does at the moment.
+
     Args:
         schedule: Without a number of steps.
         step_ends_s: As in `timing_is_over`.
@@ -58,11 +61,12 @@ def fix_steps(
     done, step_s = len(step_ends_s) - 1, median_step_s(step_ends_s)
     more = int(max(0.0, budget_s - spent_s) / (step_s * _OVERHEAD))
     steps = max(done + more, FEWEST_STEPS)
-    needed_s = spent_s + (steps - done) * step_s * _OVERHEAD
+    quickest_s = float(np.diff(step_ends_s[1:]).min())
+    needed_s = spent_s + (steps - done) * quickest_s * _OVERHEAD
     if needed_s > max(_LONGEST_OVERRUN * budget_s, _ALWAYS_ALLOWED_S):
         msg = (
             f"train.budget_minutes: {budget_s / 60:g} is too short: a step takes "
-            f"{step_s:.1f} s, and at least {FEWEST_STEPS} are needed; give "
+            f"{quickest_s:.1f} s, and at least {FEWEST_STEPS} are needed; give "
             f"{needed_s / 60:.0f} minutes, or a smaller train.input_shape"
         )
         raise DatasetError(msg)
@@ -129,8 +133,12 @@ class Pace:
             steps = min(steps, schedule.steps)
         if steps == schedule.steps or step <= schedule.now.from_step:
             return None
-        self.marks = [(step, spent_s)]
+        self.restart(step, spent_s)
         return with_steps(schedule, step, steps, f"{step_s:.3f} s a step now")
+
+    def restart(self, step: int, spent_s: float) -> None:
+        """Forget what was seen: steps changed, or were made in vain."""
+        self.marks = [(step, spent_s)]
 
     def _step_s(self, step: int, spent_s: float) -> float | None:
         """Over the latest stretch that is long enough; checkpoints and all included."""

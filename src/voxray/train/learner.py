@@ -62,10 +62,10 @@ class Learner:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go to a state that `state` gave."""
+        self.optimizer.zero_grad(set_to_none=True)
         self.bare.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.optimizer.zero_grad(set_to_none=True)
         if state["scaler"]:
             self.fabric.strategy.precision.load_state_dict(state["scaler"])
 
@@ -130,6 +130,7 @@ class Learner:
     def augmented(self, batch: Batch, drawing: Drawing) -> Batch:
         """The batch on the device, turned and changed at random."""
         drawn = draw(self.plan, len(batch.image), drawing.choice)
+        drawn = drawn.each(self.compute.pin)
         send, device = self.compute.send, self.compute.torch_device
         mask, classes = batch.mask, batch.classes
         return Batch(

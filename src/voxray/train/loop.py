@@ -88,14 +88,27 @@ class Loop:
         """To the end of the schedule."""
         while not self.schedule.finished(self.step):
             try:
-                self._run_epoch()
+                shortage_of_memory = self._try_epoch()
             except _DivergedError as error:
                 self._check_returns(str(error))
                 self._go_back(str(error), rate=0.5)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._make_room(str(error))
+                continue
+            if shortage_of_memory is not None:
+                self._make_room(shortage_of_memory)
+
+    def _try_epoch(self) -> str | None:
+        """Train one epoch; returns what was said when memory ran out.
+
+        The error ends here: it holds all that was computed when it was raised, and the
+        way back needs memory too.
+        """
+        try:
+            self._run_epoch()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return str(error)
+        return None
 
     def _begin(self) -> tuple[Schedule, int | None]:
         """Continue a killed run, or begin and make that its first checkpoint."""
@@ -155,7 +168,7 @@ class Loop:
             for batch in batches:
                 pending.append(self._train_step(batch, drawing))
                 self.step += 1
-                if not self.compute.runs_beside or self.step % _READ == 0:
+                if self._must_look():
                     losses += self._read(pending)
                 if self._timed_enough():
                     break
@@ -179,6 +192,11 @@ class Loop:
         return self.learner.train_step(
             batch, self._rate(self.step), micro_batch, self.step, self.watch
         )
+
+    def _must_look(self) -> bool:
+        """Whether to wait for the loss now: also while steps are timed."""
+        timed = self.schedule.steps is None
+        return timed or not self.compute.runs_beside or self.step % _READ == 0
 
     def _read(self, pending: list[torch.Tensor]) -> list[float]:
         """Wait for the losses, judge and report them; empties the list."""
@@ -222,7 +240,7 @@ class Loop:
             if short:
                 self.audience.say(f"warning: {self.job.name}: {short}")
             self._adopt(fixed)
-            self.pace.marks = [(self.step, self.spent_s)]
+            self.pace.restart(self.step, self.spent_s)
             return
         revised = self.pace.revised(self.schedule, self.step, self.spent_s)
         if revised is not None:
@@ -280,6 +298,7 @@ class Loop:
         self._adopt(gone_back(self.schedule, state.step, why, rate, micro_batch))
         self._restore(state)
         self._ends_s = []
+        self.pace.restart(self.step, self.spent_s)
 
     def _check_returns(self, why: str) -> None:
         """Give up when half the learning rate helped too often in vain."""

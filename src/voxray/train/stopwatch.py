@@ -20,7 +20,8 @@ class Stopwatch:
     """Adds up seconds by phase.
 
     Where work runs beside the processor, waiting for it costs speed: there only every
-    so many steps are watched, and stand for the others.
+    so many steps are watched, and stand for the others. The first is not among them: it
+    compiles the network.
     """
 
     def __init__(self, wait: Callable[[], None], every: int) -> None:
@@ -31,7 +32,7 @@ class Stopwatch:
 
     def begin_step(self, step: int) -> None:
         """From here on laps belong to this step."""
-        watching = step % self.every == 0
+        watching = step % self.every == self.every // 2
         if watching:
             self.wait()
         self._watching = watching

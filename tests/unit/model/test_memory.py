@@ -33,7 +33,7 @@ def test_else_a_share_of_what_is_available():
     assert 0 < memory_limit(None, PLAIN_CPU) < 2 * SHARE * available_bytes()
 
 
-def a_machine(root, available_kb=None, limit=None, used=0):
+def a_machine(root, available_kb=None, limit=None, used=0, cached=None):
     if available_kb is not None:
         (root / "proc").mkdir()
         text = f"MemTotal: 99 kB\nMemAvailable: {available_kb} kB\n"
@@ -43,6 +43,9 @@ def a_machine(root, available_kb=None, limit=None, used=0):
         group.mkdir(parents=True)
         (group / "memory.max").write_text(f"{limit}\n")
         (group / "memory.current").write_text(f"{used}\n")
+        if cached is not None:
+            text = f"anon 9\ninactive_file {cached}\nactive_file {cached}\nshmem 9\n"
+            (group / "memory.stat").write_text(text)
     return root
 
 
@@ -52,6 +55,10 @@ def a_machine(root, available_kb=None, limit=None, used=0):
         ({"available_kb": 1000}, 1_024_000),
         ({"available_kb": 1000, "limit": 500_000, "used": 100_000}, 400_000),
         ({"available_kb": 1000, "limit": "max"}, 1_024_000),
+        (
+            {"available_kb": 1000, "limit": 500_000, "used": 400_000, "cached": 50_000},
+            200_000,
+        ),
         ({}, 8e9),
     ],
 )

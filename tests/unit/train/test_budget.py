@@ -98,6 +98,16 @@ def test_a_short_moment_changes_nothing():
     assert pace.revised(schedule, 40, 12 + 20) is None  # 20 s of 600
 
 
+def test_a_way_that_was_left_says_nothing_about_the_load():
+    pace, schedule = Pace(300, [(20, 12.0)]), fixed(500)
+    followed(pace, schedule, 0.6, 260)
+    pace.restart(100, 162.0)  # steps after 100 were made in vain
+    assert pace.revised(schedule, 120, 174) is None
+    revised = pace.revised(schedule, 140, 186)
+    assert revised is not None
+    assert revised.steps == 140 + 190
+
+
 def test_a_budget_that_is_spent_ends_soon_but_brings_the_rate_down():
     pace = Pace(600, [(20, 12.0)])
     schedule = pace.revised(fixed(), 500, 650)

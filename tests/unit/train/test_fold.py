@@ -16,7 +16,7 @@ from voxray.core.errors import DatasetError
 from voxray.core.files import read_json
 from voxray.core.progress import Progress
 from voxray.core.specs import FoldValues, TrainSpec
-from voxray.model import load_network
+from voxray.model import Compute, load_network
 from voxray.train import (
     HISTORY_FILE,
     NETWORK_FILE,
@@ -253,6 +253,28 @@ def test_a_budget_becomes_a_fixed_number_of_steps(tmp_path):
     assert totals == {None, 90}
     assert "budget_minutes" in result.schedule.basis
     assert "too short for 90 steps" in said[0]
+
+
+class Beside(Compute):
+    """A processor that pretends to queue its work."""
+
+    runs_beside = True
+
+    def wait(self) -> None:
+        pass
+
+    def pin(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch
+
+
+def test_steps_that_are_timed_are_waited_for_where_work_is_queued(tmp_path):
+    job = a_job(tmp_path, "segment", spec={**BUDGET, "memory_gb": 2})
+    events: list[Progress] = []
+    fit_fold(job, Beside("cpu", "32-true", compiled=False, reason=""), events.append)
+    timed = [event.done for event in events if event.total is None]
+    assert timed == list(range(1, len(timed) + 1))
+    assert len(timed) >= 4
+    assert len(events) < 45
 
 
 def test_a_resumed_budget_keeps_the_schedule_it_had(tmp_path):

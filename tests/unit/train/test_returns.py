@@ -1,5 +1,7 @@
 """What happens when training goes off the rails, or memory runs out."""
 
+import sys
+
 import pytest
 import torch
 
@@ -7,8 +9,10 @@ from tests.unit.model.makers import PLAIN_CPU
 from tests.unit.train.makers import a_job
 from voxray.core.errors import DatasetError, ManifestError
 from voxray.core.files import read_json
+from voxray.model import Compute
 from voxray.train import NETWORK_FILE, SCHEDULE_FILE, fit_fold
 from voxray.train.checkpoint import drop_state
+from voxray.train.loop import Audience, Loop
 
 STEP = torch.optim.AdamW.step
 GROUP_NORM = torch.nn.functional.group_norm
@@ -61,6 +65,17 @@ def test_after_a_loss_that_is_no_number_half_the_rate_goes_on(tmp_path, monkeypa
     again = a_job(tmp_path / "b", follow=result.schedule)
     fit_fold(again, PLAIN_CPU)
     assert weights(again) == weights(job)
+
+
+def test_the_way_that_was_left_says_nothing_about_the_pace(tmp_path, monkeypatch):
+    job = a_job(tmp_path)
+    loop = Loop(job, PLAIN_CPU, Audience(*[lambda _: None] * 3))
+    loop.pace.marks = [(0, 0.0), (20, 0.1)]
+    poison(monkeypatch, at_call=23)
+    loop.run()
+    ((step, spent_s),) = loop.pace.marks
+    assert step == loop.schedule.now.from_step
+    assert spent_s > 0.1
 
 
 def test_a_kill_after_a_return_changes_nothing(tmp_path, monkeypatch):
@@ -121,6 +136,21 @@ def test_out_of_memory_trains_with_fewer_exams_at_once(tmp_path, monkeypatch, er
     assert "out of memory with 2 exams at once" in said[0]
     assert result.history[-1]["step"] == 45
     assert result.history[-1]["loss"] < result.history[0]["loss"]
+
+
+class Watched(Compute):
+    """Notes which error is still held when memory is given back."""
+
+    held: list[BaseException | None] = []  # noqa: RUF012
+
+    def release(self) -> None:
+        self.held.append(sys.exception())
+
+
+def test_what_was_computed_is_let_go_before_memory_is_given_back(tmp_path, monkeypatch):
+    short_of_memory(monkeypatch, 1, MemoryError())
+    fit_fold(a_job(tmp_path), Watched("cpu", "32-true", compiled=False, reason=""))
+    assert Watched.held == [None]
 
 
 def test_one_exam_that_does_not_fit_is_refused_with_numbers(tmp_path, monkeypatch):

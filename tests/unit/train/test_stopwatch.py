@@ -20,11 +20,21 @@ def test_where_work_runs_beside_few_steps_are_waited_for_and_stand_for_all():
     watch = Stopwatch(lambda: waits.append(1), every=10)
     for step in range(20):
         watch.begin_step(step)
-        if step == 10:
+        if step == 5:
             time.sleep(0.01)
         watch.lap("data")
     assert len(waits) == 4
     assert watch.seconds["data"] >= 0.1
+
+
+def test_a_slow_first_step_stands_for_no_other():
+    watch = Stopwatch(lambda: None, every=10)
+    for step in range(20):
+        watch.begin_step(step)
+        if step == 0:
+            time.sleep(0.01)
+        watch.lap("forward_backward")
+    assert watch.seconds["forward_backward"] < 0.01
 
 
 def test_shares_add_up_and_the_rest_is_other():
