@@ -129,10 +129,11 @@ def test_any_length_batch_and_input_is_trained(root, train):
     [{**TRAIN, "input_shape": (1, 1, 1)}, {**TRAIN, "spacing_mm": (100, 100, 100)}],
     ids=["input of one voxel", "voxels of 100 mm"],
 )
-def test_an_input_of_a_voxel_is_trained_or_refused_by_the_setting(root, train):
+def test_an_input_of_a_voxel_is_refused_by_the_setting(root, train):
     ending = run(root, Cohort(), train=train)
 
-    assert ending.code == 0 or re.search("input_shape|spacing_mm", ending.error)
+    assert ending.code == 3
+    assert re.search("input_shape|spacing_mm", ending.error)
 
 
 def test_a_learning_rate_that_diverges_is_refused_by_name(root):
