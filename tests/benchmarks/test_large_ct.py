@@ -4,9 +4,10 @@
 
 Generated scans: noise, a body and two structures. `VOXRAY_LARGE_SHAPE=512x512x400` is
 the large one, `VOXRAY_LARGE_STEPS=20` the training steps of each of two folds, and
-`VOXRAY_LARGE_SPACING=0.7,0.7,1` sets the spacing instead of the plan, which reads a
-scan of so many voxels coarser on a CPU. Memory is the largest resident set of each
-command, libraries included.
+`VOXRAY_LARGE_SPACING=2,2,2` sets the spacing instead of the plan, which follows the
+median scan: the small ones keep their resolution, and so does the large one, in some
+7000 windows on a CPU. Memory is the largest resident set of each command, libraries
+included.
 """
 
 import json
