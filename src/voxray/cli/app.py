@@ -7,6 +7,7 @@ import typer
 
 import voxray
 from voxray.cli import data, models, pipeline, ui
+from voxray.stages.environment import settle_threads
 
 _HELP = "From a folder of medical scans to a checked, registered model, and to scores."
 _EPILOG = (
@@ -48,9 +49,11 @@ def _voxray(
 
 def main() -> None:
     """Run the command line of this process, and exit."""
+    settle_threads()
     app(prog_name="voxray")
 
 
 def run_one_stage(name: str) -> None:
     """Run one stage of `voxray run` with the arguments of this process, and exit."""
+    settle_threads()
     app(["run", *sys.argv[1:], "--from", name, "--until", name], prog_name="voxray")

@@ -78,6 +78,11 @@ def test_a_budget_that_is_far_too_short_is_refused_with_numbers():
         fix_steps(BEGUN, ends(4, 20), 80, 120)
 
 
+def test_a_busy_moment_alone_refuses_no_budget():
+    busy = [0.0, 5.0, 9.0, 13.0, 13.5, 18.0]
+    assert fix_steps(BEGUN, busy, 18, 60).steps == 90
+
+
 def test_a_steady_load_changes_nothing():
     schedule = fixed()
     assert followed(Pace(600, [(20, 12.0)]), schedule, 0.6, 980) == schedule
