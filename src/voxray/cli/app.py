@@ -7,7 +7,7 @@ import typer
 
 import voxray
 from voxray.cli import data, models, pipeline, ui
-from voxray.stages.environment import settle_threads
+from voxray.cli.threads import settle_threads
 
 _HELP = "From a folder of medical scans to a checked, registered model, and to scores."
 _EPILOG = (

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import platformdirs
@@ -10,28 +10,12 @@ import platformdirs
 from voxray.core.errors import ConfigError
 from voxray.core.ids import load_or_make_key
 
-_SPINS = "10000"  # some ten microseconds
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
 def variables() -> Mapping[str, str]:
     """The environment variables of this process."""
     return os.environ  # noqa: TID251 - the one read
-
-
-def settle_threads(known: MutableMapping[str, str] | None = None) -> None:
-    """Let threads that wait for each other soon give way to other programs.
-
-    On a busy machine a training step otherwise takes three times as long, since every
-    piece of it waits for threads that spin; on a quiet one nothing changes. To be
-    called before torch is imported: its OpenMP reads this once.
-
-    Args:
-        known: Variables to use instead of the environment; what is set there stays.
-    """
-    values = os.environ if known is None else known  # noqa: TID251 - the one write
-    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(values):
-        values["GOMP_SPINCOUNT"] = _SPINS
 
 
 def expand(text: str, known: Mapping[str, str] | None = None) -> str:

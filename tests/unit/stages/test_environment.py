@@ -6,7 +6,6 @@ from voxray.core.errors import ConfigError, MachineError
 from voxray.stages.environment import (
     artifact_root,
     expand,
-    settle_threads,
     tracking_uri,
     user_key,
 )
@@ -22,17 +21,6 @@ def test_variables_and_home_expand():
 def test_an_unset_variable_is_named(known):
     with pytest.raises(ConfigError, match=r"\$\{NOPE\}.*export NOPE="):
         expand("${NOPE}/x", known)
-
-
-@pytest.mark.parametrize(
-    "chosen", [{"GOMP_SPINCOUNT": "0"}, {"OMP_WAIT_POLICY": "ACTIVE"}]
-)
-def test_how_threads_wait_is_left_to_who_chose_it(chosen):
-    ours, theirs = {}, dict(chosen)
-    settle_threads(ours)
-    settle_threads(theirs)
-    assert int(ours["GOMP_SPINCOUNT"]) > 0
-    assert theirs == chosen
 
 
 def test_the_key_is_made_once_where_the_variable_says(monkeypatch, tmp_path):
