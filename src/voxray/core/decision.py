@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxray.core.specs import DecisionRule, Target
-from voxray.core.specs.experiment import LABEL_SEPARATOR, NO_LABEL
+from voxray.core.specs.task import LABEL_SEPARATOR, NO_LABEL
 
 
 def decide(probabilities: Mapping[str, float], rule: DecisionRule) -> str:

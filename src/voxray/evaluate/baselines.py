@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from voxray.core.records import NETWORK, Metric, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, EvaluateSpec, Target, TaskSpec
-from voxray.core.specs.experiment import MEAN_CLASS
+from voxray.core.specs.task import MEAN_CLASS
 from voxray.evaluate.auc import estimate_auc, estimate_macro_auc
 from voxray.evaluate.estimate import Estimate, Settings
 from voxray.evaluate.exams import ScoredExams, predictions_of

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from voxray.core.decision import median_class
 from voxray.core.records import Metric, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, Target
-from voxray.core.specs.experiment import MEAN_CLASS
+from voxray.core.specs.task import MEAN_CLASS
 from voxray.evaluate.auc import estimate_auc, estimate_macro_auc
 from voxray.evaluate.confusion import DecidedExams, agreement_metrics, error_metrics
 from voxray.evaluate.estimate import Settings

@@ -15,7 +15,7 @@ from voxray.core.records import (
     ScanSource,
 )
 from voxray.core.specs import IntakeRules, LabelsSpec, TaskSpec
-from voxray.core.specs.experiment import PatientColumn, PatientPattern
+from voxray.core.specs.data import PatientColumn, PatientPattern
 from voxray.ingest.near_copies import NearCopy
 from voxray.ingest.siblings import Traits
 

@@ -7,7 +7,7 @@ from voxray.core.findings import FindingCode
 from voxray.core.ids import Pseudonymizer
 from voxray.core.records import Finding, LabelValue, PatientId, ScanId
 from voxray.core.specs import ClassifySpec, ExamColumn
-from voxray.core.specs.experiment import PatientColumn
+from voxray.core.specs.data import PatientColumn
 from voxray.ingest.exams import keep_whole
 from voxray.ingest.find import Facts
 from voxray.ingest.intake import IntakeOptions

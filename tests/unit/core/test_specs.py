@@ -13,7 +13,8 @@ from voxray.core.specs import (
     Target,
     TrainSpec,
 )
-from voxray.core.specs.experiment import HoldoutColumn, HoldoutFraction, LabelKey
+from voxray.core.specs.data import LabelKey
+from voxray.core.specs.experiment import HoldoutColumn, HoldoutFraction
 
 WHOLE: dict[str, Any] = {
     "name": "nodules",

@@ -13,7 +13,7 @@ from voxray.core.findings import FindingCode
 from voxray.core.ids import Pseudonymizer
 from voxray.core.progress import Progress
 from voxray.core.specs import ChannelRules, Experiment, IntakeRules
-from voxray.core.specs.experiment import LabelKey, LabelsSpec
+from voxray.core.specs.data import LabelKey, LabelsSpec
 from voxray.demo.cohort import write_roster
 from voxray.demo.roster import Dirt, Roster, draw_roster
 from voxray.ingest import IntakeOptions, ingest_folder

@@ -15,7 +15,8 @@ from voxray.core.specs import (
     SegmentSpec,
     TaskSpec,
 )
-from voxray.core.specs.experiment import LabelKey, SegmentClass
+from voxray.core.specs.data import LabelKey
+from voxray.core.specs.task import SegmentClass
 from voxray.ingest import Intake, IntakeOptions, ingest_folder
 from voxray.scan_io import DicomHeader
 

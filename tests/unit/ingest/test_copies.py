@@ -13,7 +13,7 @@ from tests.unit.ingest.makers import (
     take_in,
 )
 from voxray.core.errors import DatasetError
-from voxray.core.specs.experiment import PatientColumn
+from voxray.core.specs.data import PatientColumn
 from voxray.ingest import Intake
 
 WHO = PatientColumn(column="who")

@@ -17,7 +17,7 @@ from voxray.core.errors import ConfigError
 from voxray.core.findings import Action, FindingCode
 from voxray.core.records import MaskSource
 from voxray.core.specs import ChannelRules, IntakeRules, SegmentSpec, TaskSpec
-from voxray.core.specs.experiment import SegmentClass
+from voxray.core.specs.task import SegmentClass
 from voxray.ingest import Disposition, Intake
 from voxray.scan_io import read_mask
 

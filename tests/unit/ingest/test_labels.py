@@ -18,7 +18,7 @@ from tests.unit.ingest.makers import (
 from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.records import FileFormat, PatientId, ScanId
 from voxray.core.specs import ClassifySpec, LabelsSpec, TaskSpec
-from voxray.core.specs.experiment import LabelKey, PatientColumn
+from voxray.core.specs.data import LabelKey, PatientColumn
 from voxray.ingest import Intake
 from voxray.ingest.label_table import read_label_table
 from voxray.ingest.labels import class_value, match_rows, permuted, shape_of

@@ -14,7 +14,7 @@ from tests.unit.ingest.image_makers import a_body
 from tests.unit.ingest.makers import a_table, codes, take_in
 from voxray.core.findings import Action, FindingCode
 from voxray.core.specs import ChannelRules, IntakeRules
-from voxray.core.specs.experiment import PatientColumn
+from voxray.core.specs.data import PatientColumn
 from voxray.ingest import Intake
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.makers import Series, write_nifti, write_series
 from tests.unit.ingest.makers import KEYED, a_table, codes, row_of, take_in
 from voxray.core.errors import DatasetError
-from voxray.core.specs.experiment import PatientColumn, PatientPattern
+from voxray.core.specs.data import PatientColumn, PatientPattern
 from voxray.ingest import Intake
 from voxray.ingest.label_table import LabelRow
 from voxray.ingest.patients import Person

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.ingest.makers import KEYED, codes, take_in
 from voxray.core.specs import SegmentSpec, TaskSpec
-from voxray.core.specs.experiment import SegmentClass
+from voxray.core.specs.task import SegmentClass
 
 _PLACE = os.environ.get("VOXRAY_SHARED_DATA", "")  # noqa: TID251 - tests only
 pytestmark = pytest.mark.skipif(

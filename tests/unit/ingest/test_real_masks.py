@@ -13,7 +13,8 @@ from tests.mask_makers import a_seg, a_structure_set, read_axial, save_mask, squ
 from tests.unit.ingest.makers import KEYED, codes, take_in
 from voxray.core.records import MaskSource
 from voxray.core.specs import ClassifySpec, LabelsSpec, SegmentSpec, TaskSpec
-from voxray.core.specs.experiment import LabelKey, PatientColumn, SegmentClass
+from voxray.core.specs.data import LabelKey, PatientColumn
+from voxray.core.specs.task import SegmentClass
 from voxray.ingest import Intake
 from voxray.scan_io import read_mask
 

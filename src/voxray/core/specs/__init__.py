@@ -9,17 +9,8 @@ from voxray.core.specs.channels import (
     one_scan_an_exam,
 )
 from voxray.core.specs.clean_up import CleanUp, StructureCleanUp
-from voxray.core.specs.experiment import (
-    ClassifySpec,
-    DataSpec,
-    EvaluateSpec,
-    Experiment,
-    FoldsSpec,
-    LabelsSpec,
-    SegmentSpec,
-    TaskSpec,
-    TrainSpec,
-)
+from voxray.core.specs.data import DataSpec, LabelsSpec
+from voxray.core.specs.experiment import EvaluateSpec, Experiment, FoldsSpec
 from voxray.core.specs.package import (
     DecisionRule,
     IntakeRules,
@@ -29,6 +20,8 @@ from voxray.core.specs.package import (
 )
 from voxray.core.specs.plan import FoldValues, IntensityWindow, NetworkPlan, Plan
 from voxray.core.specs.target import Target
+from voxray.core.specs.task import ClassifySpec, SegmentSpec, TaskSpec
+from voxray.core.specs.training import TrainSpec
 
 __all__ = [
     "ChannelRules",

@@ -1,6 +1,11 @@
 """What all specs share: frozen, and no unknown key."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Spec(BaseModel):
