@@ -145,13 +145,14 @@ def test_an_evaluation_depends_on_the_manifest_it_reads_columns_from(place):
     assert {"ingest/manifest.csv", "preprocess", "train"} <= inputs
 
 
-def test_an_unknown_column_is_refused_before_training(place):
-    folder, _ = place
-    spec = an_experiment(folder).evaluate
+def test_an_unknown_column_is_refused_before_training(tmp_path):
+    write_cohort(tmp_path, same_size=True)
+    spec = an_experiment(tmp_path).evaluate
     wrong = spec.model_copy(update={"baseline_columns": ("agee",)})
-    experiment = an_experiment(folder).model_copy(update={"evaluate": wrong})
+    experiment = an_experiment(tmp_path).model_copy(update={"evaluate": wrong})
     with pytest.raises(ConfigError, match="column 'agee'; did you mean 'age'"):
-        run(folder, experiment)
+        run(tmp_path, experiment)
+    assert not list(tmp_path.rglob("schedule.json"))
 
 
 def test_blanked_images_of_one_size_are_half_by_construction(tmp_path):
