@@ -2,11 +2,10 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks.runs import command, environment
+from tests.benchmarks.runs import command, started
 
 from voxray.core.records import Metric
 from voxray.evaluate import evaluate_oof
@@ -34,14 +33,7 @@ def train_first_fold(experiment: str, workspace: Path, sets: Sequence[str]) -> N
         every_step=True,
     )
     said, is_done = [], False
-    with subprocess.Popen(
-        line,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with started(line) as process:
         for text in process.stdout or ():
             said.append(text)
             if text.startswith(_SECOND) and not is_done:

@@ -131,3 +131,15 @@ def metrics_of(experiment_folder: Path) -> list[dict[str, Any]]:
 
 def _images(source: Path) -> Iterator[Path]:
     yield from sorted((source / "images").glob("[!.]*.nii.gz"))
+
+
+def started(arguments: Sequence[str]) -> subprocess.Popen[str]:
+    """A program in a session of its own, whose lines can be read as they come."""
+    return subprocess.Popen(
+        arguments,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )

@@ -16,7 +16,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,7 +27,13 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from tests.benchmarks.runs import ROOT, command, environment, shared_data, voxray
+from tests.benchmarks.runs import (
+    ROOT,
+    command,
+    shared_data,
+    started,
+    voxray,
+)
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(7200)]
 
@@ -64,14 +69,7 @@ def timed_steps(
     """Run a program, note when it says that a step is done, stop it at the end."""
     ends_s: dict[int, float] = {}
     said = []
-    with subprocess.Popen(
-        arguments,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with started(arguments) as process:
         for line in process.stdout or ():
             said.append(line)
             if found := step.match(line):
