@@ -376,6 +376,56 @@ def test_in_another_tracking_store_the_folds_are_recorded_again(segmented, datab
         assert "schedule.steps" in run.data.params
 
 
+class Asked:
+    """Which held-out exams a network was asked about; may stop at one of them."""
+
+    def __init__(self, killed_at: int | None = None) -> None:
+        self.done: list[int] = []
+        self.killed_at = killed_at
+
+    def __call__(self, event):
+        if event.task == "predicting held-out exams":
+            self.done.append(event.done)
+            if event.done == self.killed_at:
+                raise KilledError
+
+
+JUDGING = Span("evaluate", "evaluate")
+
+
+@pytest.fixture
+def judged(segmented):
+    """Stage 5 was killed in the second fold, and run again."""
+    first, second = Asked(killed_at=6), Asked()
+    with pytest.raises(KilledError):
+        segmented.run(JUDGING, listen=first)
+    segmented.run(JUDGING, listen=second)
+    assert (first.done, second.done) == ([1, 2, 3, 4, 5, 6], [5, 6, 7, 8])
+    return segmented
+
+
+def test_judging_in_another_way_asks_no_network_again(judged):
+    predictions = judged.folder / "evaluate" / "oof_predictions.parquet"
+    before, asked = predictions.read_bytes(), Asked()
+    spec = judged.experiment.evaluate.model_copy(update={"resamples": 201})
+    changed = judged.experiment.model_copy(update={"evaluate": spec})
+    replace(judged, experiment=changed).run(JUDGING, listen=asked)
+    assert asked.done == []
+    assert predictions.read_bytes() == before
+
+
+def test_a_mask_that_was_touched_is_predicted_again(judged):
+    masks = sorted((judged.folder / "evaluate" / "oof_masks").iterdir())
+    before, asked = masks[0].read_bytes(), Asked()
+    masks[0].write_bytes(masks[1].read_bytes())
+    stray = masks[0].with_name("of_an_earlier_task.nii.gz")
+    stray.write_bytes(before)
+    judged.run(JUDGING, listen=asked)
+    assert len(asked.done) == 4
+    assert masks[0].read_bytes() == before
+    assert not stray.exists()
+
+
 def test_masks_alone_are_evaluated_registered_and_reported(segmented):
     assert segmented.run() == 0
     frame = pd.read_parquet(segmented.folder / "evaluate" / "oof_predictions.parquet")

@@ -10,7 +10,8 @@ _SCALE = 4.0  # so that the few weights on it grow as fast as the many on the fe
 _OLD_SCALE = 5.0
 _HIDDEN = 16
 _AXES = (2, 3, 4)
-_FLOOR = 1e-3  # weight outside; where no structure is found it makes a plain mean
+_AROUND = 3  # voxels a local mean is taken over
+_FLOOR = 0.5  # voxels' worth of everywhere: a plain mean where nothing is predicted
 
 
 class MaskEvidence(nn.Module):
@@ -69,7 +70,7 @@ def mean_inside(features: torch.Tensor, mask_logits: torch.Tensor) -> torch.Tens
     """
     i, j, k = features.shape[2:]
     share = functional.adaptive_avg_pool3d(_any(mask_logits), (i, j, k))
-    weight = share + _FLOOR
+    weight = share + _FLOOR / share[0].numel()
     return (features * weight).sum(_AXES) / weight.sum(_AXES)
 
 
@@ -90,13 +91,13 @@ def _n_values(plan: Plan) -> int:
     size = 2 * len(plan.structures)
     if plan.network.evidence == "size":
         return size
-    looks = 2 * len(plan.channels) * len(plan.structures)
+    looks = 4 * len(plan.channels) * len(plan.structures)
     return size + len(_AXES) * len(plan.structures) + looks
 
 
 def _surest(shares: torch.Tensor) -> torch.Tensor:
     """Log odds at the surest place, smoothed, (n, structure)."""
-    kernel = [min(3, size) for size in shares.shape[2:]]
+    kernel = [min(_AROUND, size) for size in shares.shape[2:]]
     smooth = functional.avg_pool3d(shares, kernel, stride=1)
     return torch.logit(smooth.amax(_AXES), eps=1e-4) + 1
 
@@ -121,10 +122,14 @@ def _cross_sections(shares: torch.Tensor) -> torch.Tensor:
 
 
 def _looks(shares: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-    """Mean and deviation of each channel inside, (n, 2 * channel * structure).
+    """Each channel inside: mean, deviation, brightest, darkest.
 
-    One voxel of zeros is added, so that an empty mask gives 0 and a small one is
-    believed less.
+    One voxel of zeros is added to the first two, so that an empty mask gives 0 and a
+    small one is believed less. The last two are of local means, and half of them, since
+    they reach far.
+
+    Returns:
+        (n, 4 * channel * structure).
     """
     likely = 2 * functional.relu(shares - 0.5)[:, :, None]
     n_voxels = likely.sum((3, 4, 5)) + 1
@@ -132,4 +137,30 @@ def _looks(shares: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
     mean = (likely * voxels).sum((3, 4, 5)) / n_voxels
     off = (voxels - mean[..., None, None, None]) ** 2
     deviation = ((likely * off).sum((3, 4, 5)) / n_voxels).sqrt()
-    return torch.cat([mean.flatten(1), deviation.flatten(1)], dim=1)
+    brightest = _brightest(likely, voxels) / 2
+    darkest = -_brightest(likely, -voxels) / 2
+    values = [mean, deviation, brightest, darkest]
+    return torch.cat([value.flatten(1) for value in values], dim=1)
+
+
+def _brightest(likely: torch.Tensor, voxels: torch.Tensor) -> torch.Tensor:
+    """Largest local mean inside: what lies outside takes no part; 0 without an inside.
+
+    Args:
+        likely: (n, structure, 1, i, j, k), 0 outside.
+        voxels: (n, 1, channel, i, j, k).
+
+    Returns:
+        (n, structure, channel).
+    """
+    local = _around(likely * voxels) / _around(likely).clamp_min(1e-6)
+    largest = local.masked_fill(likely == 0, -torch.inf).amax((3, 4, 5))
+    return torch.where(torch.isfinite(largest), largest, 0)
+
+
+def _around(values: torch.Tensor) -> torch.Tensor:
+    """Mean over the next voxels along each axis that has as many; any leading axes."""
+    kernel = [_AROUND if size >= _AROUND else 1 for size in values.shape[3:]]
+    pads = [size // 2 for size in kernel]
+    flat = functional.avg_pool3d(values.flatten(0, 1), kernel, 1, pads)
+    return flat.view(values.shape)

@@ -11,6 +11,7 @@ from voxray.preprocess.statistics import ScanGeometry, ScanStatistics
 
 _RARE, _COMMON = 1e-3, 0.05  # share of all voxels
 _MORE, _HALF, _FEWER = 0.67, 0.5, 0.33
+_SEEN = 0.95  # of the scans end inside the window, on either side
 
 _Exams = Sequence[Mapping[str, ScanStatistics]]
 
@@ -88,13 +89,17 @@ def _on_structure(shares: Mapping[str, float]) -> float:
 
 
 def _window(channel: str, exams: _Exams) -> IntensityWindow:
-    """Medians over scans, so that one odd scan moves nothing."""
+    """Mean and deviation by medians over scans, so that one odd scan moves nothing.
+
+    The ends hold what is seen in nearly all scans: where half of them are clipped, what
+    is rare and bright (a calcified nodule) looks like the rest.
+    """
     scans = [exam[channel] for exam in exams if channel in exam]
     if not scans:
         msg = f"a fold has no training scan of channel {channel!r}; use fewer folds"
         raise DatasetError(msg)
-    low = float(np.median([s.low for s in scans]))
-    high = float(np.median([s.high for s in scans]))
+    low = float(np.quantile([s.low for s in scans], 1 - _SEEN))
+    high = float(np.quantile([s.high for s in scans], _SEEN))
     mean = float(np.median([s.mean for s in scans]))
     std = float(np.median([s.std for s in scans]))
     return IntensityWindow(low=low, high=high, mean=mean, std=max(std, 1e-3))

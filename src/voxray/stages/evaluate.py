@@ -1,26 +1,18 @@
 """Stage 5: predict every exam with the network that never saw its patient; judge."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from voxray.core.files import atomic_path, read_json, write_json
 from voxray.core.hashing import sha256_file
-from voxray.core.progress import Progress
-from voxray.core.records import (
-    ExamId,
-    Metric,
-    OutOfFoldPrediction,
-    Sha256,
-)
-from voxray.core.specs import ClassifySpec, CleanUp, Experiment, FoldValues
+from voxray.core.records import Metric, OutOfFoldPrediction, Sha256
+from voxray.core.specs import ClassifySpec, Experiment
 from voxray.evaluate import (
     class_roc_points,
     compare_baselines,
-    dice_per_class,
     evaluate_oof,
     fit_decision,
     metrics_to_json,
@@ -39,15 +31,7 @@ from voxray.mlflow_store import (
     log_table,
     metrics_markdown,
 )
-from voxray.model import (
-    Compute,
-    Member,
-    Probabilities,
-    choose_compute,
-    load_network,
-    predict_ensemble,
-)
-from voxray.preprocess import clean, labels_on_source, volumes_ml
+from voxray.model import choose_compute
 from voxray.report import (
     FoldHistory,
     RocCurve,
@@ -57,19 +41,13 @@ from voxray.report import (
     draw_roc,
     draw_training,
 )
-from voxray.scan_io import read_mask, write_label_map
 from voxray.stages.baselines import draw_suspects, find_rivals
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
-from voxray.stages.study import FoldName, Study, mask_source, read_study
-from voxray.stages.targets import class_name, labels_of
-from voxray.stages.train import (
-    VALUES_FILE,
-    open_tracking,
-    read_clean_up,
-    read_parent,
-)
+from voxray.stages.held_out import predict_held_out
+from voxray.stages.study import Study, read_study
+from voxray.stages.train import open_tracking, read_parent
 from voxray.stages.workspace import stage_folder
-from voxray.train import HISTORY_FILE, NETWORK_FILE
+from voxray.train import HISTORY_FILE
 
 FOLDER = "evaluate"
 PREDICTIONS_FILE = "oof_predictions.parquet"
@@ -78,7 +56,6 @@ SUSPECTS_FILE = "possibly_mislabelled.csv"
 EVALUATION_FILE = "evaluation.json"
 DECISION_FILE = "decision.json"
 FIGURES = "figures"
-MASKS = "oof_masks"
 _HEADLINE = {"auc", "dice", "quadratic_kappa"}
 
 
@@ -86,7 +63,7 @@ def run(context: StageContext) -> StageOutcome:
     """Out-of-fold predictions, metrics with intervals, figures; logged to MLflow."""
     folder = stage_folder(context, FOLDER)
     study = read_study(context)
-    predictions = tuple(_predict_all(context, study, folder))
+    predictions = predict_held_out(context, study, folder)
     require_out_of_fold(predictions, study.rows)
     write_predictions(predictions, folder / PREDICTIONS_FILE)
     metrics = _measure(context, study, predictions, folder)
@@ -138,94 +115,6 @@ def _write_figures(folder: Path, figures: Mapping[str, bytes]) -> None:
     for name, png in figures.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(png)
-
-
-def _predict_all(
-    context: StageContext, study: Study, folder: Path
-) -> Iterator[OutOfFoldPrediction]:
-    shutil.rmtree(folder / MASKS, ignore_errors=True)
-    compute = choose_compute(context.experiment.train.device)
-    names = study.folds()
-    todo = {name: study.exams_of(study.patients(name).held_out) for name in names}
-    total, done = sum(map(len, todo.values())), 0
-    for name, exams in todo.items():
-        judge = _judge(context, study, name, compute)
-        for exam_id in exams:
-            yield judge.predict(exam_id)
-            done += 1
-            context.listen(Progress("predicting held-out exams", done, total))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Judge:
-    """The network of one fold, asked about that fold's held-out exams."""
-
-    context: StageContext
-    study: Study
-    name: FoldName
-    member: Member
-    clean_up: CleanUp
-    compute: Compute
-
-    def predict(self, exam_id: ExamId) -> OutOfFoldPrediction:
-        plan, record = self.study.plan, self.study.record(exam_id)
-        classify = self.context.experiment.task.classify
-        image = np.asarray(self.study.cached[exam_id].read_image())
-        said, _ = predict_ensemble([self.member], image, plan, self.compute)
-        shares = {} if said.classes is None else _named(plan.classes, said.classes)
-        dice, volume, true_volume = self._judge_mask(exam_id, said)
-        return OutOfFoldPrediction(
-            repeat=self.name.repeat,
-            fold=self.name.fold,
-            exam_id=exam_id,
-            patient_id=record.patient_id,
-            label=class_name(record, classify),
-            labels=labels_of(record, classify),
-            probabilities=shares,
-            dice=dice,
-            volume_ml=volume,
-            true_volume_ml=true_volume,
-        )
-
-    def _judge_mask(
-        self, exam_id: ExamId, said: Probabilities
-    ) -> tuple[dict[str, float | None], dict[str, float], dict[str, float]]:
-        """Write the mask; Dice and volumes on the grid of the scan as it came."""
-        record, plan = self.study.record(exam_id), self.study.plan
-        mask = mask_source(record, self.context.experiment)
-        if said.masks is None or mask is None:
-            return {}, {}, {}
-        cached = self.study.cached[exam_id]
-        labels = labels_on_source(said.masks, cached.grid, record.grid, plan)
-        labels = clean(labels, record.grid, plan, self.clean_up)
-        write_label_map(self._mask_file(exam_id), labels, record.grid)
-        drawn = read_mask(mask)
-        values = dict(zip(plan.structures, plan.mask_values, strict=True))
-        return (
-            dict(dice_per_class(labels, drawn.voxels, values)),
-            volumes_ml(labels, record.grid, plan),
-            volumes_ml(drawn.voxels, record.grid, plan),
-        )
-
-    def _mask_file(self, exam_id: ExamId) -> Path:
-        folder = self.context.folder / FOLDER / MASKS
-        if self.name.repeat:
-            folder /= f"repeat_{self.name.repeat}"
-        return folder / f"{exam_id}.nii.gz"
-
-
-def _judge(
-    context: StageContext, study: Study, name: FoldName, compute: Compute
-) -> _Judge:
-    folder = context.folder / "train" / name.folder
-    values = FoldValues.model_validate(read_json(folder / VALUES_FILE))
-    network = load_network(folder / NETWORK_FILE, study.plan, compute)
-    member, rules = (network, values), read_clean_up(folder)
-    return _Judge(context, study, name, member, rules, compute)
-
-
-def _named(names: Sequence[str], shares: np.ndarray) -> dict[str, float]:
-    return {name: float(p) for name, p in zip(names, shares, strict=True)}
 
 
 def _draw(

@@ -24,7 +24,7 @@ def a_box(i: int, j: int, k: int) -> torch.Tensor:
 
 def values(image: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     said: torch.Tensor = MaskEvidence(a_looking_plan())(image, logits)
-    return said[0, :7].detach() / 4  # the scale before the last layer
+    return said[0, :9].detach() / 4  # the scale before the last layer
 
 
 def test_sizes_are_log_shares_of_the_largest_cross_sections():
@@ -45,13 +45,22 @@ def test_looks_are_mean_and_deviation_of_the_image_inside():
 def test_what_lies_outside_the_mask_does_not_change_its_looks():
     image = torch.zeros(1, 1, 16, 20, 12)
     image[0, 0, 10:] = 100.0
-    assert values(image, a_box(4, 5, 6))[5:7] == pytest.approx(torch.zeros(2), abs=1e-3)
+    assert values(image, a_box(4, 5, 6))[5:] == pytest.approx(torch.zeros(4), abs=1e-3)
+
+
+def test_the_brightest_and_the_darkest_are_local_means_of_the_inside():
+    image = torch.full((1, 1, 16, 20, 12), 50.0)  # bright beyond, and right beside
+    image[0, 0, 2:10, 2:10, 2:10] = 1.0
+    image[0, 0, 3:6, 3:6, 3:6] = 4.0
+    image[0, 0, 6:9, 6:9, 6:9] = -2.0
+    brightest, darkest = values(image, a_box(8, 8, 8))[7:9]
+    assert (2 * float(brightest), 2 * float(darkest)) == pytest.approx((4, -2), abs=0.1)
 
 
 def test_an_empty_mask_is_evidence_too():
     said = values(torch.randn(1, 1, 16, 20, 12), a_box(0, 0, 0))
     assert torch.isfinite(said).all()
-    assert said[5:7] == pytest.approx(torch.zeros(2), abs=1e-6)
+    assert said[5:] == pytest.approx(torch.zeros(4), abs=1e-6)
 
 
 def test_the_evidence_has_features_per_channel_and_structure():
@@ -95,10 +104,9 @@ def test_features_are_pooled_inside_the_mask_on_a_coarser_grid():
     features = torch.full((1, 2, 8, 10, 6), -5.0)
     features[:, :, 1:3, 1:3, 1:3] = 4.0
     mask = a_box(4, 4, 4)
-    n_inside, n_outside = 8, 8 * 10 * 6 - 8  # the latter weigh a thousandth each
-    mean = (4.0 * n_inside - 5e-3 * n_outside) / (
-        n_inside + 1e-3 * (n_inside + n_outside)
-    )
+    n_inside, n = 8, 8 * 10 * 6
+    everywhere = (4.0 * n_inside - 5.0 * (n - n_inside)) / n  # weighs half a voxel
+    mean = (4.0 * n_inside + 0.5 * everywhere) / (n_inside + 0.5)
     wanted = torch.full((1, 2), mean)
     assert mean_inside(features, mask) == pytest.approx(wanted, abs=0.01)
     assert max_inside(features, mask) == pytest.approx(torch.full((1, 2), 4.0))

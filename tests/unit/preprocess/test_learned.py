@@ -19,10 +19,11 @@ def learned(plan, rows, labels=()):
     return learn_fold_values(plan, [{"image": row} for row in rows], labels)
 
 
-def test_a_window_is_the_median_over_the_training_scans():
-    rows = [replace(ROW, high=high) for high in (300, 320, 9000)]
+def test_a_window_holds_what_nearly_all_training_scans_show():
+    rows = [replace(ROW, low=-n, high=10 * n, mean=n) for n in range(1, 102)]
+    rows[-1] = replace(rows[-1], high=90000, mean=90000)
     window = learned(CT, rows).windows["image"]
-    assert (window.low, window.high, window.mean, window.std) == (-100, 320, 50, 20)
+    assert (window.low, window.high, window.mean, window.std) == (-96, 960, 51, 20)
 
 
 def test_nothing_but_the_given_scans_counts():
