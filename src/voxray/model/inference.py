@@ -225,10 +225,27 @@ def _masks(voters: _Voters, image: FloatArray) -> FloatArray:
     if math.prod(whole) <= _ONE_PASS * math.prod(plan.input_shape):
         return _asked(voters, image, whole)
 
-    def ask(part: Part) -> FloatArray:
-        return _asked(voters, image[(slice(None), *part)], plan.input_shape)
+    window = _window(plan, (i, j, k))
+    i_half, j_half, k_half = (side // 2 for side in plan.input_shape)
 
-    return slide(ask, (i, j, k), plan.input_shape, 1 + len(plan.structures))
+    def ask(part: Part) -> FloatArray:
+        return _asked(voters, image[(slice(None), *part)], window)
+
+    overlap = (i_half, j_half, k_half)
+    return slide(ask, (i, j, k), window, overlap, 1 + len(plan.structures))
+
+
+def _window(plan: Plan, size: Shape) -> Shape:
+    """As much as may be asked at once: then fewer voxels are asked about twice."""
+    window = list(plan.input_shape)
+    while True:
+        axis = max(range(3), key=lambda a: size[a] / window[a])
+        larger = [
+            n + (a == axis) * plan.network.factors[a] for a, n in enumerate(window)
+        ]
+        if math.prod(larger) > _ONE_PASS * math.prod(plan.input_shape):
+            return (window[0], window[1], window[2])
+        window = larger
 
 
 def _asked(voters: _Voters, part: FloatArray, shape: Shape) -> FloatArray:

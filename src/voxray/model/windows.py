@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from voxray.core.geometry import Shape
 
-_OVERLAP = 0.5
 _LARGE = 64_000_000
 """Shares; above, they are given in 16 bits, which tell 0.0005 apart."""
 
@@ -21,9 +20,9 @@ Ask = Callable[[Part], NDArray[np.floating[Any]]]
 
 
 def slide(
-    ask: Ask, shape: Shape, window: Shape, n_channels: int
+    ask: Ask, shape: Shape, window: Shape, overlap: Shape, n_channels: int
 ) -> NDArray[np.floating[Any]]:
-    """Weighted mean of what windows with an overlap of one half say.
+    """Weighted mean of what overlapping windows say.
 
     Beside the result, float sums are held for one window's length along the axis that
     has the most windows, and for all of the other two.
@@ -32,12 +31,14 @@ def slide(
         ask: Called once for each window.
         shape: Of the volume.
         window: At most; a shorter axis is taken whole.
+        overlap: Voxels that neighbours share along each axis, or a few more.
         n_channels: Of the shares.
 
     Returns:
         (channel, i, j, k) float32, or float16 where there are many.
     """
-    starts = [_starts(size, w) for size, w in zip(shape, window, strict=True)]
+    axes = zip(shape, window, overlap, strict=True)
+    starts = [_starts(size, w, shared) for size, w, shared in axes]
     lengths = [min(size, w) for size, w in zip(shape, window, strict=True)]
     along = max(range(3), key=lambda axis: len(starts[axis]))
     dtype = np.float16 if n_channels * math.prod(shape) > _LARGE else np.float32
@@ -52,12 +53,11 @@ def slide(
     return shares
 
 
-def _starts(size: int, window: int) -> list[int]:
-    """First voxels of windows, evenly spread, about half a window apart."""
+def _starts(size: int, window: int, overlap: int) -> list[int]:
+    """First voxels of windows, evenly spread."""
     if size <= window:
         return [0]
-    step = max(1.0, window * (1 - _OVERLAP))
-    number = math.ceil((size - window) / step) + 1
+    number = math.ceil((size - window) / max(1, window - overlap)) + 1
     return [round(place) for place in np.linspace(0, size - window, number).tolist()]
 
 
