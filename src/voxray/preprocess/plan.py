@@ -77,7 +77,6 @@ def make_plan(
         channels=tuple(channels),
         modality=_modalities(channels),
         spacing_mm=spacing,
-        resampling="smooth",
         input_shape=shape,
         padding=_padding(train, reasons),
         whole_volume=covers(shape, spacing, field.extent),

@@ -1,7 +1,7 @@
 """The MONAI `Compose` that turns an exam into a cached array, and the way back."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms.compose import Compose
-from monai.transforms.intensity.dictionary import NormalizeIntensityd
-from monai.transforms.spatial.dictionary import Orientationd, Spacingd
+from monai.transforms.spatial.dictionary import Orientationd
 from numpy.typing import NDArray
 
 from voxray.core.errors import VoxrayError
@@ -62,33 +61,14 @@ def build_transforms(plan: Plan) -> Compose:
     keys = [*plan.channels, MASK]
     readers = {name: ScanReader() for name in plan.channels} | {MASK: MaskReader()}
     scored = [name for name in plan.channels if plan.normalisation[name] == "zscore"]
-    by_kind = {"smooth": _smooth, "points": _points}
     steps: list[Any] = [
         ReadScand(readers),
         *([ReadOnFirstd(first, others)] if others else []),
         Orientationd(keys, axcodes="RAS", labels=_RAS_LABELS, allow_missing_keys=True),
-        *by_kind[plan.resampling](plan, keys, scored),
+        Resampled(keys, plan.spacing_mm, labels=[MASK]),
+        *([ZScored(scored)] if scored else []),
     ]
     return Compose(steps)
-
-
-def _smooth(plan: Plan, keys: Sequence[str], scored: Sequence[str]) -> list[Any]:
-    resampled = Resampled(keys, plan.spacing_mm, labels=[MASK])
-    return [resampled, ZScored(scored)] if scored else [resampled]
-
-
-def _points(plan: Plan, keys: Sequence[str], scored: Sequence[str]) -> list[Any]:
-    """As models of version 0.1 were trained: a coarser grid picks voxels."""
-    spacing = Spacingd(
-        keys,
-        pixdim=plan.spacing_mm,
-        mode=["bilinear"] * len(plan.channels) + ["nearest"],
-        padding_mode="border",
-        allow_missing_keys=True,
-    )
-    if not scored:
-        return [spacing]
-    return [spacing, NormalizeIntensityd(scored, allow_missing_keys=True)]
 
 
 def prepare_exam(

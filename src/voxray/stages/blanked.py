@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from voxray.core.errors import ManifestError
+from voxray.core.errors import DatasetError, ManifestError
 from voxray.core.files import read_json, write_json
 from voxray.core.hashing import sha256_json
 from voxray.core.records import ExamId
@@ -50,7 +50,8 @@ def blanked_rival(rivals: Rivals, folder: Path, compute: Compute) -> Rival | Non
         compute: Device and precision.
 
     Returns:
-        None when `evaluate.blanked_share` is 0.
+        None when `evaluate.blanked_share` is 0, or when training cannot be done, which
+        is said.
     """
     share = rivals.context.experiment.evaluate.blanked_share
     if not share:
@@ -65,7 +66,12 @@ def blanked_rival(rivals: Rivals, folder: Path, compute: Compute) -> Rival | Non
         rows = rivals.of_classes(lambda name: _class_shares(rivals, name))
         return Rival("baseline:blanked", rows, how, by_construction=_ALL_EQUAL)
     blanked = _Blanked(rivals, folder / FOLDER, compute)
-    return Rival("baseline:blanked", rivals.of_classes(blanked.predict), how)
+    try:
+        rows = rivals.of_classes(blanked.predict)
+    except DatasetError as error:  # that of the network itself is worth more
+        rivals.context.say(f"warning: no network on blanked images: {error}")
+        return None
+    return Rival("baseline:blanked", rows, how)
 
 
 def _all_equal(rivals: Rivals) -> bool:

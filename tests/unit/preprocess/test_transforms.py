@@ -1,11 +1,15 @@
 import itertools
 from dataclasses import replace
 
+import nibabel as nib
 import numpy as np
 import pytest
+from monai.data.meta_tensor import MetaTensor
+from monai.transforms.compose import Compose
+from monai.transforms.spatial.array import Orientation, Spacing
 
 from tests.makers import Series, nifti_source, truncate, write_nifti, write_series
-from tests.unit.model import makers
+from tests.unit.model.makers import a_plan
 from tests.unit.preprocess.makers import (
     SHAPE,
     a_grid,
@@ -26,11 +30,6 @@ from voxray.preprocess import (
 )
 
 WINDOW = {"image": "window"}
-
-
-def a_plan(task="both", **changes):
-    """As plans are made now; models of version 0.1 picked points."""
-    return makers.a_plan(task, **({"resampling": "smooth"} | changes))
 
 
 ORDERS = list(itertools.permutations(range(3)))
@@ -229,45 +228,44 @@ def test_the_transforms_are_a_plain_compose(tmp_path):
     assert tuple(out["image"].shape) == (1, *SHAPE)
 
 
+def by_monai(source, spacing):
+    """Resampled by MONAI, which picks points where the grid gets coarser."""
+    image = nib.nifti1.load(source.files[0])
+    voxels = np.asarray(image.dataobj, dtype=np.float32)[None]
+    steps = [
+        Orientation("RAS", labels=(("L", "R"), ("P", "A"), ("I", "S"))),
+        Spacing(spacing, padding_mode="border"),
+    ]
+    return Compose(steps)(MetaTensor(voxels, affine=image.affine))
+
+
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 1.0, 0.4)])
-def test_where_nothing_gets_coarser_models_of_version_0_1_see_the_same(
-    tmp_path, spacing
-):
+def test_where_nothing_gets_coarser_it_is_what_monai_gives(tmp_path, spacing):
     voxels = np.random.default_rng(0).integers(0, 900, SHAPE, np.int16)
     source = write_scan(tmp_path / "s.nii.gz", voxels, an_affine())
-    mask = write_scan(tmp_path / "m.nii.gz", a_block(), an_affine())
-    new, old = (
-        prepare_scan(source, mask, a_plan(resampling=kind, spacing_mm=spacing))
-        for kind in ("smooth", "points")
-    )
-    assert new.grid.matches(old.grid)
-    np.testing.assert_allclose(new.image, old.image, atol=1e-3)
-    assert (new.mask != old.mask).mean() < 0.01
+    plan = a_plan(normalisation=WINDOW, spacing_mm=spacing)
+    wanted = by_monai(source, spacing)
+    found = prepare_scan(source, None, plan)
+    np.testing.assert_allclose(found.grid.affine, wanted.affine, atol=1e-6)
+    np.testing.assert_allclose(found.image[0], wanted[0], atol=0.1)
 
 
 @pytest.mark.parametrize("spacing", [(2.0, 2.0, 2.0), (1.3, 2.9, 5.0), (0.6, 3.0, 1.0)])
-def test_grids_are_those_of_models_of_version_0_1(tmp_path, spacing):
+def test_grids_are_those_of_monai(tmp_path, spacing):
     source = write_scan(tmp_path / "s.nii.gz", linear_in_mm(a_grid()), an_affine())
-    new, old = (
-        prepare_scan(source, None, a_plan(resampling=kind, spacing_mm=spacing))
-        for kind in ("smooth", "points")
-    )
-    assert new.grid.matches(old.grid)
+    wanted = by_monai(source, spacing)
+    found = prepare_scan(source, None, a_plan(spacing_mm=spacing))
+    assert found.grid.shape == tuple(wanted.shape[1:])
+    np.testing.assert_allclose(found.grid.affine, wanted.affine, atol=1e-6)
 
 
 def test_texture_finer_than_the_new_grid_is_taken_away(tmp_path):
     fine = np.indices((48, 48, 48)).sum(axis=0) % 2 * 100.0
     source = write_scan(tmp_path / "s.nii.gz", fine.astype(np.float32), an_affine())
-    picked, smooth = (
-        prepare_scan(
-            source,
-            None,
-            a_plan(resampling=kind, normalisation=WINDOW, spacing_mm=(3.0, 3.0, 3.0)),
-        ).image
-        for kind in ("points", "smooth")
-    )
-    assert picked.std() > 40
-    inner = smooth[0, 2:-2, 2:-2, 2:-2]
+    coarse = (3.0, 3.0, 3.0)
+    plan = a_plan(normalisation=WINDOW, spacing_mm=coarse)
+    inner = prepare_scan(source, None, plan).image[0, 2:-2, 2:-2, 2:-2]
+    assert by_monai(source, coarse).std() > 40
     assert inner.std() < 1
     assert inner.mean() == pytest.approx(50, abs=1)
 

@@ -55,8 +55,6 @@ class Plan(Spec):
             one's grid.
         modality: DICOM codes seen in any channel, "" for NIfTI.
         spacing_mm: Of the cached arrays, axes nearest R, A, S.
-        resampling: "smooth": a coarser spacing is read from a smoothed image;
-            "points": voxels are picked, as in models of version 0.1.
         input_shape: Voxels (i, j, k) the network sees at once.
         padding: What stands where the input reaches beyond the scan: its "edge" voxels
             repeated, or each channel's "minimum".
@@ -77,11 +75,10 @@ class Plan(Spec):
         reasons: Why each value was chosen, for a person.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     channels: tuple[str, ...]
     modality: tuple[str, ...]
     spacing_mm: Spacing
-    resampling: Literal["points", "smooth"] = "points"
     input_shape: Voxels
     padding: Padding = "minimum"
     whole_volume: bool
