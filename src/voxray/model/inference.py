@@ -26,7 +26,7 @@ Value = TypeVar("Value", np.float32, np.uint8)
 Member = tuple[nn.Module, FoldValues]
 """A fold network in eval mode, and what the fold learned from values."""
 
-_ONE_PASS = 4  # times the input's voxels that are still predicted at once
+_ONE_PASS = 2  # times the voxels of the input are asked about at once, at most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +120,7 @@ def predict(
     Returns:
         Probabilities on the grid of `image`. Classes come from the central
         `plan.input_shape`; masks from one pass, or from a sliding window when the
-        image has more than four times the voxels of the input.
+        image has more than twice the voxels of the input.
     """
     member = (network, FoldValues(n_exams=0))  # nothing left to apply
     said, _ = _ask(_Voters((member,), plan, compute, mirrors=((),)), image)
