@@ -7,7 +7,6 @@ voxel-counting surface would weigh oblique and anisotropic parts wrongly.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
 from typing import Self
 
@@ -58,7 +57,6 @@ class Surface:
         return cls(points, table[codes[index]])
 
 
-@cache
 def _areas(spacing_mm: tuple[float, ...]) -> Array:
     """Area of the surface at a corner, by its neighbour code."""
     from monai.metrics.utils import get_code_to_measure_table  # takes seconds
