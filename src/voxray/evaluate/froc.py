@@ -76,6 +76,8 @@ class LesionStudy:
         found = [lesion for lesion in own if lesion.kind == "predicted"]
         found.sort(key=lambda lesion: -float(lesion.score or 0))
         score = np.array([lesion.score for lesion in found], dtype=np.float64)
+        last = np.ones(len(score), dtype=np.bool_)
+        last[:-1] = score[1:] < score[:-1]
         drawn = [number[one.patient_id] for one in own if one.kind == "drawn"]
         n_drawn = np.bincount(np.array(drawn, np.intp), minlength=len(names))
         fold = np.zeros(len(names), dtype=np.intp)
@@ -85,7 +87,7 @@ class LesionStudy:
             patient=np.array([number[one.patient_id] for one in found], np.intp),
             hit=np.array([one.match is not None for one in found], np.bool_),
             score=score,
-            last=np.append(score[1:] < score[:-1], [True] * bool(len(score))),
+            last=last,
             n_exams=np.bincount(
                 [number[row.patient_id] for row in asked], minlength=len(names)
             ).astype(np.float64),

@@ -11,6 +11,7 @@ from voxray.core.specs import (
     FoldsSpec,
     NetworkPlan,
     Target,
+    TaskSpec,
     TrainSpec,
 )
 from voxray.core.specs.data import LabelKey

@@ -76,9 +76,7 @@ def test_columns_are_those_of_the_documentation(tmp_path):
 
 def test_measures_of_masks_read_back_and_have_columns(tmp_path):
     names = ("dice", "iou", "nsd", "hd95_mm", "assd_mm")
-    row = replace(
-        a_mask("e0", "p0", 0.5), **{name: {"lesion": 0.5} for name in names}
-    )
+    row = replace(a_mask("e0", "p0", 0.5), **{name: {"lesion": 0.5} for name in names})
     empty = replace(
         a_mask("e1", "p1", None), **{name: {"lesion": None} for name in names}
     )
