@@ -74,7 +74,8 @@ class LesionMap:
         which = np.arange(1, n + 1)
         centres = ndimage.center_of_mass(numbers > 0, numbers, which) if n else []
         first = np.array([side.start for side in box])
-        nearest = np.rint(np.reshape(centres, (n, inside.ndim))).astype(np.intp) + first
+        places = np.reshape(np.asarray(centres, dtype=np.float64), (n, inside.ndim))
+        nearest = np.floor(places + 0.5).astype(np.intp) + first
         return cls(box, numbers, sizes, nearest)
 
     def highest(self, slabs: Slabs) -> NDArray[np.float64]:
