@@ -52,7 +52,7 @@ def test_lesions_have_volume_place_and_score():
     assert said == [
         ("predicted", 1, 0.3, (2, 0, 0)),
         ("predicted", 2, 0.2, (9, 0, 0)),
-        ("drawn", 1, 0.2, (2, 0, 0)),
+        ("drawn", 1, 0.2, (3, 0, 0)),
     ]
     assert [r.score for r in rows] == pytest.approx([0.4, 1.0, None])
     assert [(r.match, r.iou) for r in rows] == [

@@ -220,7 +220,7 @@ def test_not_estimable_metric_says_why():
 
 def test_note_stands_on_top_and_beside_figures_scores_and_metrics():
     page, _ = render(full_content())
-    assert page.text.count(NOTE) == 5
+    assert page.text.count(NOTE) == 6
     assert page.text.index(NOTE) < page.text.index("4 volumes found")
 
 
