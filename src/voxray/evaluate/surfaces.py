@@ -61,7 +61,7 @@ def _areas(spacing_mm: tuple[float, ...]) -> Array:
     """Area of the surface at a corner, by its neighbour code."""
     from monai.metrics.utils import get_code_to_measure_table  # takes seconds
 
-    table, _ = get_code_to_measure_table(spacing_mm)
+    table, _ = get_code_to_measure_table(spacing_mm)  # type: ignore[no-untyped-call]
     return np.asarray(table.numpy(), dtype=np.float64)
 
 

@@ -100,9 +100,10 @@ def test_nsd_is_monais_with_subvoxels():
     from monai.metrics.surface_dice import compute_surface_dice  # takes seconds
 
     for pred, truth, spacing, tolerance in list(cases())[:12]:
-        pair = (torch.tensor(mask[None, None]).float() for mask in (pred, truth))
+        pair = [torch.tensor(mask[None, None]).float() for mask in (pred, truth)]
         oracle = compute_surface_dice(
-            *pair,
+            pair[0],
+            pair[1],
             [tolerance],
             include_background=True,
             spacing=spacing,
