@@ -49,7 +49,8 @@ def segmentation_metrics(
     counted in "true_negative_exams". One where only the predicted mask has voxels has
     Dice, IoU and NSD 0 and no distance, and is counted in "false_positive_exams" too.
     One where only the drawn mask has voxels has Dice, IoU and NSD 0 and the diagonal
-    of the image as distances, and is counted in "missed_exams".
+    of the image as distances, and is counted in "missed_exams"; "hd95_found_mm" leaves
+    it out.
     """
     rows = [
         _mean_metric(name, class_, predictions, mean, settings)
@@ -73,6 +74,11 @@ def _abs_volume_error_ml(row: OutOfFoldPrediction, class_: str) -> float | None:
     return None if value is None else abs(value)
 
 
+def _hd95_found_mm(row: OutOfFoldPrediction, class_: str) -> float | None:
+    """Where the structure is not missed altogether."""
+    return row.hd95_mm.get(class_) if row.volume_ml.get(class_) else None
+
+
 def _share(values: Values, level: float) -> Interval | None:
     return t_interval(values, level, share=True)
 
@@ -89,6 +95,7 @@ _MEANS: Mapping[str, _Mean] = {
     "hd95_mm": _Mean(
         lambda row, class_: row.hd95_mm.get(class_), positive_interval, _LOG
     ),
+    "hd95_found_mm": _Mean(_hd95_found_mm, positive_interval, _LOG),
     "assd_mm": _Mean(
         lambda row, class_: row.assd_mm.get(class_), positive_interval, _LOG
     ),

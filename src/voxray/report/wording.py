@@ -25,6 +25,7 @@ _NAMES = {
     "dice": "Dice",
     "iou": "Intersection over union (IoU)",
     "nsd": "Normalised surface Dice (NSD)",
+    "hd95_found_mm": "95th percentile Hausdorff distance where not missed, mm",
     "assd_mm": "Average symmetric surface distance, mm",
     "missed_exams": "Exams with structure, none predicted",
     "volume_lower_limit_ml": "Lower limit of agreement of volumes, ml",

@@ -135,6 +135,17 @@ def test_exam_without_a_distance_is_left_out_of_the_distances_only():
     assert (metrics["nsd"].value, metrics["nsd"].n_exams) == (0.45, 2)
 
 
+def test_a_missed_structure_is_left_out_of_the_distance_where_found():
+    rows = [
+        with_surfaces("e0", "p0", hd95_mm=2.0),
+        replace(with_surfaces("e1", "p1", hd95_mm=300.0), volume_ml={"lesion": 0.0}),
+    ]
+    metrics = metrics_of(rows)
+
+    assert metrics["hd95_mm"].value == 151
+    assert (metrics["hd95_found_mm"].value, metrics["missed_exams"].value) == (2, 1)
+
+
 def test_interval_of_a_distance_follows_its_right_tail():
     values = np.random.default_rng(1).lognormal(1, 1, 30)
     rows = [
