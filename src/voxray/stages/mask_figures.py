@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from voxray.core.errors import ScanError
+from voxray.core.errors import ManifestError, ScanError
 from voxray.core.files import atomic_path
 from voxray.core.geometry import to_nearest_ras
 from voxray.core.records import Metric, OutOfFoldPrediction, ScanSource
@@ -96,7 +96,7 @@ def list_worst(
 ) -> None:
     """Write the list of the worst exams, and a picture of the first of each structure.
 
-    A scan that is gone has no picture.
+    Pictures need the scans; a scan that is gone has none.
     """
     rows = worst_exams(predictions, study.plan.structures)
     write_worst(rows, folder / WORST_FILE)
@@ -105,7 +105,11 @@ def list_worst(
     if not shown:
         return
     records = [study.record(row.exam_id) for row in shown]
-    sources = read_scan_sources(context, records)
+    try:
+        sources = read_scan_sources(context, records)
+    except ManifestError:
+        context.say("no pictures of the worst masks: scans are not as they were read")
+        return
     for row, record in zip(shown, records, strict=True):
         try:
             png = _draw(context, study, row, sources[record.scan_id], folder)
@@ -146,4 +150,6 @@ def _draw(
 
 def _both(predicted: NDArray[np.bool_], drawn: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """1 in both, 2 only drawn, 3 only predicted, as in `AGREEMENT`."""
-    return np.select([predicted & drawn, drawn, predicted], [1, 2, 3]).astype(np.uint8)
+    both = np.zeros(drawn.shape, dtype=np.uint8)
+    both[predicted], both[drawn], both[predicted & drawn] = 3, 2, 1
+    return both
