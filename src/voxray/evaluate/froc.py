@@ -68,11 +68,17 @@ class LesionStudy:
         lesions: Sequence[Lesion],
         structure: str,
     ) -> Self:
-        """Collect what is about one structure."""
+        """Collect what is about one structure; lesions of other exams are left out."""
         asked = [row for row in predictions if structure in row.dice]
         names = sorted({row.patient_id for row in asked})
         number = {name: n for n, name in enumerate(names)}
-        own = [lesion for lesion in lesions if lesion.structure == structure]
+        exams = {(row.repeat, row.exam_id) for row in asked}
+        own = [
+            lesion
+            for lesion in lesions
+            if lesion.structure == structure
+            and (lesion.repeat, lesion.exam_id) in exams
+        ]
         found = [lesion for lesion in own if lesion.kind == "predicted"]
         found.sort(key=lambda lesion: -float(lesion.score or 0))
         score = np.array([lesion.score for lesion in found], dtype=np.float64)

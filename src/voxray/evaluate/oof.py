@@ -17,7 +17,7 @@ def evaluate_oof(
     task: TaskSpec,
     spec: EvaluateSpec,
     seed: int,
-    lesions: Sequence[Lesion] = (),
+    lesions: Sequence[Lesion] | None = None,
 ) -> tuple[Metric, ...]:
     """Compute every metric of the task with its interval.
 
@@ -35,7 +35,8 @@ def evaluate_oof(
         task: Classes and structures.
         spec: Operating point, level, resamples.
         seed: Of the experiment; the same seed gives the same intervals.
-        lesions: Of the structures that are counted lesion by lesion.
+        lesions: Of the structures that are counted lesion by lesion, at least those of
+            the exams predicted; None leaves their metrics out.
 
     Raises:
         DatasetError: If a prediction is missing, not finite, twice there, or of an
@@ -49,7 +50,7 @@ def evaluate_oof(
     if task.segment is not None:
         for name in task.segment.classes:
             rows += segmentation_metrics(predictions, name, settings)
-            if name in spec.lesions:
+            if lesions is not None and name in spec.lesions:
                 study = LesionStudy.of(predictions, lesions, name)
                 rows += lesion_metrics(study, name, settings)
     return tuple(rows)

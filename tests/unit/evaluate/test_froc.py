@@ -211,3 +211,12 @@ def test_repeats_are_not_more_patients_or_lesions():
 
 def test_lesions_are_not_counted_unless_asked():
     assert "lesion_sensitivity" not in metrics_of(*a_study(), spec=SPEC)
+    assert "lesion_sensitivity" not in metrics_of(a_study()[0], None)
+
+
+def test_lesions_of_exams_that_are_not_judged_are_left_out():
+    rows, lesions = a_study()
+    some = [row for row in rows if row.fold == 1]
+    own = [one for one in lesions if one.exam_id in {row.exam_id for row in some}]
+
+    assert metrics_of(some, lesions) == metrics_of(some, own)
