@@ -66,7 +66,10 @@ def an_experiment(folder: Path, task: str = "both", **changes: Any) -> Experimen
         "task": TASKS[task],
         "folds": {"n": 2},
         "train": {"steps": 4, "batch_size": 2, "device": "cpu"},
-        "evaluate": {"resamples": 200},
+        "evaluate": {
+            "resamples": 200,
+            "lesions": () if task == "classify" else ("lesion",),
+        },
         "score": {"scans": folder / "new" / "scans"},
     }
     return Experiment.model_validate(plain | changes)

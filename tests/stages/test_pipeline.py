@@ -127,6 +127,10 @@ def test_a_whole_run_succeeds(whole):
         "evaluate/evaluation.json",
         "evaluate/figures/roc.png",
         "evaluate/figures/dice.png",
+        "evaluate/figures/bland_altman.png",
+        "evaluate/figures/froc.png",
+        "evaluate/lesions.parquet",
+        "evaluate/worst_exams.csv",
         "model/package.json",
         "model/fold_0.safetensors",
         "model/fold_1.safetensors",
@@ -171,6 +175,10 @@ def test_each_exam_is_predicted_once_by_the_fold_that_held_it_out(whole):
         "p_healthy",
         "p_ill",
         "dice_lesion",
+        "iou_lesion",
+        "nsd_lesion",
+        "hd95_mm_lesion",
+        "assd_mm_lesion",
         "volume_ml_lesion",
     ]
     held_out = {
@@ -185,6 +193,32 @@ def test_each_exam_is_predicted_once_by_the_fold_that_held_it_out(whole):
     assert {p.name for p in masks.iterdir()} == {
         f"{exam}.nii.gz" for exam in frame["exam_id"]
     }
+
+
+def test_every_lesion_has_a_row_and_every_predicted_one_a_score(whole):
+    rows = pd.read_parquet(whole.folder / "evaluate" / "lesions.parquet")
+    drawn, predicted = (rows[rows["kind"] == kind] for kind in ("drawn", "predicted"))
+    assert len(drawn) == 4
+    assert drawn["volume_ml"].tolist() == pytest.approx([6 * 6 * 4 / 1000] * 4)
+    assert drawn[["voxel_i", "voxel_j", "voxel_k"]].drop_duplicates().shape == (1, 3)
+    assert predicted["score"].between(0.5 - 1e-3, 1).all()
+    assert drawn["match"].notna().sum() == predicted["match"].notna().sum()
+    measured = pd.read_parquet(whole.folder / "evaluate" / "oof_predictions.parquet")
+    volumes = predicted.groupby("exam_id")["volume_ml"].sum()
+    for exam, volume in volumes.items():
+        (said,) = measured.loc[measured["exam_id"] == exam, "volume_ml_lesion"]
+        assert volume == pytest.approx(said)
+
+
+def test_the_worst_masks_are_pictured_in_the_report(whole):
+    listed = whole.table("evaluate/worst_exams.csv")
+    assert listed
+    page = (whole.folder / "report" / "index.html").read_text(encoding="utf-8")
+    assert "The worst masks" in page
+    for row in listed:
+        picture = whole.folder / "evaluate/worst_exams/lesion" / f"{row['exam_id']}.png"
+        shown = whole.folder / "report/img" / f"worst-lesion-{row['exam_id']}.png"
+        assert picture.read_bytes() == shown.read_bytes()
 
 
 def test_every_figure_says_how_it_was_computed(whole):

@@ -215,6 +215,10 @@ class OutOfFoldPrediction:
         labels: 0 or 1 for each of several labels; one that nobody stated is absent.
         probabilities: Per class or label, empty without classification.
         dice: Per segmentation class; None where it is undefined (both empty).
+        iou: Per segmentation class, None as `dice`.
+        nsd: Normalised surface Dice at the tolerance of the class, None as `dice`.
+        hd95_mm: Per segmentation class; None where nothing is drawn.
+        assd_mm: Per segmentation class; None where nothing is drawn.
         volume_ml: Predicted volume per segmentation class.
         true_volume_ml: Drawn volume per segmentation class.
     """
@@ -229,6 +233,10 @@ class OutOfFoldPrediction:
     volume_ml: Mapping[str, float] = field(default_factory=dict)
     true_volume_ml: Mapping[str, float] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
+    iou: Mapping[str, float | None] = field(default_factory=dict)
+    nsd: Mapping[str, float | None] = field(default_factory=dict)
+    hd95_mm: Mapping[str, float | None] = field(default_factory=dict)
+    assd_mm: Mapping[str, float | None] = field(default_factory=dict)
 
 
 NETWORK = "network"

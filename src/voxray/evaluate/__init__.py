@@ -3,6 +3,10 @@
 from voxray.evaluate.baselines import Rival, compare_baselines, network_rows
 from voxray.evaluate.checks import check_predictions, require_out_of_fold
 from voxray.evaluate.dice import dice_per_class
+from voxray.evaluate.froc import FrocCurve, LesionStudy, froc_curve
+from voxray.evaluate.lesion_table import read_lesions, write_lesions
+from voxray.evaluate.lesions import Lesion, LesionSource, find_lesions
+from voxray.evaluate.masks import MaskMeasures, measure_masks
 from voxray.evaluate.mislabelled import (
     Suspect,
     possibly_mislabelled,
@@ -11,6 +15,7 @@ from voxray.evaluate.mislabelled import (
 )
 from voxray.evaluate.oof import evaluate_oof
 from voxray.evaluate.roc import RocCurve, class_roc_points, roc_points
+from voxray.evaluate.segmentation import volume_error_ml
 from voxray.evaluate.tables import (
     metrics_from_json,
     metrics_to_json,
@@ -19,26 +24,42 @@ from voxray.evaluate.tables import (
     write_predictions,
 )
 from voxray.evaluate.threshold import fit_decision
+from voxray.evaluate.worst import WorstExam, read_worst, worst_exams, write_worst
 
 __all__ = [
+    "FrocCurve",
+    "Lesion",
+    "LesionSource",
+    "LesionStudy",
+    "MaskMeasures",
     "Rival",
     "RocCurve",
     "Suspect",
+    "WorstExam",
     "check_predictions",
     "class_roc_points",
     "compare_baselines",
     "dice_per_class",
     "evaluate_oof",
+    "find_lesions",
     "fit_decision",
+    "froc_curve",
+    "measure_masks",
     "metrics_from_json",
     "metrics_to_json",
     "network_rows",
     "possibly_mislabelled",
+    "read_lesions",
     "read_predictions",
     "read_suspects",
+    "read_worst",
     "require_out_of_fold",
     "roc_points",
+    "volume_error_ml",
+    "worst_exams",
     "write_baselines",
+    "write_lesions",
     "write_predictions",
     "write_suspects",
+    "write_worst",
 ]

@@ -100,9 +100,17 @@ def _not_finite(row: OutOfFoldPrediction, task: TaskSpec) -> Iterator[str]:
                 yield f"the probability of {name!r}"
     if task.segment is not None:
         for name in task.segment.classes:
-            dice = row.dice.get(name, math.nan)
-            if dice is not None and not math.isfinite(dice):
-                yield f"the Dice of {name!r}"
-            volume = row.volume_ml.get(name, 0.0) + row.true_volume_ml.get(name, 0.0)
-            if not math.isfinite(volume):
-                yield f"a volume of {name!r}"
+            yield from _not_finite_mask(row, name)
+
+
+def _not_finite_mask(row: OutOfFoldPrediction, name: str) -> Iterator[str]:
+    dice = row.dice.get(name, math.nan)
+    if dice is not None and not math.isfinite(dice):
+        yield f"the Dice of {name!r}"
+    for measure in ("iou", "nsd", "hd95_mm", "assd_mm"):
+        value = getattr(row, measure).get(name)
+        if value is not None and not math.isfinite(value):
+            yield f"{measure} of {name!r}"
+    volume = row.volume_ml.get(name, 0.0) + row.true_volume_ml.get(name, 0.0)
+    if not math.isfinite(volume):
+        yield f"a volume of {name!r}"

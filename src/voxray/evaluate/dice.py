@@ -22,12 +22,21 @@ def dice_per_class(
     Raises:
         ValueError: If the shapes differ.
     """
-    if pred.shape != truth.shape:
-        msg = f"masks differ in shape: predicted {pred.shape}, drawn {truth.shape}"
-        raise ValueError(msg)
+    check_same_shape(pred, truth)
     return {
         name: _dice(pred == value, truth == value) for name, value in values.items()
     }
+
+
+def check_same_shape(pred: NDArray[np.generic], truth: NDArray[np.generic]) -> None:
+    """Refuse masks that cannot be on one grid.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+    if pred.shape != truth.shape:
+        msg = f"masks differ in shape: predicted {pred.shape}, drawn {truth.shape}"
+        raise ValueError(msg)
 
 
 def _dice(pred: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float | None:

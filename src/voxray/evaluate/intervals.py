@@ -96,3 +96,19 @@ def t_interval(
     if share:
         return logit_interval(mean, error, quantile)
     return mean - quantile * error, mean + quantile * error
+
+
+def positive_interval(values: NDArray[np.float64], level: float) -> Interval | None:
+    """Student t interval of a mean of distances, on the log scale (delta method).
+
+    It stays above zero and follows the right tail, which distances have.
+
+    Returns:
+        None with fewer than two values, or when all are equal.
+    """
+    if len(values) < 2 or np.ptp(values) == 0:  # noqa: PLR2004
+        return None
+    mean = float(values.mean())
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = float(t.ppf(0.5 + level / 2, len(values) - 1)) * error / mean
+    return mean * math.exp(-half), mean * math.exp(half)

@@ -7,6 +7,8 @@ from voxray.core.specs import EvaluateSpec, TaskSpec
 from voxray.evaluate.checks import check_predictions
 from voxray.evaluate.classes import class_metrics
 from voxray.evaluate.estimate import Settings
+from voxray.evaluate.froc import LesionStudy, lesion_metrics
+from voxray.evaluate.lesions import Lesion
 from voxray.evaluate.segmentation import segmentation_metrics
 
 
@@ -15,6 +17,7 @@ def evaluate_oof(
     task: TaskSpec,
     spec: EvaluateSpec,
     seed: int,
+    lesions: Sequence[Lesion] | None = None,
 ) -> tuple[Metric, ...]:
     """Compute every metric of the task with its interval.
 
@@ -23,15 +26,17 @@ def evaluate_oof(
     operating point. More: the same per class against the rest, the likeliest class
     deciding, or the median of ordered ones, and "auc" of "macro"; of ordered ones also
     "quadratic_kappa" and "class_error". Labels: what two classes give, per label, and
-    "auc" of "macro". Structures: "dice", "true_negative_exams", "false_positive_exams",
-    "volume_error_ml" (predicted less drawn) and "volume_abs_error_ml". What cannot be
-    estimated has no value or no interval, and `method` says why.
+    "auc" of "macro". Structures: what `segmentation_metrics` gives, and those of
+    `spec.lesions` what `lesion_metrics` gives. What cannot be estimated has no value or
+    no interval, and `method` says why.
 
     Args:
         predictions: One per exam and repeat; `require_out_of_fold` has passed them.
         task: Classes and structures.
         spec: Operating point, level, resamples.
         seed: Of the experiment; the same seed gives the same intervals.
+        lesions: Of the structures that are counted lesion by lesion, at least those of
+            the exams predicted; None leaves their metrics out.
 
     Raises:
         DatasetError: If a prediction is missing, not finite, twice there, or of an
@@ -45,4 +50,7 @@ def evaluate_oof(
     if task.segment is not None:
         for name in task.segment.classes:
             rows += segmentation_metrics(predictions, name, settings)
+            if lesions is not None and name in spec.lesions:
+                study = LesionStudy.of(predictions, lesions, name)
+                rows += lesion_metrics(study, name, settings)
     return tuple(rows)

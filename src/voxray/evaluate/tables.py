@@ -22,6 +22,10 @@ _KEYS: dict[str, pa.DataType] = {
 _PREFIXES = {
     "p_": "probabilities",
     "dice_": "dice",
+    "iou_": "iou",
+    "nsd_": "nsd",
+    "hd95_mm_": "hd95_mm",
+    "assd_mm_": "assd_mm",
     "volume_ml_": "volume_ml",
     "true_volume_ml_": "true_volume_ml",
     "label_": "labels",
@@ -62,9 +66,9 @@ def _metric(row: Mapping[str, Any]) -> Metric:
 def write_predictions(predictions: Sequence[OutOfFoldPrediction], path: Path) -> None:
     """Write one row per exam and repeat, by repeat, fold and exam, as parquet.
 
-    Columns: repeat, fold, exam_id, patient_id, label, then p_, dice_, volume_ml_ and
-    true_volume_ml_ with each class, label_ with each of several labels. An undefined
-    Dice is null, and so is a label that nobody stated.
+    Columns: repeat, fold, exam_id, patient_id, label, then p_, dice_, iou_, nsd_,
+    hd95_mm_, assd_mm_, volume_ml_ and true_volume_ml_ with each class, label_ with each
+    of several labels. What is undefined is null, and so is a label that nobody stated.
     """
     rows = sorted(predictions, key=lambda row: (row.repeat, row.fold, row.exam_id))
     with atomic_path(path) as temporary:
@@ -125,6 +129,10 @@ def _prediction(row: Mapping[str, Any]) -> OutOfFoldPrediction:
         label=row["label"],
         probabilities=_without_none(_with_prefix(row, "p_")),
         dice=_with_prefix(row, "dice_"),
+        iou=_with_prefix(row, "iou_"),
+        nsd=_with_prefix(row, "nsd_"),
+        hd95_mm=_with_prefix(row, "hd95_mm_"),
+        assd_mm=_with_prefix(row, "assd_mm_"),
         volume_ml=_without_none(volumes[0]),
         true_volume_ml=_without_none(volumes[1]),
         labels={

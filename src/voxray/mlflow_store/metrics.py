@@ -13,7 +13,10 @@ from voxray.mlflow_store.store import Store
 
 EPOCH = "epoch"
 _POINTS_A_BATCH = 1000
-_PER_STRUCTURE = ("dice", "nsd", "hd95", "volume", "surface")
+_PER_STRUCTURE = (
+    *("dice", "iou", "nsd", "hd95", "assd", "volume", "missed"),
+    *("lesion", "false_positive_lesions", "froc"),
+)
 
 
 def log_epochs(store: Store, run_id: str, rows: Sequence[Mapping[str, float]]) -> None:

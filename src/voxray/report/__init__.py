@@ -18,6 +18,7 @@ from voxray.report.content import (
     ReportFigure,
     SuspectScan,
     TrainingData,
+    WorstMask,
 )
 from voxray.report.evidence_figures import (
     FoldHistory,
@@ -35,6 +36,12 @@ from voxray.report.intake_content import (
     UnusedScan,
 )
 from voxray.report.intake_page import render_intake_page, scans_on_page
+from voxray.report.mask_figures import (
+    LesionCurve,
+    VolumePairs,
+    draw_bland_altman,
+    draw_froc,
+)
 from voxray.report.naming import png_size
 from voxray.report.overlay import draw_overlay
 from voxray.report.page import INDEX, render_report
@@ -45,6 +52,7 @@ __all__ = [
     "Comparison",
     "FoldHistory",
     "IntakeContent",
+    "LesionCurve",
     "ModelCard",
     "ModelFacts",
     "ReportContent",
@@ -58,10 +66,14 @@ __all__ = [
     "TrainingData",
     "UnusedScan",
     "Verdict",
+    "VolumePairs",
+    "WorstMask",
     "baselines_line",
     "comparisons",
+    "draw_bland_altman",
     "draw_class_rocs",
     "draw_dice",
+    "draw_froc",
     "draw_overlay",
     "draw_roc",
     "draw_training",

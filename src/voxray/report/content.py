@@ -86,6 +86,31 @@ class SuspectScan:
 
 
 @dataclass(frozen=True, slots=True)
+class WorstMask:
+    """A structure of an exam whose predicted mask is among the worst.
+
+    Attributes:
+        rank: From 1, per structure.
+        dice: 0 to 1.
+        hd95_mm: None where nothing is drawn.
+        drawn_ml: None when unknown.
+        reason: In words.
+        png: Both masks over the scan; None without.
+    """
+
+    rank: int
+    structure: str
+    exam_id: str
+    patient_id: str
+    dice: float
+    hd95_mm: float | None
+    drawn_ml: float | None
+    predicted_ml: float | None
+    reason: str
+    png: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReportContent:
     """Everything one page shows. What is empty gets no section.
 
@@ -100,6 +125,7 @@ class ReportContent:
         training: None without training data.
         evidence: Metrics of held-out patients, of the network and of baselines.
         suspects: Exams whose label or mask may be wrong.
+        worst: Exams with the worst masks, by structure and rank.
         figures: Pictures of the evidence.
         scores: One row per volume found; None when nothing was scored.
         score_files: Number of files per disposition in the scored folder.
@@ -117,6 +143,7 @@ class ReportContent:
     training: TrainingData | None = None
     evidence: tuple[Metric, ...] = ()
     suspects: tuple[SuspectScan, ...] = ()
+    worst: tuple[WorstMask, ...] = ()
     figures: tuple[ReportFigure, ...] = ()
     scores: tuple[ScoreRow, ...] | None = None
     score_files: Mapping[str, int] = field(default_factory=dict)

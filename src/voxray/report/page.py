@@ -62,13 +62,19 @@ def render_report(content: ReportContent) -> Iterator[tuple[str, bytes | str]]:
             picture = _picture("suspect", suspect.exam_id, suspect.png)
             suspects[suspect.exam_id] = picture
             yield picture.name, suspect.png
+    worst: dict[tuple[str, str], _Picture] = {}
+    for mask in content.worst:
+        if mask.png is not None:
+            identity = f"{mask.structure}-{mask.exam_id}"
+            worst[mask.structure, mask.exam_id] = _picture("worst", identity, mask.png)
+            yield worst[mask.structure, mask.exam_id].name, mask.png
     wanted = frozenset(wanted_overlays(content.scores or ()))
     pictures: dict[ScanId, _Picture] = {}
     for scan_id, png in content.overlays:
         if scan_id in wanted and scan_id not in pictures:
             pictures[scan_id] = _picture("scan", scan_id, png)
             yield pictures[scan_id].name, png
-    yield INDEX, _page(content, figures, pictures, suspects)
+    yield INDEX, _page(content, figures, pictures, suspects, worst)
 
 
 def _picture(kind: str, identity: str, png: bytes) -> _Picture:
@@ -80,6 +86,7 @@ def _page(
     figures: list[tuple[_Picture, ReportFigure]],
     pictures: dict[ScanId, _Picture],
     suspects: dict[str, _Picture],
+    worst: dict[tuple[str, str], _Picture],
 ) -> str:
     own = [metric for metric in content.evidence if metric.model == NETWORK]
     template = environment().get_template("report.html.j2")
@@ -88,6 +95,7 @@ def _page(
         figures=figures,
         pictures=pictures,
         suspect_pictures=suspects,
+        worst_pictures=worst,
         picture_limit=PICTURES,
         policy=POLICY,
         level=_common_level(content.evidence),

@@ -23,12 +23,25 @@ _NAMES = {
     "class_error": "Mean distance to the true class, in classes",
     "brier": "Brier score",
     "dice": "Dice",
-    "nsd": "Normalised surface Dice",
+    "iou": "Intersection over union (IoU)",
+    "nsd": "Normalised surface Dice (NSD)",
+    "hd95_found_mm": "95th percentile Hausdorff distance where not missed, mm",
+    "assd_mm": "Average symmetric surface distance, mm",
+    "missed_exams": "Exams with structure, none predicted",
+    "volume_lower_limit_ml": "Lower limit of agreement of volumes, ml",
+    "volume_upper_limit_ml": "Upper limit of agreement of volumes, ml",
+    "lesion_sensitivity": "Sensitivity for lesions",
+    "false_positive_lesions_per_exam": "False positive lesions a scan",
+    "froc_mean_sensitivity": "FROC: mean sensitivity at 1/8 to 8 false positives",
+    **{
+        f"froc_sensitivity_at_{rate}": f"FROC: sensitivity at {rate} false positives "
+        "a scan"
+        for rate in ("0.125", "0.25", "0.5", "1", "2", "4", "8")
+    },
     "true_negative_exams": "Exams without structure, none predicted",
     "false_positive_exams": "Exams without structure, one predicted",
     "volume_error_ml": "Volume error (predicted - drawn), ml",
     "volume_abs_error_ml": "Absolute volume error, ml",
-    "hd95": "95th percentile Hausdorff distance",
     "hd95_mm": "95th percentile Hausdorff distance, mm",
 }
 
@@ -48,7 +61,19 @@ _MEANINGS = {
     "over exams.",
     "dice": "Overlap of the predicted with the drawn structure: 0 is none, "
     "1 is identical. Exams where neither has a voxel are left out and counted apart.",
-    "nsd": "The share of the surface that lies within the tolerance.",
+    "iou": "What both have, as a share of what either has: 1 is identical.",
+    "nsd": "The share of both surfaces that lies within the tolerance of the other: 1 "
+    "is all of it.",
+    "hd95_mm": "The distance within which 95 % of each surface lies from the other; 0 "
+    "is identical. A missed structure counts as the diagonal of the image.",
+    "assd_mm": "The mean distance between the surfaces; a missed structure counts as "
+    "the diagonal of the image.",
+    "volume_lower_limit_ml": "95 of 100 single exams are expected to differ by more "
+    "than this and less than the upper limit (Bland and Altman).",
+    "lesion_sensitivity": "The share of drawn lesions that a predicted one finds.",
+    "false_positive_lesions_per_exam": "Predicted lesions that find no drawn one.",
+    "froc_mean_sensitivity": "Lesions are counted from the highest score on, until "
+    "there are as many false ones a scan; the mean over seven rates.",
     "brier": "Mean squared error of the probabilities: 0 is perfect.",
 }
 

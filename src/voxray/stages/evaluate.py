@@ -20,6 +20,7 @@ from voxray.evaluate import (
     possibly_mislabelled,
     require_out_of_fold,
     write_baselines,
+    write_lesions,
     write_predictions,
     write_suspects,
 )
@@ -37,13 +38,13 @@ from voxray.report import (
     RocCurve,
     baselines_line,
     draw_class_rocs,
-    draw_dice,
     draw_roc,
     draw_training,
 )
 from voxray.stages.baselines import draw_suspects, find_rivals
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
-from voxray.stages.held_out import predict_held_out
+from voxray.stages.held_out import HeldOut, predict_held_out
+from voxray.stages.mask_figures import WORST_FILE, draw_masks, list_worst
 from voxray.stages.study import Study, read_study
 from voxray.stages.train import open_tracking, read_parent
 from voxray.stages.workspace import stage_folder
@@ -51,6 +52,7 @@ from voxray.train import HISTORY_FILE
 
 FOLDER = "evaluate"
 PREDICTIONS_FILE = "oof_predictions.parquet"
+LESIONS_FILE = "lesions.parquet"
 BASELINES_FILE = "baseline_predictions.parquet"
 SUSPECTS_FILE = "possibly_mislabelled.csv"
 EVALUATION_FILE = "evaluation.json"
@@ -63,17 +65,20 @@ def run(context: StageContext) -> StageOutcome:
     """Out-of-fold predictions, metrics with intervals, figures; logged to MLflow."""
     folder = stage_folder(context, FOLDER)
     study = read_study(context)
-    predictions = predict_held_out(context, study, folder)
+    found = predict_held_out(context, study, folder)
+    predictions = found.predictions
     require_out_of_fold(predictions, study.rows)
     write_predictions(predictions, folder / PREDICTIONS_FILE)
-    metrics = _measure(context, study, predictions, folder)
+    write_lesions(found.lesions, folder / LESIONS_FILE)
+    metrics = _measure(context, study, found, folder)
     write_json(folder / EVALUATION_FILE, {"metrics": metrics_to_json(metrics)})
     _list_suspects(context, study, predictions, folder)
+    list_worst(context, study, predictions, folder)
     experiment = context.experiment
     decision = fit_decision(predictions, experiment.task, experiment.evaluate)
     fitted = decision.model_dump(mode="json") if decision else None
     write_json(folder / DECISION_FILE, {"decision": fitted})
-    figures = _draw(context, study, predictions, network_rows(metrics))
+    figures = _draw(context, study, found, network_rows(metrics))
     _write_figures(folder / FIGURES, figures)
     _record(context, folder, metrics, figures)
     counts = {"predictions": len(predictions), "metrics": len(metrics)}
@@ -83,12 +88,14 @@ def run(context: StageContext) -> StageOutcome:
 def _measure(
     context: StageContext,
     study: Study,
-    predictions: Sequence[OutOfFoldPrediction],
+    found: HeldOut,
     folder: Path,
 ) -> tuple[Metric, ...]:
     """The network's metrics, then those of each baseline and the difference."""
-    spec = context.experiment
-    metrics = evaluate_oof(predictions, spec.task, spec.evaluate, spec.seed)
+    spec, predictions = context.experiment, found.predictions
+    metrics = evaluate_oof(
+        predictions, spec.task, spec.evaluate, spec.seed, found.lesions
+    )
     compute = choose_compute(spec.train.device)
     rivals = find_rivals(study, context, predictions, folder, compute)
     write_baselines({r.name: r.predictions for r in rivals}, folder / BASELINES_FILE)
@@ -120,22 +127,17 @@ def _write_figures(folder: Path, figures: Mapping[str, bytes]) -> None:
 def _draw(
     context: StageContext,
     study: Study,
-    predictions: Sequence[OutOfFoldPrediction],
+    found: HeldOut,
     metrics: Sequence[Metric],
 ) -> dict[str, bytes]:
     """Figures by file name, only those the task has."""
-    classify = context.experiment.task.classify
+    classify, predictions = context.experiment.task.classify, found.predictions
     note = context.experiment.note
     figures = {"training.png": _draw_training(context, study)}
     if classify is not None:
         figures["roc.png"] = _draw_rocs(predictions, classify, metrics, note)
-    if context.experiment.task.segment is not None:
-        dice = {
-            name: [d for p in predictions if (d := p.dice.get(name)) is not None]
-            for name in study.plan.structures
-        }
-        figures["dice.png"] = draw_dice(dice, metrics, note)
-    return figures
+    masks = draw_masks(context.experiment, predictions, found.lesions, metrics)
+    return figures | masks
 
 
 def _draw_rocs(
@@ -187,10 +189,10 @@ def _record(
     store, parent = open_tracking(context), read_parent(context)
     log_metrics(store, parent.run_id, metrics)
     log_figures(store, parent.run_id, figures)
-    for name in (PREDICTIONS_FILE, BASELINES_FILE):
+    for name in (PREDICTIONS_FILE, BASELINES_FILE, LESIONS_FILE):
         log_table(store, parent.run_id, folder / name)
-    suspects = {SUSPECTS_FILE: folder / SUSPECTS_FILE}
-    log_files(store, parent.run_id, suspects, "tables")
+    lists = {name: folder / name for name in (SUSPECTS_FILE, WORST_FILE)}
+    log_files(store, parent.run_id, lists, "tables")
     # MLflow cuts a description at 8000 characters: baselines are in the headline
     table = metrics_markdown(network_rows(metrics), context.experiment.note)
     describe_run(store, parent.run_id, f"**{_headline(metrics)}**\n\n{table}")

@@ -1,10 +1,12 @@
 """Every exam predicted by the network that never saw its patient, a fold at a time."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voxray.core.errors import ManifestError
 from voxray.core.files import read_json, write_json
@@ -12,7 +14,16 @@ from voxray.core.hashing import sha256_file, sha256_json
 from voxray.core.progress import Progress
 from voxray.core.records import ExamId, OutOfFoldPrediction, Sha256
 from voxray.core.specs import CleanUp, FoldValues
-from voxray.evaluate import dice_per_class, read_predictions, write_predictions
+from voxray.evaluate import (
+    Lesion,
+    LesionSource,
+    find_lesions,
+    measure_masks,
+    read_lesions,
+    read_predictions,
+    write_lesions,
+    write_predictions,
+)
 from voxray.model import (
     Compute,
     Member,
@@ -21,7 +32,7 @@ from voxray.model import (
     load_network,
     predict_ensemble,
 )
-from voxray.preprocess import clean, labels_on_source, volumes_ml
+from voxray.preprocess import clean, labels_on_source, slabs_on, volumes_ml
 from voxray.scan_io import read_mask, write_label_map
 from voxray.stages.fingerprint import code_hash
 from voxray.stages.frame import StageContext, earlier
@@ -30,13 +41,32 @@ from voxray.stages.targets import class_name, labels_of
 from voxray.stages.train import VALUES_FILE, read_clean_up
 from voxray.train import NETWORK_FILE
 
+Array = NDArray[Any]
+
 MASKS = "oof_masks"
 FOLDS = "oof_folds"
 
 
-def predict_held_out(
-    context: StageContext, study: Study, folder: Path
-) -> tuple[OutOfFoldPrediction, ...]:
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What networks say about the exams they never saw.
+
+    Attributes:
+        predictions: One per exam and repeat.
+        lesions: Drawn and predicted, of the structures of `evaluate.lesions`.
+    """
+
+    predictions: tuple[OutOfFoldPrediction, ...] = ()
+    lesions: tuple[Lesion, ...] = ()
+
+    def __add__(self, other: "HeldOut") -> "HeldOut":
+        """Both together."""
+        return HeldOut(
+            self.predictions + other.predictions, self.lesions + other.lesions
+        )
+
+
+def predict_held_out(context: StageContext, study: Study, folder: Path) -> HeldOut:
     """Predict every exam once a repeat; masks are written below `folder`.
 
     A fold that the same networks predicted before is read: what is judged, and how, may
@@ -48,26 +78,27 @@ def predict_held_out(
         name: study.exams_of(study.patients(name).held_out) for name in study.folds()
     }
     total = sum(map(len, todo.values()))
-    predictions, files = list[OutOfFoldPrediction](), set[Path]()
+    found, files = HeldOut(), set[Path]()
     for name, exams in todo.items():
         kept = _Kept(folder, name, inputs)
-        rows = kept.read()
-        if rows is None:
+        of_fold = kept.read()
+        if of_fold is None:
             judge = _judge(context, study, name, folder, compute)
-            rows = []
+            of_fold = HeldOut()
             for exam_id in exams:
-                rows.append(judge.predict(exam_id))
-                done = len(predictions) + len(rows)
+                of_fold += judge.predict(exam_id)
+                done = len(found.predictions) + len(of_fold.predictions)
                 context.listen(Progress("predicting held-out exams", done, total))
-            kept.write(rows)
-        predictions += rows
-        files |= kept.files(rows)
+            kept.write(of_fold)
+        found += of_fold
+        files |= kept.files(of_fold.predictions)
     _drop_strays(folder, files)
-    return tuple(predictions)
+    return found
 
 
 def _inputs_sha256(context: StageContext) -> Sha256:
-    """Of all that decides what the networks say."""
+    """Of all that decides what the networks say, and how masks are measured."""
+    evaluate = context.experiment.evaluate
     return sha256_json(
         [
             earlier(context, "ingest", "manifest.csv"),
@@ -75,6 +106,7 @@ def _inputs_sha256(context: StageContext) -> Sha256:
             earlier(context, "train"),
             sha256_file(context.folder / "folds" / "folds.csv"),
             context.experiment.task.model_dump(mode="json"),
+            [evaluate.lesions, evaluate.lesion_iou],
             code_hash(),
         ]
     )
@@ -88,26 +120,29 @@ class _Kept:
     name: FoldName
     inputs: Sha256
 
-    def read(self) -> Sequence[OutOfFoldPrediction] | None:
-        """Rows of a fold whose table and masks are as they were written."""
+    def read(self) -> HeldOut | None:
+        """What is known of a fold whose files are as they were written."""
         try:
             said = read_json(self._record)
             rows = read_predictions(self._table)
+            lesions = read_lesions(self._lesions)
         except ManifestError:
             return None
         known = {**said, "inputs": self.inputs, "files": self._hashes(rows)}
-        return rows if said == known else None
+        return HeldOut(rows, lesions) if said == known else None
 
-    def write(self, rows: Sequence[OutOfFoldPrediction]) -> None:
-        """Write the table, then the record that makes it count."""
+    def write(self, found: HeldOut) -> None:
+        """Write the tables, then the record that makes them count."""
+        rows = found.predictions
         write_predictions(rows, self._table)
+        write_lesions(found.lesions, self._lesions)
         write_json(self._record, {"inputs": self.inputs, "files": self._hashes(rows)})
 
     def files(self, rows: Sequence[OutOfFoldPrediction]) -> set[Path]:
         """All that was written for these rows."""
         drawn = [row for row in rows if row.dice]
-        masks = {_mask_file(self.folder, row.repeat, row.exam_id) for row in drawn}
-        return {self._table, self._record, *masks}
+        masks = {mask_file(self.folder, row.repeat, row.exam_id) for row in drawn}
+        return {self._table, self._lesions, self._record, *masks}
 
     def _hashes(self, rows: Sequence[OutOfFoldPrediction]) -> dict[str, Sha256]:
         files = [f for f in self.files(rows) if f != self._record and f.is_file()]
@@ -118,11 +153,16 @@ class _Kept:
         return self.folder / FOLDS / f"{self.name.folder}.parquet"
 
     @property
+    def _lesions(self) -> Path:
+        return self._table.with_suffix(".lesions.parquet")
+
+    @property
     def _record(self) -> Path:
         return self._table.with_suffix(".json")
 
 
-def _mask_file(folder: Path, repeat: int, exam_id: ExamId) -> Path:
+def mask_file(folder: Path, repeat: int, exam_id: ExamId) -> Path:
+    """Where the predicted mask of a held-out exam is, below the folder of stage 5."""
     below = f"repeat_{repeat}" if repeat else ""
     return folder / MASKS / below / f"{exam_id}.nii.gz"
 
@@ -150,46 +190,82 @@ class _Judge:
     folder: Path
     compute: Compute
 
-    def predict(self, exam_id: ExamId) -> OutOfFoldPrediction:
+    def predict(self, exam_id: ExamId) -> HeldOut:
         plan, record = self.study.plan, self.study.record(exam_id)
         classify = self.context.experiment.task.classify
         image = np.asarray(self.study.cached[exam_id].read_image())
         said, _ = predict_ensemble([self.member], image, plan, self.compute)
-        shares = {} if said.classes is None else _named(plan.classes, said.classes)
-        dice, volume, true_volume = self._judge_mask(exam_id, said)
-        return OutOfFoldPrediction(
+        row = OutOfFoldPrediction(
             repeat=self.name.repeat,
             fold=self.name.fold,
             exam_id=exam_id,
             patient_id=record.patient_id,
             label=class_name(record, classify),
             labels=labels_of(record, classify),
-            probabilities=shares,
-            dice=dice,
-            volume_ml=volume,
-            true_volume_ml=true_volume,
+            probabilities=(
+                {} if said.classes is None else _named(plan.classes, said.classes)
+            ),
         )
-
-    def _judge_mask(
-        self, exam_id: ExamId, said: Probabilities
-    ) -> tuple[Mapping[str, float | None], Mapping[str, float], Mapping[str, float]]:
-        """Write the mask; Dice and volumes on the grid of the scan as it came."""
-        record, plan = self.study.record(exam_id), self.study.plan
         mask = mask_source(record, self.context.experiment)
         if said.masks is None or mask is None:
-            return {}, {}, {}
-        cached = self.study.cached[exam_id]
-        labels = labels_on_source(said.masks, cached.grid, record.grid, plan)
-        labels = clean(labels, record.grid, plan, self.clean_up)
-        path = _mask_file(self.folder, self.name.repeat, exam_id)
-        write_label_map(path, labels, record.grid)
-        drawn = read_mask(mask)
-        values = dict(zip(plan.structures, plan.mask_values, strict=True))
-        return (
-            dict(dice_per_class(labels, drawn.voxels, values)),
-            volumes_ml(labels, record.grid, plan),
-            volumes_ml(drawn.voxels, record.grid, plan),
+            return HeldOut((row,))
+        labels = self._write_mask(exam_id, said.masks)
+        masks = labels, read_mask(mask).voxels
+        return HeldOut((self._measured(row, *masks),), self._lesions(row, *masks, said))
+
+    def _write_mask(self, exam_id: ExamId, shares: Array) -> NDArray[np.uint16]:
+        """The mask on the grid of the scan as it came, without what is cleaned out."""
+        grid, cached = self.study.record(exam_id).grid, self.study.cached[exam_id]
+        labels = labels_on_source(shares, cached.grid, grid, self.study.plan)
+        labels = clean(labels, grid, self.study.plan, self.clean_up)
+        path = mask_file(self.folder, self.name.repeat, exam_id)
+        write_label_map(path, labels, grid)
+        return labels
+
+    def _measured(
+        self, row: OutOfFoldPrediction, labels: Array, drawn: Array
+    ) -> OutOfFoldPrediction:
+        """With measures and volumes, on the grid of the scan as it came."""
+        segment = self.context.experiment.task.segment
+        grid, plan = self.study.record(row.exam_id).grid, self.study.plan
+        classes = segment.classes if segment else {}
+        measures = measure_masks(labels, drawn, grid, classes)
+        return replace(
+            row,
+            dice={name: m.dice for name, m in measures.items()},
+            iou={name: m.iou for name, m in measures.items()},
+            nsd={name: m.nsd for name, m in measures.items()},
+            hd95_mm={name: m.hd95_mm for name, m in measures.items()},
+            assd_mm={name: m.assd_mm for name, m in measures.items()},
+            volume_ml=volumes_ml(labels, grid, plan),
+            true_volume_ml=volumes_ml(drawn, grid, plan),
         )
+
+    def _lesions(
+        self, row: OutOfFoldPrediction, labels: Array, drawn: Array, said: Probabilities
+    ) -> tuple[Lesion, ...]:
+        """Of the structures that are counted lesion by lesion."""
+        plan, grid = self.study.plan, self.study.record(row.exam_id).grid
+        evaluate = self.context.experiment.evaluate
+        found: list[Lesion] = []
+        for name in evaluate.lesions:
+            place = plan.structures.index(name)
+            value = plan.mask_values[place]
+            slabs = self._shares(row.exam_id, said, place)
+            source = LesionSource(row, name, grid)
+            masks = labels == value, drawn == value
+            found += find_lesions(*masks, slabs, source, evaluate.lesion_iou)
+        return tuple(found)
+
+    def _shares(
+        self, exam_id: ExamId, said: Probabilities, place: int
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Probability of one structure on the grid of the scan, some planes a time."""
+        if said.masks is not None:
+            grid, cached = self.study.record(exam_id).grid, self.study.cached[exam_id]
+            own = said.masks[1 + place : 2 + place]
+            for planes, slab in slabs_on(own, cached.grid, grid):
+                yield planes, slab[0]
 
 
 def _judge(

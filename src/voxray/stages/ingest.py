@@ -191,7 +191,7 @@ def _outcome(intake: "Intake") -> StageOutcome:
 def _config(experiment: Experiment) -> object:
     return {
         "data": experiment.data.model_dump(mode="json"),
-        "task": experiment.task.model_dump(mode="json"),
+        "task": experiment.task.learned(),
         "seed": experiment.seed,
     }
 

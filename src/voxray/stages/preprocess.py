@@ -205,7 +205,7 @@ def _config(experiment: Experiment) -> Mapping[str, object]:
     channels = experiment.data.channels.items()
     return {
         "seed": said["seed"],
-        "task": said["task"],
+        "task": experiment.task.learned(),
         "holdout": said["folds"]["holdout"],
         "channels": [[name, list(rules.modality)] for name, rules in channels],
         "train": {name: said["train"][name] for name in train},

@@ -23,7 +23,7 @@ from voxray.core.records import (
     Sha256,
 )
 from voxray.core.specs import Experiment, ModelPackage
-from voxray.evaluate import read_suspects
+from voxray.evaluate import read_suspects, read_worst
 from voxray.manifest import read_manifest
 from voxray.model import PACKAGE_FILE, read_package
 from voxray.report import (
@@ -33,6 +33,7 @@ from voxray.report import (
     ReportFigure,
     SuspectScan,
     TrainingData,
+    WorstMask,
     draw_overlay,
     range_in_words,
     render_report,
@@ -44,6 +45,7 @@ from voxray.score import read_scores as read_score_rows
 from voxray.stages.baselines import PICTURES
 from voxray.stages.evaluate import EVALUATION_FILE, FIGURES, SUSPECTS_FILE
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
+from voxray.stages.mask_figures import WORST_FILE, worst_picture
 from voxray.stages.register_model import read_metrics
 from voxray.stages.workspace import stage_folder
 
@@ -53,6 +55,10 @@ _CAPTIONS = {
     "roc.png": "ROC curves on patients the networks never saw: of each fold and their "
     "mean, or, of several classes or labels, the mean over folds of each.",
     "dice.png": "Dice of every held-out exam, with the mean over patients.",
+    "bland_altman.png": "Predicted less drawn volume of every held-out exam against "
+    "the mean of both: bias (solid) and limits of agreement (dashed), with intervals.",
+    "froc.png": "Share of drawn lesions that are found against false positive lesions "
+    "a scan (FROC); a cross ends the curve where every predicted lesion counts.",
     "training.png": "Training loss and validation score per epoch; nothing was chosen "
     "by the validation score.",
 }
@@ -196,6 +202,7 @@ def _with_evidence(context: StageContext, content: ReportContent) -> ReportConte
         evidence=metrics,
         figures=tuple(_figures(context)),
         suspects=tuple(_suspects(context)),
+        worst=tuple(_worst(context)),
         training=training,
     )
 
@@ -225,6 +232,24 @@ def _suspects(context: StageContext) -> Iterator[SuspectScan]:
         )
 
 
+def _worst(context: StageContext) -> Iterator[WorstMask]:
+    folder = context.folder / "evaluate"
+    for row in read_worst(folder / WORST_FILE):
+        picture = worst_picture(folder, row)
+        yield WorstMask(
+            row.rank,
+            row.structure,
+            row.exam_id,
+            row.patient_id,
+            row.dice,
+            row.hd95_mm,
+            row.true_volume_ml,
+            row.volume_ml,
+            row.reason,
+            picture.read_bytes() if picture.is_file() else None,
+        )
+
+
 def _training(context: StageContext) -> TrainingData:
     """Counts only: the quarantine's paths are private."""
     records = read_manifest(context.folder / "ingest" / "manifest.csv")
@@ -241,7 +266,7 @@ def _training(context: StageContext) -> TrainingData:
 def _inputs(context: StageContext) -> Mapping[str, Sha256]:
     return {
         **earlier(context, "ingest", "manifest.csv", "summary.json"),
-        **earlier(context, "evaluate", EVALUATION_FILE, SUSPECTS_FILE),
+        **earlier(context, "evaluate", EVALUATION_FILE, SUSPECTS_FILE, WORST_FILE),
         **earlier(context, "model", PACKAGE_FILE),
         **earlier(context, "score"),
     }

@@ -38,7 +38,7 @@ _Links = Sequence[tuple[PatientId, PatientId]]
 def _config(experiment: Experiment) -> object:
     return {
         "folds": experiment.folds.model_dump(mode="json"),
-        "task": experiment.task.model_dump(mode="json"),
+        "task": experiment.task.learned(),
         "seed": experiment.seed,
     }
 

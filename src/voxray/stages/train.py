@@ -368,8 +368,8 @@ def _inputs(context: StageContext) -> Mapping[str, Sha256]:
 
 def _config(experiment: Experiment) -> Mapping[str, object]:
     said = experiment.model_dump(mode="json")
-    keys = ("seed", "task", "train", "track")
-    return {name: said[name] for name in keys}
+    kept = {name: said[name] for name in ("seed", "train", "track")}
+    return {**kept, "task": experiment.task.learned()}
 
 
 STAGE = Stage(

@@ -11,6 +11,7 @@ from voxray.core.specs import (
     FoldsSpec,
     NetworkPlan,
     Target,
+    TaskSpec,
     TrainSpec,
 )
 from voxray.core.specs.data import LabelKey
@@ -124,6 +125,8 @@ def test_experiment_cannot_be_edited():
         ("data.labels.key", {"column": "a", "columns": ["b"]}, "either 'column' or"),
         ("data.labels.key", {"columns": ["b"]}, "'columns' needs 'format'"),
         ("evaluate.resamples", 10, "greater than or equal to 200"),
+        ("evaluate.lesions", ["cyst"], r"'cyst' is none of the structures \["),
+        ("evaluate.lesion_iou", 0, "greater than 0"),
     ],
 )
 def test_impossible_setting_is_refused_in_words(path, value, said):
@@ -266,3 +269,18 @@ def test_a_preset_gives_the_budget_and_what_is_set_wins():
     assert TrainSpec(preset="fast").minutes == 2
     assert TrainSpec(preset="best").minutes == 15
     assert TrainSpec(preset="best", budget_minutes=3).minutes == 3
+
+
+def test_a_tolerance_is_nothing_that_is_learned():
+    strict, lax = (
+        Experiment.model_validate(changed("task.segment.classes", classes)).task
+        for classes in (
+            {"a": {"value": 1, "tolerance_mm": 1}},
+            {"a": {"value": 1, "tolerance_mm": 2}},
+        )
+    )
+
+    assert strict.learned() == lax.learned()
+    assert strict.learned()["segment"] == {"classes": {"a": {"value": 1}}}
+    only_classes = TaskSpec.model_validate({"classify": {"columns": ["a", "b"]}})
+    assert only_classes.learned()["segment"] is None

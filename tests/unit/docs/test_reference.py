@@ -129,6 +129,13 @@ def test_columns_of_the_list_of_possibly_mislabelled_scans():
     assert columns("possibly_mislabelled.csv") == list(COLUMNS)
 
 
+def test_columns_of_lesions_and_of_the_worst_exams():
+    from voxray.evaluate import lesion_table, worst
+
+    assert columns("lesions.parquet") == list(lesion_table._COLUMNS)
+    assert columns("worst_exams.csv") == list(worst.COLUMNS)
+
+
 def test_columns_of_scores():
     from voxray.score import ScoreColumns
 

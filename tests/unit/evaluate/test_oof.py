@@ -146,6 +146,10 @@ def test_unknown_label_is_refused(label):
             r"1 predicted .* probability of 'yes' of exam 'e0', fold 3 of repeat 0",
         ),
         (a_mask("e0", "p0", float("nan")), r"the Dice of 'lesion'"),
+        (
+            replace(a_mask("e0", "p0", 0.5), hd95_mm={"lesion": float("inf")}),
+            r"hd95_mm of 'lesion'",
+        ),
         (a_mask("e0", "p0", 0.5, predicted=float("inf")), r"a volume of 'lesion'"),
     ],
 )

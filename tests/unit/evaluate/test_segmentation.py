@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score
 
-from tests.unit.evaluate.makers import LESION, SPEC, a_mask, by_name
+from tests.unit.evaluate.makers import LESION, SPEC, a_mask, by_name, numbers
 from voxray.evaluate import dice_per_class, evaluate_oof
 
 masks = arrays(np.uint8, (3, 4, 2), elements=st.integers(0, 2))
@@ -99,6 +101,68 @@ def test_missed_structure_is_dice_0_and_no_false_positive():
 
     assert metrics["dice"].value == 0
     assert metrics["false_positive_exams"].value == 0
+    assert metrics["missed_exams"].value == 1
+
+
+def with_surfaces(exam, patient, **measures):
+    own = {name: {"lesion": value} for name, value in measures.items()}
+    return replace(a_mask(exam, patient, 0.8), **own)
+
+
+def test_surface_measures_are_averaged_within_the_patient_first():
+    rows = [
+        with_surfaces("e0", "p0", iou=0.6, nsd=0.9, hd95_mm=2.0, assd_mm=1.0),
+        with_surfaces("e1", "p0", iou=0.4, nsd=0.7, hd95_mm=4.0, assd_mm=3.0),
+        with_surfaces("e2", "p1", iou=0.7, nsd=1.0, hd95_mm=9.0, assd_mm=4.0),
+    ]
+    metrics = metrics_of(rows)
+
+    for name, value in {"iou": 0.6, "nsd": 0.9, "hd95_mm": 6, "assd_mm": 3}.items():
+        low, mean, high = numbers(metrics[name])
+        assert mean == pytest.approx(value)
+        assert 0 < low < mean < high
+        assert metrics[name].n_patients == 2
+
+
+def test_exam_without_a_distance_is_left_out_of_the_distances_only():
+    rows = [
+        with_surfaces("e0", "p0", nsd=0.9, hd95_mm=2.0),
+        with_surfaces("e1", "p1", nsd=0.0, hd95_mm=None),
+    ]
+    metrics = metrics_of(rows)
+
+    assert (metrics["hd95_mm"].value, metrics["hd95_mm"].n_exams) == (2, 1)
+    assert (metrics["nsd"].value, metrics["nsd"].n_exams) == (0.45, 2)
+
+
+def test_a_missed_structure_is_left_out_of_the_distance_where_found():
+    rows = [
+        with_surfaces("e0", "p0", hd95_mm=2.0),
+        replace(with_surfaces("e1", "p1", hd95_mm=300.0), volume_ml={"lesion": 0.0}),
+    ]
+    metrics = metrics_of(rows)
+
+    assert metrics["hd95_mm"].value == 151
+    assert (metrics["hd95_found_mm"].value, metrics["missed_exams"].value) == (2, 1)
+
+
+def test_interval_of_a_distance_follows_its_right_tail():
+    values = np.random.default_rng(1).lognormal(1, 1, 30)
+    rows = [
+        with_surfaces(f"e{n}", f"p{n}", hd95_mm=float(value))
+        for n, value in enumerate(values)
+    ]
+
+    low, mean, high = numbers(metrics_of(rows)["hd95_mm"])
+
+    assert high - mean > mean - low > 0
+
+
+def test_volumes_of_exams_without_any_mask_are_left_out():
+    rows = [a_mask("e0", "p0", 0.8, 3, 5), a_mask("e1", "p1", None, 0, 0)]
+
+    assert metrics_of(rows)["volume_error_ml"].value == 2
+    assert metrics_of(rows)["volume_error_ml"].n_exams == 1
 
 
 def test_one_patient_has_no_interval():

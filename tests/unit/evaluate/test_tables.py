@@ -74,6 +74,19 @@ def test_columns_are_those_of_the_documentation(tmp_path):
     ]
 
 
+def test_measures_of_masks_read_back_and_have_columns(tmp_path):
+    names = ("dice", "iou", "nsd", "hd95_mm", "assd_mm")
+    row = replace(a_mask("e0", "p0", 0.5), **{name: {"lesion": 0.5} for name in names})
+    empty = replace(
+        a_mask("e1", "p1", None), **{name: {"lesion": None} for name in names}
+    )
+    write_predictions([row, empty], tmp_path / "oof.parquet")
+
+    assert read_predictions(tmp_path / "oof.parquet") == (row, empty)
+    columns = pq.read_table(tmp_path / "oof.parquet").column_names
+    assert columns[5:10] == [f"{name}_lesion" for name in names]
+
+
 def test_segmentation_alone_reads_back(tmp_path):
     rows = (a_mask("e0", "p0", 0.5), a_mask("e1", "p1", None, 0.0, 0.0))
     write_predictions(rows, tmp_path / "oof.parquet")

@@ -17,7 +17,13 @@ from tests.unit.report.makers import (
 )
 from voxray.core.findings import FindingCode
 from voxray.core.records import ScanId, ScoreStatus
-from voxray.report import ReportContent, ReportFigure, SuspectScan, render_report
+from voxray.report import (
+    ReportContent,
+    ReportFigure,
+    SuspectScan,
+    WorstMask,
+    render_report,
+)
 
 VOID = {"meta", "link", "img", "input", "br", "hr"}
 
@@ -82,6 +88,7 @@ def full_content() -> ReportContent:
             *a_comparison(),
         ),
         suspects=(a_suspect(png=a_png()),),
+        worst=(a_worst_mask(png=a_png()), a_worst_mask("E8", hd95_mm=None)),
         figures=(ReportFigure("roc", "ROC curves.", a_png()),),
         scores=rows,
         score_files={"used": 310, "quarantined": 2},
@@ -213,7 +220,7 @@ def test_not_estimable_metric_says_why():
 
 def test_note_stands_on_top_and_beside_figures_scores_and_metrics():
     page, _ = render(full_content())
-    assert page.text.count(NOTE) == 5
+    assert page.text.count(NOTE) == 6
     assert page.text.index(NOTE) < page.text.index("4 volumes found")
 
 
@@ -326,6 +333,21 @@ def test_suspected_scans_are_shown_with_picture_and_both_opinions():
     assert "healthy" in page.text
     assert "better than guessing" not in page.text
     assert any(name.startswith("img/suspect") for name in files)
+
+
+def a_worst_mask(exam="e7", hd95_mm=7.25, png=None):
+    why = "less is predicted than drawn"
+    return WorstMask(1, "lesion", exam, "p7", 0.3125, hd95_mm, 2.0, 0.5, why, png)
+
+
+def test_worst_masks_are_shown_with_picture_measures_and_reason():
+    worst = (a_worst_mask(png=a_png()), a_worst_mask("E8", hd95_mm=None))
+    page, files = render(a_content(evidence=(a_metric(),), worst=worst))
+    for words in ("The worst masks", "0.312", "7.250", "2.00 ml", "0.500 ml"):
+        assert words in page.text
+    assert "less is predicted than drawn" in page.text
+    assert "no picture" in page.text
+    assert "img/worst-lesion-e7.png" in files
 
 
 @pytest.mark.parametrize("ends", [(0.4, 0.6), (None, None)])

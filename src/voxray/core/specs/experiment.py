@@ -57,6 +57,9 @@ class EvaluateSpec(Spec):
             a logistic regression predicts the class from, to compare the network with.
         blanked_share: Steps of the network that learns blanked images, as a share of
             the fold's; 0 leaves it out.
+        lesions: Structures that are counted lesion by lesion: connected pieces, found,
+            missed or false.
+        lesion_iou: Overlap from which on a predicted lesion finds a drawn one.
     """
 
     operating_point: OperatingPointSpec = OperatingPointSpec()
@@ -64,6 +67,8 @@ class EvaluateSpec(Spec):
     level: Fraction = 0.95
     baseline_columns: tuple[str, ...] = ()
     blanked_share: Annotated[float, Field(ge=0, le=1)] = 0.15
+    lesions: tuple[str, ...] = ()
+    lesion_iou: Fraction = 0.1
 
 
 class RegisterSpec(Spec):
@@ -123,6 +128,15 @@ class Experiment(Spec):
         if isinstance(self.data.patient, PatientColumn) and self.data.labels is None:
             msg = "data.patient: {column: …} needs data.labels"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _known_structures(self) -> Self:
+        known = list(self.task.segment.classes) if self.task.segment else []
+        for name in self.evaluate.lesions:
+            if name not in known:
+                msg = f"evaluate.lesions: {name!r} is none of the structures {known}"
+                raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """What is learned: classes, labels, masks."""
 
 from collections.abc import Collection
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -168,6 +168,11 @@ class TaskSpec(Spec):
     classify: ClassifySpec | None = None
     segment: SegmentSpec | None = None
     lateral: bool = False
+
+    def learned(self) -> dict[str, Any]:
+        """What a network depends on, as JSON: without what only judges its masks."""
+        judged = {"segment": {"classes": {"__all__": {"tolerance_mm"}}}}
+        return self.model_dump(mode="json", exclude=judged)
 
     @model_validator(mode="after")
     def _something(self) -> Self:
