@@ -2,6 +2,12 @@
 
 from voxray.evaluate.baselines import Rival, compare_baselines, network_rows
 from voxray.evaluate.checks import check_predictions, require_out_of_fold
+from voxray.evaluate.curves import (
+    ClassCurves,
+    class_curves,
+    confusion_tables,
+    shown_predictions,
+)
 from voxray.evaluate.dice import dice_per_class
 from voxray.evaluate.mislabelled import (
     Suspect,
@@ -10,6 +16,7 @@ from voxray.evaluate.mislabelled import (
     write_suspects,
 )
 from voxray.evaluate.oof import evaluate_oof
+from voxray.evaluate.patients import PER_PATIENT
 from voxray.evaluate.roc import RocCurve, class_roc_points, roc_points
 from voxray.evaluate.tables import (
     metrics_from_json,
@@ -21,12 +28,16 @@ from voxray.evaluate.tables import (
 from voxray.evaluate.threshold import fit_decision
 
 __all__ = [
+    "PER_PATIENT",
+    "ClassCurves",
     "Rival",
     "RocCurve",
     "Suspect",
     "check_predictions",
+    "class_curves",
     "class_roc_points",
     "compare_baselines",
+    "confusion_tables",
     "dice_per_class",
     "evaluate_oof",
     "fit_decision",
@@ -38,6 +49,7 @@ __all__ = [
     "read_suspects",
     "require_out_of_fold",
     "roc_points",
+    "shown_predictions",
     "write_baselines",
     "write_predictions",
     "write_suspects",

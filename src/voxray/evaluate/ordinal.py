@@ -71,9 +71,8 @@ def c_index(truth: NDArray[np.intp]) -> Statistic:
     """
 
     def of_exams(judged: JudgedExams, weights: Array) -> Array:
-        found = [
-            _of_fold(judged.exams, part, truth, weights) for part in _folds(judged)
-        ]
+        exams = judged.exams
+        found = [_of_fold(exams, part, truth, weights) for part in _folds(exams)]
         seen = np.isfinite(found)
         n_folds = seen.sum(axis=0)
         mean = np.full(len(weights), np.nan)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxray.evaluate.estimate import Estimate, Settings
+from voxray.evaluate.exams import ScoredExams
 from voxray.evaluate.resampling import JudgedExams
 
 Array = NDArray[np.float64]
@@ -48,7 +49,7 @@ def say_brier_of_prevalence(
 ) -> Estimate:
     """Add the Brier score of giving everyone the prevalence."""
     del settings
-    shares = np.array([prevalence(own) for own in judged])
+    shares = np.array([prevalence(own.exams) for own in judged])
     return _with_yardstick(found, float((shares * (1 - shares)).mean()))
 
 
@@ -57,14 +58,14 @@ def say_log_loss_of_prevalence(
 ) -> Estimate:
     """Add the log loss of giving everyone the prevalence."""
     del settings
-    shares = clipped(np.array([prevalence(own) for own in judged]))
+    shares = clipped(np.array([prevalence(own.exams) for own in judged]))
     entropy = -(shares * np.log(shares) + (1 - shares) * np.log(1 - shares))
     return _with_yardstick(found, float(entropy.mean()))
 
 
-def prevalence(judged: JudgedExams) -> float:
+def prevalence(exams: ScoredExams) -> float:
     """Share of positive exams."""
-    return float(np.average(judged.exams.positive, weights=judged.exams.exam_weight))
+    return float(np.average(exams.positive, weights=exams.exam_weight))
 
 
 def _with_yardstick(found: Estimate, other: float) -> Estimate:

@@ -12,6 +12,7 @@ from voxray.report.baselines import (
 )
 from voxray.report.card import ModelCard, range_in_words, render_card
 from voxray.report.class_rocs import draw_class_rocs
+from voxray.report.confusion import draw_confusion
 from voxray.report.content import (
     ModelFacts,
     ReportContent,
@@ -19,14 +20,8 @@ from voxray.report.content import (
     SuspectScan,
     TrainingData,
 )
-from voxray.report.evidence_figures import (
-    FoldHistory,
-    RocCurve,
-    RocPoint,
-    draw_dice,
-    draw_roc,
-    draw_training,
-)
+from voxray.report.decision_curve import draw_decision_curves
+from voxray.report.evidence_figures import FoldHistory, draw_dice, draw_training
 from voxray.report.intake_content import (
     IntakeContent,
     SeenScan,
@@ -38,6 +33,9 @@ from voxray.report.intake_page import render_intake_page, scans_on_page
 from voxray.report.naming import png_size
 from voxray.report.overlay import draw_overlay
 from voxray.report.page import INDEX, render_report
+from voxray.report.precision_recall import draw_precision_recall
+from voxray.report.reliability import draw_reliability
+from voxray.report.roc import RocCurve, RocPoint, draw_roc
 from voxray.report.tables import summary_line, wanted_overlays
 
 __all__ = [
@@ -61,8 +59,12 @@ __all__ = [
     "baselines_line",
     "comparisons",
     "draw_class_rocs",
+    "draw_confusion",
+    "draw_decision_curves",
     "draw_dice",
     "draw_overlay",
+    "draw_precision_recall",
+    "draw_reliability",
     "draw_roc",
     "draw_training",
     "png_size",
