@@ -22,7 +22,7 @@ from voxray.evaluate.probability_errors import SMALLEST, clipped
 
 Array = NDArray[np.float64]
 
-_FLAT = 1e-6  # of the derivative per exam: the maximum is reached
+_FLAT = 1e-10  # derivative per exam at which the maximum is reached
 
 _SLOPE = (
     "slope of a logistic regression of the truth on the logit of the probability, all "
@@ -142,8 +142,11 @@ def fit_logistic(
         return _information(design, weight, expit(design @ found + offset))
 
     start = np.zeros(design.shape[1])
-    done = minimize(loss, start, jac=slope, hess=bend, method="trust-exact")
-    settled = np.abs(done.jac).max() < _FLAT * weight.sum()
+    flat = _FLAT * weight.sum()
+    done = minimize(
+        loss, start, jac=slope, hess=bend, method="trust-exact", options={"gtol": flat}
+    )
+    settled = np.abs(done.jac).max() < 1000 * flat  # rounding may end it earlier
     return np.asarray(done.x) if settled else None
 
 
