@@ -73,7 +73,7 @@ def ratio_interval(
     under = product**2 - least * high_ * (2 * bottom - high_)
     # the lower end as B / (A + root) is equation 8 without its division by zero
     start = least / (product + math.sqrt(max(under, 0.0))) if least > 0 else 0.0
-    if low_ <= 0:
+    if bottom <= 0 or low_ <= 0:  # rounding may leave a lower end just above zero
         return start, math.inf
     divisor = low_ * (2 * bottom - low_)
     over = product**2 - high * (2 * top - high) * divisor

@@ -18,12 +18,13 @@ def evaluate_oof(
 ) -> tuple[Metric, ...]:
     """Compute every metric of the task with its interval.
 
-    Two classes: the figures of `one_against_rest` for the positive class, "accuracy" and
-    "balanced_accuracy" of the likeliest class and at the operating point. More: the
+    Two classes: the figures of `one_against_rest` for the positive class, "accuracy"
+    and "balanced_accuracy" of the likeliest class and at the operating point. More: the
     same per class against the rest, the likeliest class deciding, or the median of
     ordered ones, and their means of "macro"; of ordered ones also weighted kappas,
     "class_error", "ordinal_c_index" and "ranked_probability_score". Labels: what two
-    classes give, per label, and "macro". All of them by patient too, where that differs.
+    classes give, per label, and "macro". All of them by patient too, where that is
+    another thing.
     Structures: "dice", "true_negative_exams", "false_positive_exams",
     "volume_error_ml" (predicted less drawn) and "volume_abs_error_ml". What cannot be
     estimated has no value or no interval, and `method` says why.

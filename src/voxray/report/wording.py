@@ -54,23 +54,24 @@ _MEANINGS = {
     "positive exams are.",
     "npv": "The share of exams called negative that are; it depends on how frequent "
     "positive exams are.",
-    "likelihood_ratio_positive": "By how much a positive decision multiplies the odds: "
-    "1 says nothing, 10 a lot.",
-    "likelihood_ratio_negative": "By how much a negative decision multiplies the odds: "
-    "1 says nothing, 0.1 a lot.",
-    "average_precision": "Mean precision over the positive exams, taken in the order of "
+    "likelihood_ratio_positive": "By how much a positive decision multiplies the "
+    "odds: 1 says nothing, 10 a lot.",
+    "likelihood_ratio_negative": "By how much a negative decision multiplies the "
+    "odds: 1 says nothing, 0.1 a lot.",
+    "average_precision": "Mean precision over the positive exams, in the order of "
     "their probability: a random order gives about the prevalence, 1 is perfect.",
     "f1": "Harmonic mean of sensitivity and positive predictive value.",
     "mcc": "Correlation of truth and decision: 0 is guessing, 1 is perfect.",
-    "log_loss": "Mean negative log of the probability given to the truth: 0 is perfect.",
+    "log_loss": "Mean negative log of the probability given to the truth: "
+    "0 is perfect.",
     "calibration_slope": "1 is right; below 1 the probabilities are too sure, above 1 "
     "not sure enough.",
-    "calibration_intercept": "0 is right; below 0 the probabilities are too high, above "
-    "0 too low.",
-    "ece": "How far probability and share of positive exams lie apart, mean over bins. "
-    "Noise lifts it: the method says what a perfectly calibrated model would show.",
-    "ordinal_c_index": "The share of pairs of exams of different classes that are in the "
-    "right order: 0.5 is guessing, 1 is perfect.",
+    "calibration_intercept": "0 is right; below 0 the probabilities are too high, "
+    "above 0 too low.",
+    "ece": "How far probability and share of positive exams lie apart, mean over "
+    "bins. Noise lifts it: the method says what a perfectly calibrated model shows.",
+    "ordinal_c_index": "The share of pairs of exams of different classes that are in "
+    "the right order: 0.5 is guessing, 1 is perfect.",
     "ranked_probability_score": "Mean squared error of the probabilities of being at "
     "least each class: 0 is perfect.",
     "accuracy": "The share of exams decided rightly.",
