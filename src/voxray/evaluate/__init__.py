@@ -2,6 +2,12 @@
 
 from voxray.evaluate.baselines import Rival, compare_baselines, network_rows
 from voxray.evaluate.checks import check_predictions, require_out_of_fold
+from voxray.evaluate.curves import (
+    ClassCurves,
+    class_curves,
+    confusion_tables,
+    shown_predictions,
+)
 from voxray.evaluate.dice import dice_per_class
 from voxray.evaluate.froc import FrocCurve, LesionStudy, froc_curve
 from voxray.evaluate.lesion_table import read_lesions, write_lesions
@@ -14,6 +20,7 @@ from voxray.evaluate.mislabelled import (
     write_suspects,
 )
 from voxray.evaluate.oof import evaluate_oof
+from voxray.evaluate.patients import PER_PATIENT
 from voxray.evaluate.roc import RocCurve, class_roc_points, roc_points
 from voxray.evaluate.segmentation import volume_error_ml
 from voxray.evaluate.tables import (
@@ -27,6 +34,8 @@ from voxray.evaluate.threshold import fit_decision
 from voxray.evaluate.worst import WorstExam, read_worst, worst_exams, write_worst
 
 __all__ = [
+    "PER_PATIENT",
+    "ClassCurves",
     "FrocCurve",
     "Lesion",
     "LesionSource",
@@ -37,8 +46,10 @@ __all__ = [
     "Suspect",
     "WorstExam",
     "check_predictions",
+    "class_curves",
     "class_roc_points",
     "compare_baselines",
+    "confusion_tables",
     "dice_per_class",
     "evaluate_oof",
     "find_lesions",
@@ -55,6 +66,7 @@ __all__ = [
     "read_worst",
     "require_out_of_fold",
     "roc_points",
+    "shown_predictions",
     "volume_error_ml",
     "worst_exams",
     "write_baselines",

@@ -1,99 +1,112 @@
-"""Bland-Altman: how far predicted volumes lie from drawn ones, for single exams."""
+"""Numbers from tables of true and decided classes: kappa, Matthews, F1."""
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2, t
-
-from voxray.evaluate.estimate import (
-    CONDITIONAL,
-    MIN_PATIENTS,
-    Estimate,
-    not_estimable,
-)
-from voxray.evaluate.intervals import Interval, normal_quantile
 
 Array = NDArray[np.float64]
+Statistic = Callable[[Array], Array]
+"""From tables (…, true class, decided class) of counts to one number each."""
+
+_ALMOST_ZERO = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
-class _Spread:
-    """Mean and total standard deviation of differences, each with its interval."""
-
-    mean: float
-    of_mean: Interval
-    sd: float
-    of_sd: Interval
-
-
-def limits_of_agreement(
-    per_patient: Sequence[Array], level: float
-) -> tuple[Estimate, Estimate]:
-    """Range in which 95 of 100 differences of single exams are expected to lie.
-
-    Bias -/+ 1.96 times the total standard deviation, between and within patients
-    (Bland & Altman 2007, J Biopharm Stat 17:571); interval of each limit by the method
-    of variance estimates recovery (Zou 2013, Stat Methods Med Res 22:630).
+def balanced_accuracy(tables: Array) -> Array:
+    """Mean over classes of the share that is decided rightly.
 
     Args:
-        per_patient: Differences of each patient's exams, at least one each.
-        level: Of the intervals; the limits themselves are always the 95 % ones.
-    """
-    how = "bias -/+ 1.96 standard deviations of single exams, in and between patients"
-    if len(per_patient) < 2:  # noqa: PLR2004
-        nothing = not_estimable(None, f"{len(per_patient)} patients, no spread", how)
-        return nothing, nothing
-    spread = _spread(per_patient, level)
-    z = normal_quantile(0.95)
-    low, high = spread.mean - z * spread.sd, spread.mean + z * spread.sd
-    if len(per_patient) < MIN_PATIENTS:
-        why = f"{len(per_patient)} patients, at least {MIN_PATIENTS} needed"
-        return not_estimable(low, why, how), not_estimable(high, why, how)
-    far, near = _reach(spread, z)
-    said = f"{how}; interval by variance estimates recovery; {CONDITIONAL}"
-    return (
-        Estimate(low, low - far[0], low + near[0], said),
-        Estimate(high, high - near[1], high + far[1], said),
-    )
-
-
-def _spread(per_patient: Sequence[Array], level: float) -> _Spread:
-    """One-way random effects: patients, and exams within them."""
-    sizes = np.array([len(values) for values in per_patient], dtype=np.float64)
-    means = np.array([values.mean() for values in per_patient])
-    n, alpha = len(means), 1 - level
-    between = float(means.var(ddof=1))
-    freedom = int(sizes.sum()) - n
-    within, share = 0.0, 1 - float((1 / sizes).mean())
-    if freedom:
-        squares = [float(((v - v.mean()) ** 2).sum()) for v in per_patient]
-        within = share * sum(squares) / freedom
-    ends = [between + within, between + within]
-    for place, tail in ((0, 1 - alpha / 2), (1, alpha / 2)):
-        gaps = [between * ((n - 1) / chi2.ppf(tail, n - 1) - 1)]
-        if freedom:
-            gaps.append(within * (freedom / chi2.ppf(tail, freedom) - 1))
-        ends[place] += math.copysign(math.hypot(*gaps), place - 0.5)
-    half = float(t.ppf(1 - alpha / 2, n - 1)) * math.sqrt(between / n)
-    mean = float(means.mean())
-    low, high = (math.sqrt(max(0.0, end)) for end in ends)
-    sd = math.sqrt(between + within)
-    return _Spread(mean, (mean - half, mean + half), sd, (low, high))
-
-
-def _reach(spread: _Spread, z: float) -> tuple[Interval, Interval]:
-    """How far the ends of the limits' intervals lie from them: outwards, inwards.
+        tables: (…, true class, decided class) counts.
 
     Returns:
-        For the lower and the upper limit each.
+        NaN where a class has no exam.
     """
-    out = z * (spread.of_sd[1] - spread.sd)
-    back = z * (spread.sd - spread.of_sd[0])
-    down, up = spread.mean - spread.of_mean[0], spread.of_mean[1] - spread.mean
-    return (
-        (math.hypot(down, out), math.hypot(up, out)),
-        (math.hypot(up, back), math.hypot(down, back)),
+    n_true = tables.sum(axis=-1)
+    right = np.diagonal(tables, axis1=-2, axis2=-1)
+    share = np.full(n_true.shape, np.nan)
+    np.divide(right, n_true, out=share, where=n_true > 0)
+    return np.asarray(share.mean(axis=-1))
+
+
+def quadratic_kappa(tables: Array) -> Array:
+    """Weighted kappa with squared distances (Cohen 1968, Psychol. Bull. 70:213).
+
+    1 less the mean squared distance over the one that chance would give with the same
+    frequencies of true and decided classes: 1 is agreement, 0 is chance.
+
+    Args:
+        tables: (…, true class, decided class) counts.
+
+    Returns:
+        NaN where all exams are of one class and all are decided to be that one.
+    """
+    return _kappa(tables, _distance(tables) ** 2)
+
+
+def mean_distance(tables: Array) -> Array:
+    """Mean number of classes between the true and the decided one.
+
+    Args:
+        tables: (…, true class, decided class) counts.
+    """
+    total = tables.sum(axis=(-2, -1))
+    apart = (_distance(tables) * tables).sum(axis=(-2, -1))
+    return np.asarray(apart / np.maximum(total, _ALMOST_ZERO))
+
+
+def linear_kappa(tables: Array) -> Array:
+    """Weighted kappa with distances as they are (Cohen 1968); see `quadratic_kappa`."""
+    return _kappa(tables, _distance(tables))
+
+
+def matthews(tables: Array) -> Array:
+    """Correlation of true and decided classes (Gorodkin 2004, Comput. Biol. Chem. 28).
+
+    Of two classes the coefficient of Matthews 1975.
+
+    Args:
+        tables: (…, true class, decided class) counts.
+
+    Returns:
+        NaN where all exams are of one class, or all are decided to be one.
+    """
+    total = tables.sum(axis=(-2, -1))
+    n_true, n_said = tables.sum(axis=-1), tables.sum(axis=-2)
+    right = np.diagonal(tables, axis1=-2, axis2=-1).sum(axis=-1)
+    covariance = right * total - (n_true * n_said).sum(axis=-1)
+    spread = (total**2 - (n_true**2).sum(axis=-1)) * (
+        total**2 - (n_said**2).sum(axis=-1)
     )
+    return _ratio(covariance, np.sqrt(np.maximum(spread, 0)))
+
+
+def f1_score(tables: Array) -> Array:
+    """Harmonic mean of sensitivity and positive predictive value of the second class.
+
+    Args:
+        tables: (…, 2, 2) counts.
+
+    Returns:
+        NaN where no exam is positive and none is decided to be.
+    """
+    hit, missed, false = tables[..., 1, 1], tables[..., 1, 0], tables[..., 0, 1]
+    return _ratio(2 * hit, 2 * hit + missed + false)
+
+
+def _kappa(tables: Array, distance: Array) -> Array:
+    total = tables.sum(axis=(-2, -1), keepdims=True)
+    chance = tables.sum(axis=-1, keepdims=True) * tables.sum(axis=-2, keepdims=True)
+    seen = (distance * tables).sum(axis=(-2, -1))
+    expected = distance * chance / np.maximum(total, _ALMOST_ZERO)
+    return 1 - _ratio(seen, expected.sum(axis=(-2, -1)))
+
+
+def _ratio(top: Array, bottom: Array) -> Array:
+    ratio = np.full(np.shape(bottom), np.nan)
+    np.divide(top, bottom, out=ratio, where=bottom > 0)
+    return np.asarray(ratio)
+
+
+def _distance(tables: Array) -> Array:
+    number = np.arange(tables.shape[-1], dtype=np.float64)
+    return np.abs(number[:, None] - number)

@@ -88,14 +88,34 @@ def _weighted_auc(
     positive: NDArray[np.bool_],
     weights: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    order = np.argsort(score, kind="stable")
-    starts = np.unique(score[order], return_index=True)[1]
-    weights, positive = weights[:, order], positive[order]
-    of_positive = np.add.reduceat(weights * positive, starts, axis=1)
-    of_negative = np.add.reduceat(weights * ~positive, starts, axis=1)
-    below = np.cumsum(of_negative, axis=1) - of_negative / 2
-    pairs = of_positive.sum(axis=1) * of_negative.sum(axis=1)
-    won = (of_positive * below).sum(axis=1)
+    won, pairs = weighted_pairs(score, positive, ~positive, weights)
     ratio = np.full(len(pairs), np.nan)
     np.divide(won, pairs, out=ratio, where=pairs > 0)
     return ratio
+
+
+def weighted_pairs(
+    score: NDArray[np.float64],
+    upper: NDArray[np.bool_],
+    lower: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pairs of an upper and a lower exam: those in the right order, and all.
+
+    Args:
+        score: (exams,); ties count half.
+        upper: (exams,) those that should score higher.
+        lower: (exams,) those that should score lower; not all exams need be either.
+        weights: (draws, exams).
+
+    Returns:
+        Two arrays (draws,), weighted by the product of both weights.
+    """
+    order = np.argsort(score, kind="stable")
+    starts = np.unique(score[order], return_index=True)[1]
+    weights, upper, lower = weights[:, order], upper[order], lower[order]
+    of_upper = np.add.reduceat(weights * upper, starts, axis=1)
+    of_lower = np.add.reduceat(weights * lower, starts, axis=1)
+    below = np.cumsum(of_lower, axis=1) - of_lower / 2
+    pairs = of_upper.sum(axis=1) * of_lower.sum(axis=1)
+    return (of_upper * below).sum(axis=1), pairs

@@ -1,6 +1,6 @@
 """Metrics of classes and labels: what each way of hanging together asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,15 +10,26 @@ from voxray.core.decision import median_class
 from voxray.core.records import Metric, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, Target
 from voxray.core.specs.task import MEAN_CLASS
-from voxray.evaluate.auc import estimate_auc, estimate_macro_auc
-from voxray.evaluate.confusion import DecidedExams, agreement_metrics, error_metrics
-from voxray.evaluate.estimate import Settings
-from voxray.evaluate.exams import ScoredExams, predictions_of
-from voxray.evaluate.proportions import (
-    Decisions,
-    decide_by_threshold,
-    operating_metrics,
+from voxray.evaluate.auc import estimate_macro_auc
+from voxray.evaluate.confusion import (
+    DecidedExams,
+    agreement_metrics,
+    correlation_metrics,
+    error_metrics,
 )
+from voxray.evaluate.estimate import Settings
+from voxray.evaluate.exams import ScoredExams, scored_per_class
+from voxray.evaluate.one_against_rest import one_against_rest
+from voxray.evaluate.ordinal import ordinal_metrics
+from voxray.evaluate.patients import (
+    PER_PATIENT,
+    in_words,
+    patient_predictions,
+    patient_rule,
+    wants_patients,
+)
+from voxray.evaluate.proportions import Decisions, decide_by_threshold
+from voxray.evaluate.resampling import JudgedExams
 
 _Predictions = Sequence[OutOfFoldPrediction]
 
@@ -33,52 +44,153 @@ _DECIDER = {
 def class_metrics(
     predictions: _Predictions, classify: ClassifySpec, settings: Settings
 ) -> list[Metric]:
-    """Every metric of the class head; predictions have passed the checks."""
+    """Every metric of the class head; predictions have passed the checks.
+
+    Figures count exams; where a patient has several, or the task is about patients,
+    those whose names end in "_per_patient" count each patient once.
+    """
+    rows = _metrics(predictions, classify, settings)
+    if not wants_patients(predictions, classify):
+        return rows
+    rule = patient_rule(classify, settings.spec)
+    own = patient_predictions(predictions, classify, rule)
+    said = in_words(predictions, classify, rule)
+    by_patient = _metrics(own, classify, settings) if own else []
+    return rows + [
+        replace(row, metric=row.metric + PER_PATIENT, method=f"{said}; {row.method}")
+        for row in by_patient
+    ]
+
+
+def _metrics(
+    predictions: _Predictions, classify: ClassifySpec, settings: Settings
+) -> list[Metric]:
+    """Of exams, or of patients that stand for them: each counts once."""
+    judged = judge(predictions, classify, settings)
+    if len(judged) == 1:
+        ((name, own),) = judged.items()
+        rows = one_against_rest(judged, judged, own.exams, settings)[name]
+        likeliest = _likeliest(own.exams, predictions, classify)
+        return rows + _accuracies("", own, likeliest, settings)
+    whole = ScoredExams.of_class(predictions, classify.label_names[0])
+    alike = _numbered_alike(judged, predictions, classify)
+    per_class = one_against_rest(judged, alike, whole, settings)
+    rows = [_macro_auc(alike, whole, classify, settings), *per_class[MEAN_CLASS]]
+    for name, own in judged.items():
+        rows += per_class[name]
+        if classify.target is Target.LABELS:
+            likeliest = _likelier_than_not(own.exams)
+            rows += _accuracies(name, own, likeliest, settings)
     if classify.target is Target.LABELS:
-        return _labels(predictions, classify.columns, settings)
-    names = list(classify.classes)
-    if len(names) == 2:  # noqa: PLR2004
-        name = classify.positive_class
-        exams = ScoredExams.of_class(predictions, name)
-        other = next(n for n in names if n != name)
-        against = ScoredExams.of_class(predictions, other).score
-        first = names[0] == name  # which is decided of equals, as `decide` does
-        likeliest = exams.score >= against if first else exams.score > against
-        return _two_sided(name, "", exams, likeliest, settings)
-    return _several(predictions, classify, settings)
+        return rows
+    return rows + _together(predictions, classify, settings)
 
 
-def _two_sided(
-    name: str,
+def judge(
+    predictions: _Predictions, classify: ClassifySpec, settings: Settings
+) -> dict[str, JudgedExams]:
+    """Scores and decisions of what a person asks about, each against the rest.
+
+    One of two classes, and each of several labels, is decided by its threshold; one of
+    three or more classes by who of them is decided.
+    """
+    scored = scored_per_class(predictions, classify)
+    if len(scored) == 1 or classify.target is Target.LABELS:
+        point = settings.spec.operating_point
+        return {
+            name: JudgedExams(exams, decide_by_threshold(exams, point))
+            for name, exams in scored.items()
+        }
+    decided = decide_among(scored, classify)
+    return {
+        name: JudgedExams(
+            exams, Decisions(decided.said == number, decided.used, decided.how)
+        )
+        for number, (name, exams) in enumerate(scored.items())
+    }
+
+
+def decide_among(
+    scored: Mapping[str, ScoredExams], classify: ClassifySpec
+) -> DecidedExams:
+    """True and decided class of three or more: the likeliest, or of ordered the median.
+
+    Args:
+        scored: Every class, in order.
+        classify: Whether they are ordered.
+    """
+    shares = np.stack([exams.score for exams in scored.values()], axis=1)
+    ordinal = classify.target is Target.ORDINAL
+    said = median_class(shares) if ordinal else np.argmax(shares, axis=1)
+    positive = np.stack([exams.positive for exams in scored.values()], axis=1)
+    everyone = np.ones(len(said), dtype=np.bool_)
+    return DecidedExams(
+        exams=next(iter(scored.values())),
+        truth=np.argmax(positive, axis=1),
+        said=said,
+        used=everyone,
+        n_classes=len(scored),
+        how=_DECIDER[classify.target],
+    )
+
+
+def _together(
+    predictions: _Predictions, classify: ClassifySpec, settings: Settings
+) -> list[Metric]:
+    """Of three or more classes all at once, ordered or not."""
+    scored = scored_per_class(predictions, classify)
+    decided = decide_among(scored, classify)
+    rows = agreement_metrics("", decided, settings)
+    rows += correlation_metrics(decided, settings)
+    if classify.target is not Target.ORDINAL:
+        return rows
+    shares = np.stack([exams.score for exams in scored.values()], axis=1)
+    rows += error_metrics(decided, settings)
+    return rows + ordinal_metrics(decided.exams, decided.truth, shares, settings)
+
+
+def _macro_auc(
+    alike: Mapping[str, JudgedExams],
+    whole: ScoredExams,
+    classify: ClassifySpec,
+    settings: Settings,
+) -> Metric:
+    labels = classify.target is Target.LABELS
+    exams = [own.exams for own in alike.values()]
+    macro = estimate_macro_auc(exams, settings, whole if labels else None)
+    counts = replace(whole.counts, n_positive=0)
+    return settings.metric("auc", MEAN_CLASS, macro, counts)
+
+
+def _accuracies(
     whose: str,
-    exams: ScoredExams,
+    judged: JudgedExams,
     likeliest: NDArray[np.bool_],
     settings: Settings,
 ) -> list[Metric]:
-    """One class against the other, or a label that is there or not.
+    """Of one class against the other, or a label that is there or not.
 
     Args:
-        name: The class or label.
         whose: Class that accuracies are of; "" for all classes together.
-        exams: Of the class or label.
+        judged: Of the class or label, with what its threshold decides.
         likeliest: Whether it is likelier than not.
-        settings: Operating point, level, resamples, seed.
+        settings: Level, resamples, seed.
     """
     everyone = np.ones(len(likeliest), dtype=np.bool_)
     how = _DECIDER[Target.LABELS if whose else Target.EXCLUSIVE]
-    by_half = Decisions(likeliest, everyone, how)
-    at_point = decide_by_threshold(exams, settings)
+    by_half = two_sided(judged.exams, Decisions(likeliest, everyone, how))
+    at_point = two_sided(judged.exams, judged.decisions)
     return [
-        *_against_rest(name, exams, at_point, settings),
-        *agreement_metrics(whose, _decided(exams, by_half), settings),
+        *agreement_metrics(whose, by_half, settings),
         *(
             replace(metric, metric=metric.metric + AT_POINT)
-            for metric in agreement_metrics(whose, _decided(exams, at_point), settings)
+            for metric in agreement_metrics(whose, at_point, settings)
         ),
     ]
 
 
-def _decided(exams: ScoredExams, decisions: Decisions) -> DecidedExams:
+def two_sided(exams: ScoredExams, decisions: Decisions) -> DecidedExams:
+    """There or not, as two classes of which the second is "there"."""
     return DecidedExams(
         exams,
         truth=exams.positive.astype(np.intp),
@@ -90,67 +202,35 @@ def _decided(exams: ScoredExams, decisions: Decisions) -> DecidedExams:
     )
 
 
-def _several(
-    predictions: _Predictions, classify: ClassifySpec, settings: Settings
-) -> list[Metric]:
-    """Three or more classes, ordered or not."""
+def _likeliest(
+    exams: ScoredExams, predictions: _Predictions, classify: ClassifySpec
+) -> NDArray[np.bool_]:
+    """Of two classes the positive one; of equals the first, as `decide` does."""
     names = list(classify.classes)
-    per_class = {name: ScoredExams.of_class(predictions, name) for name in names}
-    scores = np.stack([exams.score for exams in per_class.values()], axis=1)
-    ordinal = classify.target is Target.ORDINAL
-    said = median_class(scores) if ordinal else np.argmax(scores, axis=1)
-    how = _DECIDER[classify.target]
-    any_class = next(iter(per_class.values()))
-    macro = estimate_macro_auc(list(per_class.values()), settings)
-    counts = replace(any_class.counts, n_positive=0)
-    rows = [settings.metric("auc", MEAN_CLASS, macro, counts)]
-    everyone = np.ones(len(said), dtype=np.bool_)
-    for number, (name, exams) in enumerate(per_class.items()):
-        decisions = Decisions(said == number, everyone, how)
-        rows += _against_rest(name, exams, decisions, settings)
-    positive = np.stack([exams.positive for exams in per_class.values()], axis=1)
-    truth = np.argmax(positive, axis=1)
-    decided = DecidedExams(any_class, truth, said, everyone, len(names), how)
-    rows += agreement_metrics("", decided, settings)
-    return rows + (error_metrics(decided, settings) if ordinal else [])
+    other = next(n for n in names if n != classify.positive_class)
+    against = ScoredExams.of_class(predictions, other).score
+    if names[0] == other:
+        return np.asarray(exams.score > against)
+    return np.asarray(exams.score >= against)
 
 
-def _labels(
-    predictions: _Predictions, labels: Sequence[str], settings: Settings
-) -> list[Metric]:
-    """Labels that do not exclude each other, on the exams that state them."""
-    stated = {name: predictions_of(predictions, name) for name in labels}
-    per_label = {n: ScoredExams.of_class(rows, n) for n, rows in stated.items()}
-    whole = ScoredExams.of_class(predictions, labels[0])
-    alike = [
-        _numbered_alike(per_label[name], stated[name], predictions) for name in labels
-    ]
-    macro = estimate_macro_auc(alike, settings, whole)
-    counts = replace(whole.counts, n_positive=0)
-    rows = [settings.metric("auc", MEAN_CLASS, macro, counts)]
-    for name, exams in per_label.items():
-        likeliest = exams.score >= 0.5  # noqa: PLR2004 - likelier than not
-        rows += _two_sided(name, name, exams, likeliest, settings)
-    return rows
+def _likelier_than_not(exams: ScoredExams) -> NDArray[np.bool_]:
+    return np.asarray(exams.score >= 0.5)  # noqa: PLR2004
 
 
 def _numbered_alike(
-    exams: ScoredExams, own: _Predictions, everyone: _Predictions
-) -> ScoredExams:
-    """Give patients the numbers they have among all predictions."""
-    ids = sorted({row.patient_id for row in everyone})
-    place = {patient: number for number, patient in enumerate(ids)}
-    numbers = [place[patient] for patient in sorted({row.patient_id for row in own})]
-    return replace(exams, patient=np.array(numbers, dtype=np.intp)[exams.patient])
-
-
-def _against_rest(
-    name: str, exams: ScoredExams, decisions: Decisions, settings: Settings
-) -> list[Metric]:
-    within = estimate_auc(exams, settings)
-    pooled = estimate_auc(exams, settings, pooled=True)
-    return [
-        settings.metric("auc", name, within, exams.counts),
-        settings.metric("auc_pooled", name, pooled, exams.counts),
-        *operating_metrics(name, exams, decisions, settings),
-    ]
+    judged: Mapping[str, JudgedExams],
+    everyone: _Predictions,
+    classify: ClassifySpec,
+) -> dict[str, JudgedExams]:
+    """Give patients of each label the numbers they have among all predictions."""
+    if classify.target is not Target.LABELS:
+        return dict(judged)
+    place = {p: n for n, p in enumerate(sorted({row.patient_id for row in everyone}))}
+    alike = {}
+    for name, own in judged.items():
+        ids = sorted({row.patient_id for row in everyone if name in row.labels})
+        numbers = np.array([place[patient] for patient in ids], dtype=np.intp)
+        exams = replace(own.exams, patient=numbers[own.exams.patient])
+        alike[name] = replace(own, exams=exams)
+    return alike

@@ -1,12 +1,20 @@
 """How decided classes agree with true ones: accuracy, kappa, distance in classes."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxray.core.records import Metric
+from voxray.evaluate.agreement import (
+    Statistic,
+    balanced_accuracy,
+    linear_kappa,
+    matthews,
+    mean_distance,
+    quadratic_kappa,
+)
 from voxray.evaluate.bootstrap import patient_strata, patient_weights
 from voxray.evaluate.estimate import (
     CONDITIONAL,
@@ -17,12 +25,10 @@ from voxray.evaluate.estimate import (
     not_estimable,
 )
 from voxray.evaluate.exams import ScoredExams
-from voxray.evaluate.intervals import logit_interval, normal_quantile
+from voxray.evaluate.intervals import bounded_interval
 from voxray.evaluate.proportions import estimate_share
 
 Array = NDArray[np.float64]
-Statistic = Callable[[Array], Array]
-"""From tables (…, true class, decided class) of counts to one number each."""
 
 _BOOTSTRAP = (
     "patients drawn with replacement within fold and class, standard error on the "
@@ -72,82 +78,63 @@ class DecidedExams:
         return counted.reshape(-1, n, n).astype(np.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class TableMetric:
+    """A figure of the table of true and decided classes.
+
+    Attributes:
+        name: In `evaluation.json`.
+        statistic: What it is.
+        bounds: Values it cannot leave.
+    """
+
+    name: str
+    statistic: Statistic
+    bounds: tuple[float, float]
+
+
+_BALANCED = TableMetric("balanced_accuracy", balanced_accuracy, (0, 1))
+_MATTHEWS = TableMetric("mcc", matthews, (-1, 1))
+
+
 def agreement_metrics(
     class_: str, decided: DecidedExams, settings: Settings
 ) -> list[Metric]:
     """Accuracy, and balanced accuracy: the mean over classes of the share found."""
     right = decided.truth == decided.said
     accuracy = estimate_share(decided.exams, right, decided.used, settings, decided.how)
-    balanced = _estimate(decided, balanced_accuracy, (0, 1), settings)
     return [
         settings.metric("accuracy", class_, accuracy, decided.counts),
-        settings.metric("balanced_accuracy", class_, balanced, decided.counts),
+        *_table_metrics([_BALANCED], class_, decided, settings),
     ]
+
+
+def correlation_metrics(decided: DecidedExams, settings: Settings) -> list[Metric]:
+    """Matthews correlation of all classes together."""
+    return _table_metrics([_MATTHEWS], "", decided, settings)
 
 
 def error_metrics(decided: DecidedExams, settings: Settings) -> list[Metric]:
-    """Quadratic weighted kappa, and mean distance in classes, of ordered classes."""
-    farthest = decided.n_classes - 1
-    kappa = _estimate(decided, quadratic_kappa, (-1, 1), settings)
-    error = _estimate(decided, mean_distance, (0, farthest), settings)
-    return [
-        settings.metric("quadratic_kappa", "", kappa, decided.counts),
-        settings.metric("class_error", "", error, decided.counts),
+    """Weighted kappas, and mean distance in classes, of ordered classes."""
+    metrics = [
+        TableMetric("quadratic_kappa", quadratic_kappa, (-1, 1)),
+        TableMetric("linear_kappa", linear_kappa, (-1, 1)),
+        TableMetric("class_error", mean_distance, (0, decided.n_classes - 1)),
     ]
+    return _table_metrics(metrics, "", decided, settings)
 
 
-def balanced_accuracy(tables: Array) -> Array:
-    """Mean over classes of the share that is decided rightly.
-
-    Args:
-        tables: (…, true class, decided class) counts.
-
-    Returns:
-        NaN where a class has no exam.
-    """
-    n_true = tables.sum(axis=-1)
-    right = np.diagonal(tables, axis1=-2, axis2=-1)
-    share = np.full(n_true.shape, np.nan)
-    np.divide(right, n_true, out=share, where=n_true > 0)
-    return np.asarray(share.mean(axis=-1))
-
-
-def quadratic_kappa(tables: Array) -> Array:
-    """Weighted kappa with squared distances (Cohen 1968, Psychol. Bull. 70:213).
-
-    1 less the mean squared distance over the one that chance would give with the same
-    frequencies of true and decided classes: 1 is agreement, 0 is chance.
-
-    Args:
-        tables: (…, true class, decided class) counts.
-
-    Returns:
-        NaN where all exams are of one class and all are decided to be that one.
-    """
-    squared = _distance(tables) ** 2
-    total = tables.sum(axis=(-2, -1), keepdims=True)
-    chance = tables.sum(axis=-1, keepdims=True) * tables.sum(axis=-2, keepdims=True)
-    seen = (squared * tables).sum(axis=(-2, -1))
-    expected = (squared * chance / np.maximum(total, 1e-12)).sum(axis=(-2, -1))
-    ratio = np.full(expected.shape, np.nan)
-    np.divide(seen, expected, out=ratio, where=expected > 0)
-    return np.asarray(1 - ratio)
-
-
-def mean_distance(tables: Array) -> Array:
-    """Mean number of classes between the true and the decided one.
-
-    Args:
-        tables: (…, true class, decided class) counts.
-    """
-    total = tables.sum(axis=(-2, -1))
-    apart = (_distance(tables) * tables).sum(axis=(-2, -1))
-    return np.asarray(apart / np.maximum(total, 1e-12))
-
-
-def _distance(tables: Array) -> Array:
-    number = np.arange(tables.shape[-1], dtype=np.float64)
-    return np.abs(number[:, None] - number)
+def _table_metrics(
+    metrics: Sequence[TableMetric],
+    class_: str,
+    decided: DecidedExams,
+    settings: Settings,
+) -> list[Metric]:
+    estimates = [_estimate(decided, m.statistic, m.bounds, settings) for m in metrics]
+    return [
+        settings.metric(metric.name, class_, estimate, decided.counts)
+        for metric, estimate in zip(metrics, estimates, strict=True)
+    ]
 
 
 def _estimate(
@@ -166,15 +153,12 @@ def _estimate(
     if why:
         return not_estimable(None if np.isnan(value) else value, why, decided.how)
     draws = _resampled(decided, per_patient, statistic, settings)
-    error, (lowest, highest) = float(np.nanstd(draws, ddof=1)), bounds
-    width = highest - lowest
-    place = (value - lowest) / width
-    if not 0 < place < 1 or not error > 0:
+    ends = bounded_interval(
+        value, float(np.nanstd(draws, ddof=1)), bounds, settings.level
+    )
+    if ends is None:
         return not_estimable(value, "no spread is seen", decided.how)
-    quantile = normal_quantile(settings.level)
-    low, high = logit_interval(place, error / width, quantile)
     method = f"{decided.how}; {_BOOTSTRAP}; {CONDITIONAL}"
-    ends = lowest + width * low, lowest + width * high
     return Estimate(value, *ends, method, settings.spec.resamples)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxray.core.records import OutOfFoldPrediction
+from voxray.core.specs import ClassifySpec, Target
 from voxray.evaluate.estimate import Counts
 
 
@@ -25,6 +26,24 @@ def predictions_of(
         for row in predictions
         if label in row.labels
     ]
+
+
+def scored_per_class(
+    predictions: Sequence[OutOfFoldPrediction], classify: ClassifySpec
+) -> dict[str, "ScoredExams"]:
+    """What a person asks about, each against the rest.
+
+    Returns:
+        Of two classes the positive one; of more each; of labels each, on the exams that
+        state it.
+    """
+    several = classify.target is Target.LABELS
+    return {
+        name: ScoredExams.of_class(
+            predictions_of(predictions, name) if several else predictions, name
+        )
+        for name in classify.judged_names
+    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +111,16 @@ class ScoredExams:
     def counts(self) -> Counts:
         """Exams, patients, positive patients."""
         return Counts(len(np.unique(self.exam)), self.n_patients, self.n_positive)
+
+    def counts_of(self, used: NDArray[np.bool_]) -> Counts:
+        """Exams and patients of some predictions; positive patients are of all."""
+        n_exams = len(np.unique(self.exam[used]))
+        return Counts(n_exams, len(np.unique(self.patient[used])), self.n_positive)
+
+    @property
+    def exam_weight(self) -> NDArray[np.float64]:
+        """Per prediction 1 over the number of its exam's repeats."""
+        return 1 / np.bincount(self.exam)[self.exam]
 
     def usable_folds(self) -> list[NDArray[np.intp]]:
         """Indices of the predictions of each fold that holds out both classes."""

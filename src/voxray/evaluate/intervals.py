@@ -26,6 +26,60 @@ def logit_interval(value: float, standard_error: float, quantile: float) -> Inte
     return float(expit(centre - half)), float(expit(centre + half))
 
 
+def bounded_interval(
+    value: float, standard_error: float, bounds: tuple[float, float], level: float
+) -> Interval | None:
+    """Interval of a figure that cannot leave its range.
+
+    On the logit scale of a finite range; on the log scale of (0, infinity).
+
+    Returns:
+        None at an end of the range, or without a standard error above zero.
+    """
+    lowest, highest = bounds
+    if not lowest < value < highest or not standard_error > 0:
+        return None
+    quantile = normal_quantile(level)
+    if math.isinf(highest):
+        factor = math.exp(quantile * standard_error / (value - lowest))
+        return lowest + (value - lowest) / factor, lowest + (value - lowest) * factor
+    width = highest - lowest
+    place = (value - lowest) / width
+    low, high = logit_interval(place, standard_error / width, quantile)
+    return lowest + width * low, lowest + width * high
+
+
+def ratio_interval(
+    top: float, of_top: Interval, bottom: float, of_bottom: Interval
+) -> Interval:
+    """Interval of a ratio from those of two independent parts, none below zero.
+
+    Donner & Zou 2012 (Statistical Methods in Medical Research 21:347), equation 8: the
+    variance is recovered from the ends nearest to each limit, so the skew of the parts
+    is kept, and a part may be zero.
+
+    Args:
+        top: Numerator.
+        of_top: Its interval.
+        bottom: Denominator.
+        of_bottom: Its interval; the upper end is above zero.
+
+    Returns:
+        The upper end is infinite when the denominator's lower end is zero.
+    """
+    product = top * bottom
+    (low, high), (low_, high_) = of_top, of_bottom
+    least = low * (2 * top - low)
+    under = product**2 - least * high_ * (2 * bottom - high_)
+    # the lower end as B / (A + root) is equation 8 without its division by zero
+    start = least / (product + math.sqrt(max(under, 0.0))) if least > 0 else 0.0
+    if bottom <= 0 or low_ <= 0:  # rounding may leave a lower end just above zero
+        return start, math.inf
+    divisor = low_ * (2 * bottom - low_)
+    over = product**2 - high * (2 * top - high) * divisor
+    return start, (product + math.sqrt(max(over, 0.0))) / divisor
+
+
 def normal_quantile(level: float) -> float:
     """Two-sided quantile of the normal distribution, 1.96 for 0.95."""
     return float(norm.ppf(0.5 + level / 2))

@@ -21,14 +21,16 @@ def evaluate_oof(
 ) -> tuple[Metric, ...]:
     """Compute every metric of the task with its interval.
 
-    Two classes: "auc", "auc_pooled", "sensitivity" and "specificity" of the positive
-    class, "accuracy" and "balanced_accuracy" of the likeliest class and at the
-    operating point. More: the same per class against the rest, the likeliest class
-    deciding, or the median of ordered ones, and "auc" of "macro"; of ordered ones also
-    "quadratic_kappa" and "class_error". Labels: what two classes give, per label, and
-    "auc" of "macro". Structures: what `segmentation_metrics` gives, and those of
-    `spec.lesions` what `lesion_metrics` gives. What cannot be estimated has no value or
-    no interval, and `method` says why.
+    Two classes: the figures of `one_against_rest` for the positive class, "accuracy"
+    and "balanced_accuracy" of the likeliest class and at the operating point. More: the
+    same per class against the rest, the likeliest class deciding, or the median of
+    ordered ones, and their means of "macro"; of ordered ones also weighted kappas,
+    "class_error", "ordinal_c_index" and "ranked_probability_score". Labels: what two
+    classes give, per label, and "macro". All of them by patient too, where that is
+    another thing.
+    Structures: what `segmentation_metrics` gives, and those of `spec.lesions` what
+    `lesion_metrics` gives. What cannot be estimated has no value or no interval, and
+    `method` says why.
 
     Args:
         predictions: One per exam and repeat; `require_out_of_fold` has passed them.

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxray.core.records import Metric
+from voxray.core.specs.experiment import OperatingPointSpec
 from voxray.evaluate.estimate import (
     CONDITIONAL,
     MIN_PATIENTS,
-    Counts,
     Estimate,
     Settings,
     not_estimable,
@@ -36,9 +36,8 @@ class Decisions:
     how: str
 
 
-def decide_by_threshold(exams: ScoredExams, settings: Settings) -> Decisions:
-    """Cut at the operating point, each fold's threshold chosen on the other folds."""
-    point = settings.spec.operating_point
+def decide_by_threshold(exams: ScoredExams, point: OperatingPointSpec) -> Decisions:
+    """Cut at an operating point, each fold's threshold chosen on the other folds."""
     flagged, decided = crossfit_decisions(exams, point)
     how = (
         f"threshold of each fold chosen on the other folds for {point.metric} of at "
@@ -62,12 +61,7 @@ def operating_metrics(
         right = decisions.flagged == exams.positive
         used = side & decisions.decided
         estimate = estimate_share(exams, right, used, settings, decisions.how)
-        counts = Counts(
-            len(np.unique(exams.exam[used])),
-            len(np.unique(exams.patient[used])),
-            exams.n_positive,
-        )
-        rows.append(settings.metric(name, class_, estimate, counts))
+        rows.append(settings.metric(name, class_, estimate, exams.counts_of(used)))
     return rows
 
 

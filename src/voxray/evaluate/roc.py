@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
 from voxray.core.records import OutOfFoldPrediction
-from voxray.core.specs import ClassifySpec, Target
+from voxray.core.specs import ClassifySpec
 from voxray.evaluate.auc import placements
-from voxray.evaluate.exams import ScoredExams, predictions_of
+from voxray.evaluate.exams import ScoredExams, scored_per_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,10 @@ def roc_points(
     Returns:
         Empty when there is no such fold; repeats are pooled with the rest.
     """
-    exams = ScoredExams.of_class(predictions, positive)
+    return _curves(ScoredExams.of_class(predictions, positive))
+
+
+def _curves(exams: ScoredExams) -> list[RocCurve]:
     curves = []
     for part in exams.usable_folds():
         repeat, fold = exams.fold_names[int(exams.fold[part[0]])]
@@ -59,12 +62,8 @@ def class_roc_points(
         Of two classes the positive one; of more each against the rest; of labels each,
         on the exams that state it.
     """
-    names = classify.label_names
-    if classify.target is Target.LABELS:
-        return {n: roc_points(predictions_of(predictions, n), n) for n in names}
-    if len(names) == 2:  # noqa: PLR2004
-        names = (classify.positive_class,)
-    return {n: roc_points(predictions, n) for n in names}
+    per_class = scored_per_class(predictions, classify)
+    return {name: _curves(exams) for name, exams in per_class.items()}
 
 
 def _curve(

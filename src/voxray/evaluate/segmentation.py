@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxray.core.records import Metric, OutOfFoldPrediction
-from voxray.evaluate.agreement import limits_of_agreement
+from voxray.evaluate.bland_altman import limits_of_agreement
 from voxray.evaluate.estimate import (
     CONDITIONAL,
     Counts,

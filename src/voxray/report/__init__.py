@@ -12,6 +12,7 @@ from voxray.report.baselines import (
 )
 from voxray.report.card import ModelCard, range_in_words, render_card
 from voxray.report.class_rocs import draw_class_rocs
+from voxray.report.confusion import draw_confusion
 from voxray.report.content import (
     ModelFacts,
     ReportContent,
@@ -20,14 +21,8 @@ from voxray.report.content import (
     TrainingData,
     WorstMask,
 )
-from voxray.report.evidence_figures import (
-    FoldHistory,
-    RocCurve,
-    RocPoint,
-    draw_dice,
-    draw_roc,
-    draw_training,
-)
+from voxray.report.decision_curve import draw_decision_curves
+from voxray.report.evidence_figures import FoldHistory, draw_dice, draw_training
 from voxray.report.intake_content import (
     IntakeContent,
     SeenScan,
@@ -45,6 +40,9 @@ from voxray.report.mask_figures import (
 from voxray.report.naming import png_size
 from voxray.report.overlay import draw_overlay
 from voxray.report.page import INDEX, render_report
+from voxray.report.precision_recall import draw_precision_recall
+from voxray.report.reliability import draw_reliability
+from voxray.report.roc import RocCurve, RocPoint, draw_roc
 from voxray.report.tables import summary_line, wanted_overlays
 
 __all__ = [
@@ -72,9 +70,13 @@ __all__ = [
     "comparisons",
     "draw_bland_altman",
     "draw_class_rocs",
+    "draw_confusion",
+    "draw_decision_curves",
     "draw_dice",
     "draw_froc",
     "draw_overlay",
+    "draw_precision_recall",
+    "draw_reliability",
     "draw_roc",
     "draw_training",
     "png_size",

@@ -18,6 +18,9 @@ GREY = "#8a8a8a"
 
 ORANGE = "#e69f00"
 BLUE = "#0072b2"
+BAND = "#cfe2f0"
+"""Pale blue behind a line; light enough that grey lines show on it in print."""
+
 PALETTE = (ORANGE, "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", BLUE)
 """Okabe and Ito, Color universal design, 2008; bright ones first, for dark images."""
 

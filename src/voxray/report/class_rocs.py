@@ -16,7 +16,7 @@ from voxray.report.canvas import (
     to_png,
     write_note,
 )
-from voxray.report.evidence_figures import RocCurve, mean_curve
+from voxray.report.roc import RocCurve, mean_curve
 from voxray.report.wording import number, percent
 
 _MOST_LINES = len(LINE_COLOURS) * len(LINE_STYLES)

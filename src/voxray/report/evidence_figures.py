@@ -1,4 +1,4 @@
-"""Figures of the evidence: ROC curves, Dice per class, training curves."""
+"""Figures of the evidence: Dice per class, training curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from voxray.core.records import Metric
-from voxray.core.wording import counted
 from voxray.report.canvas import (
     BLUE,
-    GREY,
     INK,
     LINE_COLOURS,
     LINE_STYLES,
@@ -30,34 +28,6 @@ _GOLDEN = 0.6180339887498949
 _NARROW = 5  # classes that fit side by side without turning their names
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RocCurve:
-    """ROC curve of one fold's held-out exams.
-
-    Attributes:
-        fold: Held-out part.
-        fpr: False positive rate, ascending from 0 to 1.
-        tpr: True positive rate at each `fpr`.
-    """
-
-    fold: int
-    fpr: NDArray[np.float64]
-    tpr: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class RocPoint:
-    """Where the operating point lies on the curve.
-
-    Attributes:
-        wording: What it was chosen for, e.g. "sensitivity at least 0.95".
-    """
-
-    sensitivity: float
-    specificity: float
-    wording: str
-
-
 @dataclass(frozen=True, slots=True)
 class FoldHistory:
     """What one fold's training saw, one entry per epoch.
@@ -72,85 +42,6 @@ class FoldHistory:
     epochs: Sequence[int]
     loss: Sequence[float]
     score: Sequence[float | None]
-
-
-def draw_roc(
-    curves: Sequence[RocCurve],
-    auc: Metric | None,
-    point: RocPoint | None = None,
-    note: str = "",
-) -> bytes:
-    """Draw the curve of each fold, their mean, chance, and the operating point.
-
-    Args:
-        curves: One per fold; a fold with one class only is left out by the caller.
-        auc: Its estimate and interval stand in the title.
-        point: Marked on the plot when given.
-        note: Written below the figure.
-
-    Returns:
-        PNG.
-    """
-    with figure(5.6, 6.2) as made:
-        axes = made.add_axes((0.13, 0.15, 0.84, 0.84 * 5.6 / 6.2))
-        light_grid(axes)
-        axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls=":", label="chance")
-        _draw_folds(axes, curves)
-        if point is not None:
-            _draw_point(axes, point)
-        axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-        axes.set_xlabel("1 - specificity (false positive rate)")
-        axes.set_ylabel("sensitivity (true positive rate)")
-        axes.set_title(_auc_title(auc))
-        axes.legend(loc="lower right")
-        write_note(made, note)
-        return to_png(made)
-
-
-def _auc_title(auc: Metric | None) -> str:
-    if auc is None:
-        return "ROC of held-out patients"
-    patients = counted(auc.n_patients, "patient")
-    level = percent(auc.level)
-    return f"AUC {estimate(auc)}\n{level} interval, {patients}"
-
-
-def _draw_folds(axes: Axes, curves: Sequence[RocCurve]) -> None:
-    for curve in curves:
-        fpr = np.concatenate([[0.0], curve.fpr, [1.0]])
-        tpr = np.concatenate([[0.0], curve.tpr, [1.0]])
-        label = f"each of {len(curves)} folds" if curve is curves[0] else None
-        axes.plot(fpr, tpr, color=GREY, lw=0.8, label=label)
-    if len(curves) > 1:
-        fpr, tpr = mean_curve(curves)
-        axes.plot(fpr, tpr, color=BLUE, lw=2.2, label="mean of folds")
-
-
-def mean_curve(
-    curves: Sequence[RocCurve],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Average the true positive rate of several curves at equal false positive rates.
-
-    Returns:
-        201 false positive rates from 0 to 1, and the mean true positive rates.
-    """
-    grid = np.linspace(0, 1, 201)
-    heights = [np.interp(grid, curve.fpr, curve.tpr) for curve in curves]
-    mean = np.mean(heights, axis=0)
-    return np.concatenate([[0.0], grid]), np.concatenate([[0.0], mean])
-
-
-def _draw_point(axes: Axes, point: RocPoint) -> None:
-    axes.plot(
-        [1 - point.specificity],
-        [point.sensitivity],
-        marker="D",
-        ms=8,
-        ls="none",
-        color=ORANGE,
-        mec=INK,
-        label=plain(f"operating point: {point.wording}"),
-    )
 
 
 def draw_dice(

@@ -15,11 +15,22 @@ _NAMES = {
     "specificity": "Specificity",
     "ppv": "Positive predictive value",
     "npv": "Negative predictive value",
+    "ppv_at_prevalence": "Positive predictive value at the stated prevalence",
+    "npv_at_prevalence": "Negative predictive value at the stated prevalence",
+    "likelihood_ratio_positive": "Likelihood ratio of a positive decision",
+    "likelihood_ratio_negative": "Likelihood ratio of a negative decision",
+    "average_precision": "Average precision",
+    "f1": "F1 score",
+    "mcc": "Matthews correlation",
+    "log_loss": "Log loss",
+    "ece": "Expected calibration error",
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "accuracy_at_operating_point": "Accuracy at the operating point",
     "balanced_accuracy_at_operating_point": "Balanced accuracy at the operating point",
     "quadratic_kappa": "Quadratic weighted kappa",
+    "linear_kappa": "Linear weighted kappa",
+    "ordinal_c_index": "Ordinal c-index",
     "class_error": "Mean distance to the true class, in classes",
     "brier": "Brier score",
     "dice": "Dice",
@@ -52,6 +63,30 @@ _MEANINGS = {
     "on one scale.",
     "sensitivity": "The share of positive exams that the threshold calls positive.",
     "specificity": "The share of negative exams that the threshold calls negative.",
+    "ppv": "The share of exams called positive that are; it depends on how frequent "
+    "positive exams are.",
+    "npv": "The share of exams called negative that are; it depends on how frequent "
+    "positive exams are.",
+    "likelihood_ratio_positive": "By how much a positive decision multiplies the "
+    "odds: 1 says nothing, 10 a lot.",
+    "likelihood_ratio_negative": "By how much a negative decision multiplies the "
+    "odds: 1 says nothing, 0.1 a lot.",
+    "average_precision": "Mean precision over the positive exams, in the order of "
+    "their probability: a random order gives about the prevalence, 1 is perfect.",
+    "f1": "Harmonic mean of sensitivity and positive predictive value.",
+    "mcc": "Correlation of truth and decision: 0 is guessing, 1 is perfect.",
+    "log_loss": "Mean negative log of the probability given to the truth: "
+    "0 is perfect.",
+    "calibration_slope": "1 is right; below 1 the probabilities are too sure, above 1 "
+    "not sure enough.",
+    "calibration_intercept": "0 is right; below 0 the probabilities are too high, "
+    "above 0 too low.",
+    "ece": "How far probability and share of positive exams lie apart, mean over "
+    "bins. Noise lifts it: the method says what a perfectly calibrated model shows.",
+    "ordinal_c_index": "The share of pairs of exams of different classes that are in "
+    "the right order: 0.5 is guessing, 1 is perfect.",
+    "ranked_probability_score": "Mean squared error of the probabilities of being at "
+    "least each class: 0 is perfect.",
     "accuracy": "The share of exams decided rightly.",
     "balanced_accuracy": "The share decided rightly in each class, mean over classes: "
     "calling every exam the most frequent class gives 1 over the number of classes.",
@@ -78,13 +113,18 @@ _MEANINGS = {
 }
 
 
+_PER_PATIENT = "_per_patient"
+
+
 def metric_name(metric: str) -> str:
     """What a metric is called on paper.
 
     Example:
-        >>> metric_name("auc"), metric_name("surface_mm")
-        ('Area under the ROC curve (AUC)', 'Surface mm')
+        >>> metric_name("auc"), metric_name("surface_mm"), metric_name("f1_per_patient")
+        ('Area under the ROC curve (AUC)', 'Surface mm', 'F1 score, by patient')
     """
+    if metric.endswith(_PER_PATIENT):
+        return f"{metric_name(metric.removesuffix(_PER_PATIENT))}, by patient"
     words = metric.replace("_", " ")
     return _NAMES.get(metric, words[:1].upper() + words[1:])
 

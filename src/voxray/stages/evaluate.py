@@ -4,14 +4,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from voxray.core.files import atomic_path, read_json, write_json
 from voxray.core.hashing import sha256_file
 from voxray.core.records import Metric, OutOfFoldPrediction, Sha256
-from voxray.core.specs import ClassifySpec, Experiment
+from voxray.core.specs import Experiment
 from voxray.evaluate import (
-    class_roc_points,
     compare_baselines,
     evaluate_oof,
     fit_decision,
@@ -35,13 +32,11 @@ from voxray.mlflow_store import (
 from voxray.model import choose_compute
 from voxray.report import (
     FoldHistory,
-    RocCurve,
     baselines_line,
-    draw_class_rocs,
-    draw_roc,
     draw_training,
 )
 from voxray.stages.baselines import draw_suspects, find_rivals
+from voxray.stages.class_figures import class_figures
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.held_out import HeldOut, predict_held_out
 from voxray.stages.mask_figures import WORST_FILE, draw_masks, list_worst
@@ -58,7 +53,7 @@ SUSPECTS_FILE = "possibly_mislabelled.csv"
 EVALUATION_FILE = "evaluation.json"
 DECISION_FILE = "decision.json"
 FIGURES = "figures"
-_HEADLINE = {"auc", "dice", "quadratic_kappa"}
+_HEADLINE = {"auc", "auc_per_patient", "dice", "quadratic_kappa"}
 
 
 def run(context: StageContext) -> StageOutcome:
@@ -131,34 +126,10 @@ def _draw(
     metrics: Sequence[Metric],
 ) -> dict[str, bytes]:
     """Figures by file name, only those the task has."""
-    classify, predictions = context.experiment.task.classify, found.predictions
-    note = context.experiment.note
     figures = {"training.png": _draw_training(context, study)}
-    if classify is not None:
-        figures["roc.png"] = _draw_rocs(predictions, classify, metrics, note)
-    masks = draw_masks(context.experiment, predictions, found.lesions, metrics)
-    return figures | masks
-
-
-def _draw_rocs(
-    predictions: Sequence[OutOfFoldPrediction],
-    classify: ClassifySpec,
-    metrics: Sequence[Metric],
-    note: str,
-) -> bytes:
-    """Every fold's curve of one class, or the mean curve of each of several."""
-    curves = {
-        name: [
-            RocCurve(curve.fold, np.array(curve.fpr), np.array(curve.tpr))
-            for curve in points
-            if curve.fold is not None
-        ]
-        for name, points in class_roc_points(predictions, classify).items()
-    }
-    if len(curves) > 1:
-        return draw_class_rocs(curves, metrics, note)
-    auc = next((m for m in metrics if m.metric == "auc"), None)
-    return draw_roc(next(iter(curves.values())), auc, note=note)
+    figures |= class_figures(found.predictions, metrics, context.experiment)
+    figures |= draw_masks(context.experiment, found.predictions, found.lesions, metrics)
+    return figures
 
 
 def _draw_training(context: StageContext, study: Study) -> bytes:

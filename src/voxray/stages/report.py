@@ -54,6 +54,15 @@ FOLDER = "report"
 _CAPTIONS = {
     "roc.png": "ROC curves on patients the networks never saw: of each fold and their "
     "mean, or, of several classes or labels, the mean over folds of each.",
+    "precision_recall.png": "Precision against recall on the same patients, each fold "
+    "as steps; a random order lies on the line of the prevalence.",
+    "reliability.png": "Of exams with about the same probability, the share that is "
+    "positive: on the dotted line the probabilities are right. They are not corrected.",
+    "decision_curve.png": "What acting on the probability is worth, in true positives "
+    "per exam: false positives are paid for at the odds of the threshold (Vickers and "
+    "Elkin 2006). Above both other lines the network is of use.",
+    "confusion.png": "True against decided classes: two classes and labels at the "
+    "operating point, each fold's threshold chosen on the others.",
     "dice.png": "Dice of every held-out exam, with the mean over patients.",
     "bland_altman.png": "Predicted less drawn volume of every held-out exam against "
     "the mean of both: bias (solid) and limits of agreement (dashed), with intervals.",

@@ -90,6 +90,11 @@ def test_experiment_cannot_be_edited():
             "'input_mm' or 'input_shape', not both",
         ),
         ("train.input_mm", 0, "greater than 0"),
+        ("evaluate.prevalence", 1.5, "less than 1"),
+        ("evaluate.prevalence", {"benign": 0.1}, "are none of .'malignant'."),
+        ("evaluate.fixed_specificity", [0.9, 0.9], "a value stands twice"),
+        ("evaluate.fixed_sensitivity", [1.0], "less than 1"),
+        ("evaluate.patient_score", "median", "'maximum' or 'mean'"),
         ("train.features", [], "at least one level"),
         ("train.strides", [[2, 2, 2]], r"the first level is the input.*\[2, 2, 2\]"),
         ("train.mirror_axes", [3], "less than or equal to 2"),
@@ -284,3 +289,19 @@ def test_a_tolerance_is_nothing_that_is_learned():
     assert strict.learned()["segment"] == {"classes": {"a": {"value": 1}}}
     only_classes = TaskSpec.model_validate({"classify": {"columns": ["a", "b"]}})
     assert only_classes.learned()["segment"] is None
+
+
+def test_a_prevalence_is_that_of_the_positive_class_of_two():
+    experiment = Experiment.model_validate(changed("evaluate.prevalence", 0.02))
+    assert experiment.evaluate.prevalence_of("malignant") == 0.02
+
+
+def test_several_labels_have_a_prevalence_each():
+    whole = changed("task.classify", {"columns": ["nodule", "fluid"]})
+    whole["evaluate"] = {"prevalence": {"fluid": 0.1}}
+    spec = Experiment.model_validate(whole).evaluate
+    assert (spec.prevalence_of("fluid"), spec.prevalence_of("nodule")) == (0.1, None)
+
+    whole["evaluate"] = {"prevalence": 0.1}
+    with pytest.raises(ValidationError, match=r"0\.1 needs two classes; of .*'fluid'"):
+        Experiment.model_validate(whole)

@@ -13,6 +13,24 @@ THREE = TaskSpec.model_validate(
     {"classify": {"column": "y", "classes": {"a": 0, "b": 1, "c": 2}}}
 )
 LESION = TaskSpec.model_validate({"segment": {"classes": {"lesion": {"value": 1}}}})
+BESIDES = (
+    "ppv",
+    "npv",
+    "likelihood_ratio_positive",
+    "likelihood_ratio_negative",
+    "sensitivity_at_specificity_0.9",
+    "specificity_at_sensitivity_0.9",
+    "calibration_slope",
+    "calibration_intercept",
+    "average_precision",
+    "f1",
+    "mcc",
+    "brier",
+    "log_loss",
+    "ece",
+)
+"""Figures of one class against the rest that follow its AUC and operating point."""
+
 SPEC = EvaluateSpec(resamples=400)
 SETTINGS = Settings(SPEC, seed=1)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.unit.evaluate.makers import (
+    BESIDES,
     BINARY,
     LESION,
     SPEC,
@@ -41,12 +42,13 @@ def test_two_classes_give_auc_pooled_auc_sensitivity_and_specificity():
         "auc_pooled",
         "sensitivity",
         "specificity",
+        *BESIDES,
         "accuracy",
         "balanced_accuracy",
         "accuracy_at_operating_point",
         "balanced_accuracy_at_operating_point",
     ]
-    assert [m.class_ for m in metrics] == ["yes"] * 4 + [""] * 4
+    assert [m.class_ for m in metrics] == ["yes"] * 18 + [""] * 4
     assert {(m.unit, m.level, m.seed, m.subset) for m in metrics} == {
         ("patient", 0.95, 7, "all")
     }
@@ -90,7 +92,12 @@ def test_one_class_in_all_data_leaves_words_not_a_crash():
 
     metrics = evaluate_oof(rows, BINARY, SPEC, seed=1)
 
-    assert [m.metric for m in metrics if m.value is not None] == ["accuracy"]
+    assert [m.metric for m in metrics if m.value is not None] == [
+        "brier",
+        "log_loss",
+        "ece",
+        "accuracy",
+    ]
     assert all("not estimable" in m.method for m in metrics if m.value is None)
 
 

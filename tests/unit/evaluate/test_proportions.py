@@ -15,7 +15,7 @@ from voxray.evaluate.proportions import (
 
 def metrics_of(rows):
     exams = ScoredExams.of_class(rows, "yes")
-    decisions = decide_by_threshold(exams, SETTINGS)
+    decisions = decide_by_threshold(exams, SETTINGS.spec.operating_point)
     return operating_metrics("yes", exams, decisions, SETTINGS)
 
 

@@ -12,8 +12,8 @@ from voxray.report import (
     draw_roc,
     draw_training,
 )
-from voxray.report.evidence_figures import mean_curve
 from voxray.report.naming import png_size
+from voxray.report.roc import mean_curve
 
 
 def a_curve(fold: int = 0, middle: float = 0.8) -> RocCurve:

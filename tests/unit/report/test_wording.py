@@ -7,6 +7,7 @@ from voxray.report.wording import (
     estimate,
     method,
     metric_meanings,
+    metric_name,
     probability,
 )
 
@@ -72,3 +73,7 @@ def test_long_and_foreign_names_give_short_safe_files():
     assert name.isascii()
     assert len(name) < 100
     assert ".." not in name
+
+
+def test_figures_by_patient_are_named_like_those_by_exam():
+    assert metric_name("brier_per_patient") == "Brier score, by patient"

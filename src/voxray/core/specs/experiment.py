@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from voxray.core.specs.base import Fraction, Name, Spec
 from voxray.core.specs.data import DataSpec, PatientColumn
@@ -55,6 +55,12 @@ class EvaluateSpec(Spec):
     Attributes:
         baseline_columns: Columns of the label table, "sex", "age_years" or "site", that
             a logistic regression predicts the class from, to compare the network with.
+        fixed_specificity: Values at which sensitivity is given besides.
+        fixed_sensitivity: Values at which specificity is given besides.
+        prevalence: Share of positive exams where the model is to be used, for
+            predictive values there; by name for several classes or labels.
+        patient_score: How the probabilities of a patient's exams become the patient's;
+            by default "mean" where `task.classify.level` is "patient", else "maximum".
         blanked_share: Steps of the network that learns blanked images, as a share of
             the fold's; 0 leaves it out.
         lesions: Structures that are counted lesion by lesion: connected pieces, found,
@@ -65,10 +71,28 @@ class EvaluateSpec(Spec):
     operating_point: OperatingPointSpec = OperatingPointSpec()
     resamples: Annotated[int, Field(ge=200)] = 2000
     level: Fraction = 0.95
+    fixed_specificity: tuple[Fraction, ...] = (0.9,)
+    fixed_sensitivity: tuple[Fraction, ...] = (0.9,)
+    prevalence: Fraction | dict[Name, Fraction] | None = None
+    patient_score: Literal["maximum", "mean"] | None = None
     baseline_columns: tuple[str, ...] = ()
     blanked_share: Annotated[float, Field(ge=0, le=1)] = 0.15
     lesions: tuple[str, ...] = ()
     lesion_iou: Fraction = 0.1
+
+    @field_validator("fixed_specificity", "fixed_sensitivity")
+    @classmethod
+    def _each_once(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(values)) < len(values):
+            msg = f"a value stands twice: {list(values)}"
+            raise ValueError(msg)
+        return values
+
+    def prevalence_of(self, class_: str) -> float | None:
+        """Prevalence stated for a class; None without one."""
+        if isinstance(self.prevalence, dict):
+            return self.prevalence.get(class_)
+        return self.prevalence
 
 
 class RegisterSpec(Spec):
@@ -137,6 +161,24 @@ class Experiment(Spec):
             if name not in known:
                 msg = f"evaluate.lesions: {name!r} is none of the structures {known}"
                 raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _prevalence_of_what(self) -> Self:
+        stated, classify = self.evaluate.prevalence, self.task.classify
+        if stated is None:
+            return self
+        known = classify.judged_names if classify else ()
+        if isinstance(stated, dict):
+            if unknown := sorted(set(stated) - set(known)):
+                msg = f"evaluate.prevalence: {unknown} are none of {list(known)}"
+                raise ValueError(msg)
+        elif len(known) != 1:
+            msg = (
+                f"evaluate.prevalence: {stated:g} needs two classes; of {list(known)} "
+                f"give each its own, such as {{name: {stated:g}}}"
+            )
+            raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

@@ -36,7 +36,8 @@ class ClassifySpec(Spec):
         positive: Of two classes the one that the operating point is about; no effect
             with more. The last one by default.
         ordinal: The order of the classes means something; of two it means nothing.
-        level: What a label is about.
+        level: What a label is about. "patient": figures are given by patient too, and
+            pictures count each patient once.
     """
 
     column: str = ""
@@ -111,6 +112,12 @@ class ClassifySpec(Spec):
     def label_names(self) -> tuple[str, ...]:
         """What an exam may be: the classes, or of several labels those that are 1."""
         return self.columns or tuple(self.classes)
+
+    @property
+    def judged_names(self) -> tuple[str, ...]:
+        """What has figures of its own: of two classes the positive one, else each."""
+        several = self.columns or len(self.classes) > 2  # noqa: PLR2004
+        return self.label_names if several else (self.positive_class,)
 
     @property
     def positive_class(self) -> str:

@@ -6,7 +6,7 @@ from scipy.stats import nct
 
 from tests.unit.evaluate.makers import LESION, SPEC, a_mask, by_name, numbers
 from voxray.evaluate import evaluate_oof
-from voxray.evaluate.agreement import limits_of_agreement
+from voxray.evaluate.bland_altman import limits_of_agreement
 
 
 def singles(values):
