@@ -2,7 +2,9 @@
 
 from voxray.evaluate.baselines import Rival, compare_baselines, network_rows
 from voxray.evaluate.checks import check_predictions, require_out_of_fold
+from voxray.evaluate.compare import compare_pair
 from voxray.evaluate.dice import dice_per_class
+from voxray.evaluate.estimate import Settings
 from voxray.evaluate.mislabelled import (
     Suspect,
     possibly_mislabelled,
@@ -10,6 +12,7 @@ from voxray.evaluate.mislabelled import (
     write_suspects,
 )
 from voxray.evaluate.oof import evaluate_oof
+from voxray.evaluate.pairing import Pair, Side, make_pair, make_side
 from voxray.evaluate.roc import RocCurve, class_roc_points, roc_points
 from voxray.evaluate.tables import (
     metrics_from_json,
@@ -21,15 +24,21 @@ from voxray.evaluate.tables import (
 from voxray.evaluate.threshold import fit_decision
 
 __all__ = [
+    "Pair",
     "Rival",
     "RocCurve",
+    "Settings",
+    "Side",
     "Suspect",
     "check_predictions",
     "class_roc_points",
     "compare_baselines",
+    "compare_pair",
     "dice_per_class",
     "evaluate_oof",
     "fit_decision",
+    "make_pair",
+    "make_side",
     "metrics_from_json",
     "metrics_to_json",
     "network_rows",

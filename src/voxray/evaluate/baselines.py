@@ -79,7 +79,9 @@ def _classes(
     if classify is None:
         return []
     rows: list[Metric] = []
-    own_first_second = (_scored(side, classify) for side in (rival.predictions, *pair))
+    own_first_second = (
+        headline_aucs(side, classify) for side in (rival.predictions, *pair)
+    )
     for (class_, own), (_, first), (_, second) in zip(*own_first_second, strict=True):
         gap = auc_difference(first, second, settings)
         counts = own[0].counts
@@ -92,7 +94,7 @@ def _classes(
     return [_named(row, rival) for row in rows]
 
 
-def _scored(
+def headline_aucs(
     predictions: Sequence[OutOfFoldPrediction], classify: ClassifySpec
 ) -> list[tuple[str, list[ScoredExams]]]:
     """What each AUC is of, and the exams once for each class it is the mean over."""

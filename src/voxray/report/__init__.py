@@ -12,6 +12,13 @@ from voxray.report.baselines import (
 )
 from voxray.report.card import ModelCard, range_in_words, render_card
 from voxray.report.class_rocs import draw_class_rocs
+from voxray.report.compared import (
+    TABLE_HEADER,
+    about_in_words,
+    compared_methods,
+    compared_rows,
+    compared_sentences,
+)
 from voxray.report.content import (
     ModelFacts,
     ReportContent,
@@ -42,6 +49,7 @@ from voxray.report.tables import summary_line, wanted_overlays
 
 __all__ = [
     "INDEX",
+    "TABLE_HEADER",
     "Comparison",
     "FoldHistory",
     "IntakeContent",
@@ -58,7 +66,11 @@ __all__ = [
     "TrainingData",
     "UnusedScan",
     "Verdict",
+    "about_in_words",
     "baselines_line",
+    "compared_methods",
+    "compared_rows",
+    "compared_sentences",
     "comparisons",
     "draw_class_rocs",
     "draw_dice",

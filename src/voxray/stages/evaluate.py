@@ -56,6 +56,9 @@ SUSPECTS_FILE = "possibly_mislabelled.csv"
 EVALUATION_FILE = "evaluation.json"
 DECISION_FILE = "decision.json"
 FIGURES = "figures"
+TABLES = "tables"
+"""Folder of a run that holds what this stage's folder holds."""
+
 _HEADLINE = {"auc", "dice", "quadratic_kappa"}
 
 
@@ -188,9 +191,9 @@ def _record(
     log_metrics(store, parent.run_id, metrics)
     log_figures(store, parent.run_id, figures)
     for name in (PREDICTIONS_FILE, BASELINES_FILE):
-        log_table(store, parent.run_id, folder / name)
-    suspects = {SUSPECTS_FILE: folder / SUSPECTS_FILE}
-    log_files(store, parent.run_id, suspects, "tables")
+        log_table(store, parent.run_id, folder / name, TABLES)
+    others = (SUSPECTS_FILE, EVALUATION_FILE, DECISION_FILE)
+    log_files(store, parent.run_id, {name: folder / name for name in others}, TABLES)
     # MLflow cuts a description at 8000 characters: baselines are in the headline
     table = metrics_markdown(network_rows(metrics), context.experiment.note)
     describe_run(store, parent.run_id, f"**{_headline(metrics)}**\n\n{table}")
