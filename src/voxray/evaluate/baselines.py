@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from voxray.core.records import NETWORK, Metric, OutOfFoldPrediction
+from voxray.core.records import ALL, NETWORK, Metric, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, EvaluateSpec, Target, TaskSpec
 from voxray.core.specs.task import MEAN_CLASS
 from voxray.evaluate.auc import estimate_auc, estimate_macro_auc
@@ -66,8 +66,8 @@ def compare_baselines(
 
 
 def network_rows(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
-    """Only what is about the network."""
-    return tuple(metric for metric in metrics if metric.model == NETWORK)
+    """Only what is about the network, and about all exams."""
+    return tuple(m for m in metrics if m.model == NETWORK and m.subset == ALL)
 
 
 _Pair = tuple[Sequence[OutOfFoldPrediction], Sequence[OutOfFoldPrediction]]

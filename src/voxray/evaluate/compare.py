@@ -16,9 +16,9 @@ from voxray.evaluate.exams import ScoredExams
 from voxray.evaluate.paired import auc_difference, dice_difference
 from voxray.evaluate.pairing import Pair
 from voxray.evaluate.recipes import (
+    ratio_of_tested,
     recipe_auc_difference,
     recipe_dice_difference,
-    tested_to_trained,
 )
 from voxray.evaluate.segmentation import segmentation_metrics
 
@@ -100,7 +100,7 @@ def _classes(
     if classify is None:
         return
     sides = [_aucs(side.predictions, classify) for side in (pair.first, pair.second)]
-    ratio = tested_to_trained(pair.first.predictions) if about is About.RECIPES else 0.0
+    ratio = ratio_of_tested(pair.first.predictions) if about is About.RECIPES else 0.0
     for number, (one, other) in enumerate(zip(*sides, strict=True)):
         if about is About.RECIPES:
             gap = recipe_auc_difference(one.exams, other.exams, ratio, settings.level)
@@ -160,7 +160,7 @@ def _dice_gap(
 ) -> tuple[Estimate, Counts]:
     gap, counts = dice_difference(first, second, class_, settings)
     if about is About.RECIPES and first:
-        ratio, level = tested_to_trained(first), settings.level
+        ratio, level = ratio_of_tested(first), settings.level
         gap = recipe_dice_difference(first, second, class_, ratio, level)
     return gap, counts
 

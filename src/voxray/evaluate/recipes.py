@@ -55,7 +55,7 @@ def corrected_t(gaps: Mapping[Fold, float], ratio: float, level: float) -> Estim
     return Estimate(value, max(-1.0, value - half), min(1.0, value + half), method)
 
 
-def tested_to_trained(predictions: Sequence[OutOfFoldPrediction]) -> float:
+def ratio_of_tested(predictions: Sequence[OutOfFoldPrediction]) -> float:
     """Held-out over other patients, mean over folds; needs two folds a repeat."""
     everyone: dict[int, set[str]] = defaultdict(set)
     held_out: dict[Fold, set[str]] = defaultdict(set)
@@ -80,7 +80,7 @@ def recipe_auc_difference(
     Args:
         first: One entry per class, of which the mean is taken.
         second: The same classes of the same exams.
-        ratio: See `tested_to_trained`.
+        ratio: See `ratio_of_tested`.
         level: E.g. 0.95.
     """
     own, other = _mean_over_classes(first), _mean_over_classes(second)
@@ -122,7 +122,7 @@ def recipe_dice_difference(
         first: Aligned with `second`.
         second: The same exams in the same order.
         class_: The structure.
-        ratio: See `tested_to_trained`.
+        ratio: See `ratio_of_tested`.
         level: E.g. 0.95.
     """
     by_fold: dict[Fold, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxray import mlflow_store
 from voxray.core.comparison import ComparedFigure
 from voxray.core.errors import ConfigError
 from voxray.core.files import read_json, write_json
@@ -28,9 +27,13 @@ from voxray.report import (
     compared_rows,
     compared_sentences,
 )
-from voxray.stages.evaluate import DECISION_FILE, FOLDER, PREDICTIONS_FILE, TABLES
+from voxray.stages.evidence_files import (
+    DECISION_FILE,
+    FOLDER,
+    PREDICTIONS_FILE,
+    TABLES,
+)
 from voxray.stages.frame import StageOutcome, read_record
-from voxray.stages.models import existing_store, has_store
 
 COMPARED_HEADER = TABLE_HEADER
 _SEED = Experiment.model_fields["seed"].default
@@ -118,6 +121,9 @@ def _read_side(letter: str, named: str, workspace: Path) -> Side:
 
 
 def _side_of_run(letter: str, named: str, workspace: Path) -> Side:
+    from voxray import mlflow_store  # seconds, which folders need not wait for
+    from voxray.stages.models import existing_store, has_store
+
     if not has_store(workspace):
         msg = (
             f"{named!r} is neither an experiment's folder nor one of the workspace "

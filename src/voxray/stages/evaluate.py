@@ -42,6 +42,15 @@ from voxray.report import (
     draw_training,
 )
 from voxray.stages.baselines import draw_suspects, find_rivals
+from voxray.stages.evidence_files import (
+    DECISION_FILE,
+    EVALUATION_FILE,
+    FIGURES,
+    FOLDER,
+    PREDICTIONS_FILE,
+    SUSPECTS_FILE,
+    TABLES,
+)
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.held_out import predict_held_out
 from voxray.stages.study import Study, read_study
@@ -49,16 +58,7 @@ from voxray.stages.train import open_tracking, read_parent
 from voxray.stages.workspace import stage_folder
 from voxray.train import HISTORY_FILE
 
-FOLDER = "evaluate"
-PREDICTIONS_FILE = "oof_predictions.parquet"
 BASELINES_FILE = "baseline_predictions.parquet"
-SUSPECTS_FILE = "possibly_mislabelled.csv"
-EVALUATION_FILE = "evaluation.json"
-DECISION_FILE = "decision.json"
-FIGURES = "figures"
-TABLES = "tables"
-"""Folder of a run that holds what this stage's folder holds."""
-
 _HEADLINE = {"auc", "dice", "quadratic_kappa"}
 
 

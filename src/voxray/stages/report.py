@@ -42,7 +42,7 @@ from voxray.scan_io import read_label_map, read_volume
 from voxray.score import SCORES_FILE, SOURCES_FILE, SUMMARY_FILE, ScoreColumns
 from voxray.score import read_scores as read_score_rows
 from voxray.stages.baselines import PICTURES
-from voxray.stages.evaluate import EVALUATION_FILE, FIGURES, SUSPECTS_FILE
+from voxray.stages.evidence_files import EVALUATION_FILE, FIGURES, SUSPECTS_FILE
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.register_model import read_metrics
 from voxray.stages.workspace import stage_folder
