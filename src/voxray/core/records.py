@@ -237,6 +237,9 @@ NETWORK = "network"
 ALL = "all"
 """`Metric.subset` of a figure that is of no subgroup."""
 
+LESS_REST = "_less_rest"
+"""End of `Metric.metric` of a subgroup's figure less that of all other exams."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:

@@ -14,7 +14,7 @@ from voxray.evaluate.mislabelled import (
 from voxray.evaluate.oof import evaluate_oof
 from voxray.evaluate.pairing import Pair, Side, make_pair, make_side
 from voxray.evaluate.roc import RocCurve, class_roc_points, roc_points
-from voxray.evaluate.subgroups import LESS_REST, Grouping, subgroup_metrics
+from voxray.evaluate.subgroups import Grouping, subgroup_metrics
 from voxray.evaluate.tables import (
     metrics_from_json,
     metrics_to_json,
@@ -25,7 +25,6 @@ from voxray.evaluate.tables import (
 from voxray.evaluate.threshold import fit_decision
 
 __all__ = [
-    "LESS_REST",
     "Grouping",
     "Pair",
     "Rival",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 from scipy.stats import norm
 
-from voxray.core.records import ExamId, Metric, OutOfFoldPrediction
+from voxray.core.records import LESS_REST, ExamId, Metric, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, EvaluateSpec, Target, TaskSpec
 from voxray.core.specs.task import MEAN_CLASS
 from voxray.evaluate.auc import estimate_auc, estimate_macro_auc
@@ -30,8 +30,6 @@ from voxray.evaluate.intervals import normal_quantile
 from voxray.evaluate.proportions import estimate_share
 from voxray.evaluate.segmentation import segmentation_metrics
 from voxray.evaluate.threshold import crossfit_decisions
-
-LESS_REST = "_less_rest"
 
 _Rows = Sequence[OutOfFoldPrediction]
 _Mask = NDArray[np.bool_]
@@ -146,9 +144,9 @@ def less_rest(own: Estimate, rest: Estimate, n_shared: int, level: float) -> Est
         level: Of both intervals.
     """
     value = None if None in {own.value, rest.value} else _gap(own.value, rest.value)
-    if own.low is None or own.high is None or value is None:
+    if own.low is None or own.high is None:
         return not_estimable(value, "the subgroup has no interval", _AGAINST)
-    if rest.low is None or rest.high is None:
+    if rest.low is None or rest.high is None or value is None:
         return not_estimable(value, "the other exams have no interval", _AGAINST)
     one, other = _gap(own.value, 0.0), _gap(rest.value, 0.0)
     low = value - math.hypot(one - own.low, rest.high - other)

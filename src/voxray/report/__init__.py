@@ -34,6 +34,7 @@ from voxray.report.evidence_figures import (
     draw_roc,
     draw_training,
 )
+from voxray.report.forest import draw_forest
 from voxray.report.intake_content import (
     IntakeContent,
     SeenScan,
@@ -45,6 +46,7 @@ from voxray.report.intake_page import render_intake_page, scans_on_page
 from voxray.report.naming import png_size
 from voxray.report.overlay import draw_overlay
 from voxray.report.page import INDEX, render_report
+from voxray.report.subgroups import subgroups_line
 from voxray.report.tables import summary_line, wanted_overlays
 
 __all__ = [
@@ -74,6 +76,7 @@ __all__ = [
     "comparisons",
     "draw_class_rocs",
     "draw_dice",
+    "draw_forest",
     "draw_overlay",
     "draw_roc",
     "draw_training",
@@ -83,6 +86,7 @@ __all__ = [
     "render_intake_page",
     "render_report",
     "scans_on_page",
+    "subgroups_line",
     "summary_line",
     "verdict",
     "wanted_overlays",

@@ -19,6 +19,7 @@ from voxray.evaluate import (
     network_rows,
     possibly_mislabelled,
     require_out_of_fold,
+    subgroup_metrics,
     write_baselines,
     write_predictions,
     write_suspects,
@@ -38,8 +39,10 @@ from voxray.report import (
     baselines_line,
     draw_class_rocs,
     draw_dice,
+    draw_forest,
     draw_roc,
     draw_training,
+    subgroups_line,
 )
 from voxray.stages.baselines import draw_suspects, find_rivals
 from voxray.stages.evidence_files import (
@@ -54,6 +57,7 @@ from voxray.stages.evidence_files import (
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.held_out import predict_held_out
 from voxray.stages.study import Study, read_study
+from voxray.stages.subgroup_columns import find_groupings
 from voxray.stages.train import open_tracking, read_parent
 from voxray.stages.workspace import stage_folder
 from voxray.train import HISTORY_FILE
@@ -77,6 +81,8 @@ def run(context: StageContext) -> StageOutcome:
     fitted = decision.model_dump(mode="json") if decision else None
     write_json(folder / DECISION_FILE, {"decision": fitted})
     figures = _draw(context, study, predictions, network_rows(metrics))
+    if experiment.evaluate.subgroups:
+        figures["subgroups.png"] = draw_forest(metrics, experiment.note)
     _write_figures(folder / FIGURES, figures)
     _record(context, folder, metrics, figures)
     counts = {"predictions": len(predictions), "metrics": len(metrics)}
@@ -98,7 +104,16 @@ def _measure(
     compared = compare_baselines(
         predictions, rivals, spec.task, spec.evaluate, spec.seed
     )
-    return (*metrics, *compared)
+    return (*metrics, *_subgroups(context, study, predictions), *compared)
+
+
+def _subgroups(
+    context: StageContext, study: Study, predictions: Sequence[OutOfFoldPrediction]
+) -> tuple[Metric, ...]:
+    spec = context.experiment
+    records = {exam: study.record(exam) for exam in study.exams}
+    groupings = find_groupings(records, predictions, spec)
+    return subgroup_metrics(predictions, groupings, spec.task, spec.evaluate, spec.seed)
 
 
 def _list_suspects(
@@ -196,7 +211,8 @@ def _record(
     log_files(store, parent.run_id, {name: folder / name for name in others}, TABLES)
     # MLflow cuts a description at 8000 characters: baselines are in the headline
     table = metrics_markdown(network_rows(metrics), context.experiment.note)
-    describe_run(store, parent.run_id, f"**{_headline(metrics)}**\n\n{table}")
+    said = [f"**{_headline(metrics)}**", subgroups_line(metrics), table]
+    describe_run(store, parent.run_id, "\n\n".join(filter(None, said)))
 
 
 def _headline(metrics: Sequence[Metric]) -> str:

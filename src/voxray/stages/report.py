@@ -53,6 +53,8 @@ _CAPTIONS = {
     "roc.png": "ROC curves on patients the networks never saw: of each fold and their "
     "mean, or, of several classes or labels, the mean over folds of each.",
     "dice.png": "Dice of every held-out exam, with the mean over patients.",
+    "subgroups.png": "Figures of each subgroup with their intervals, and of all exams "
+    "(dashed). Filled: the difference from all other exams has an interval without 0.",
     "training.png": "Training loss and validation score per epoch; nothing was chosen "
     "by the validation score.",
 }

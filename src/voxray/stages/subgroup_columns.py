@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -112,7 +113,7 @@ def _bands(
     numbers: Mapping[ExamId, float | None],
     how: str,
 ) -> Grouping:
-    between = zip(edges[:-1], edges[1:], strict=True)
+    between = pairwise(edges)
     names = [
         f"{column}<{edges[0]:g}",
         *(f"{low:g}<={column}<{high:g}" for low, high in between),
