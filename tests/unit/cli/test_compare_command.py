@@ -62,6 +62,16 @@ def test_two_experiments_of_the_workspace_are_compared(call):
     assert header.split("  ")[0] == "figure"
     assert row.endswith("non-inferior")
     said = json.loads(Path("c.json").read_text())
+    assert list(said)[1:] == [
+        "a",
+        "b",
+        "margin",
+        "n_folds",
+        "n_repeats",
+        "left_out",
+        "sentences",
+        "figures",
+    ]
     assert (said["a"], said["b"], said["margin"]) == ("fine", "coarse", 0.05)
     assert said["figures"][0]["difference"]["metric"] == "auc_difference"
 
