@@ -1,39 +1,19 @@
-"""Figures of each subgroup of the exams, and each subgroup against all others.
-
-What is decided about an exam does not depend on its subgroup: thresholds are those of
-the whole evaluation.
-"""
+"""Figures of each subgroup of the exams, and each subgroup against all others."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logit
 from scipy.stats import norm
 
 from voxray.core.records import LESS_REST, ExamId, Metric, OutOfFoldPrediction
-from voxray.core.specs import ClassifySpec, EvaluateSpec, Target, TaskSpec
-from voxray.core.specs.task import MEAN_CLASS
-from voxray.evaluate.auc import estimate_auc, estimate_macro_auc
-from voxray.evaluate.estimate import (
-    CONDITIONAL,
-    MIN_PATIENTS,
-    Counts,
-    Estimate,
-    Settings,
-    not_estimable,
-)
-from voxray.evaluate.exams import ScoredExams, predictions_of
+from voxray.core.specs import EvaluateSpec, TaskSpec
+from voxray.evaluate.bootstrap import patient_weights
+from voxray.evaluate.estimate import CONDITIONAL, Estimate, Settings, not_estimable
 from voxray.evaluate.intervals import normal_quantile
-from voxray.evaluate.proportions import estimate_share
-from voxray.evaluate.segmentation import segmentation_metrics
-from voxray.evaluate.threshold import crossfit_decisions
-
-_Rows = Sequence[OutOfFoldPrediction]
-_Mask = NDArray[np.bool_]
-_Found = tuple[Estimate, Counts]
+from voxray.evaluate.part_figures import Mask, PartFigure, part_figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +31,8 @@ class Grouping:
     how: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Figure:
-    """A figure that can be had of any part of the exams.
-
-    Attributes:
-        rows: What it is of, in the order of the masks that `of` takes.
-        of: Estimate and counts of the rows that a mask keeps.
-    """
-
-    metric: str
-    class_: str
-    rows: _Rows
-    of: Callable[[_Mask], _Found]
-
-
 def subgroup_metrics(
-    predictions: _Rows,
+    predictions: Sequence[OutOfFoldPrediction],
     groupings: Sequence[Grouping],
     task: TaskSpec,
     spec: EvaluateSpec,
@@ -87,11 +52,7 @@ def subgroup_metrics(
         seed: Of the experiment.
     """
     settings = Settings(spec, seed)
-    structures = task.segment.classes if task.segment else ()
-    figures = [
-        *_of_classes(predictions, task.classify, settings),
-        *(_dice(predictions, name, settings) for name in structures),
-    ]
+    figures = part_figures(predictions, task, settings)
     found = [
         row
         for grouping in groupings
@@ -102,17 +63,16 @@ def subgroup_metrics(
 
 
 def _subgroup(
-    figures: Sequence[_Figure], grouping: Grouping, name: str, settings: Settings
+    figures: Sequence[PartFigure], grouping: Grouping, name: str, settings: Settings
 ) -> list[Metric]:
     of_each: list[Metric] = []
     differences: list[Metric] = []
     for figure in figures:
         inside = np.array([grouping.of_exam[r.exam_id] == name for r in figure.rows])
         own, counts = figure.of(inside)
-        rest, _ = figure.of(~inside)
         own = replace(own, method=_joined(grouping.how, own.method))
-        shared = len(_patients(figure.rows, inside) & _patients(figure.rows, ~inside))
-        gap = less_rest(own, rest, shared, settings.level)
+        rest, _ = figure.of(~inside)
+        gap = _difference(figure, inside, (own, rest), settings)
         for metric, estimate, kept in (
             (figure.metric, own, of_each),
             (figure.metric + LESS_REST, gap, differences),
@@ -126,21 +86,42 @@ def _joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _patients(rows: _Rows, mask: _Mask) -> set[str]:
-    return {row.patient_id for row, kept in zip(rows, mask, strict=True) if kept}
+def _difference(
+    figure: PartFigure,
+    inside: Mask,
+    own_and_rest: tuple[Estimate, Estimate],
+    settings: Settings,
+) -> Estimate:
+    """Independent where no patient is in both, else by draws of patients."""
+    gap = less_rest(*own_and_rest, settings.level)
+    shared = np.intersect1d(
+        figure.patient[inside & figure.used], figure.patient[~inside & figure.used]
+    )
+    if gap.value is None or gap.low is None or not len(shared):
+        return gap
+    generator = np.random.default_rng([settings.seed, len(figure.rows), 2])
+    weights = patient_weights(figure.strata, settings.spec.resamples, generator)
+    gaps = figure.drawn(inside, weights) - figure.drawn(~inside, weights)
+    half = normal_quantile(settings.level) * float(np.nanstd(gaps, ddof=1))
+    if not half > 0:
+        return not_estimable(gap.value, "no spread is seen", _AGAINST)
+    said = (
+        f"{_AGAINST}; patients drawn with replacement, the same for both, as "
+        f"{len(shared)} have exams in both; {CONDITIONAL}"
+    )
+    ends = max(-1.0, gap.value - half), min(1.0, gap.value + half)
+    return Estimate(gap.value, *ends, said, settings.spec.resamples)
 
 
-def less_rest(own: Estimate, rest: Estimate, n_shared: int, level: float) -> Estimate:
+def less_rest(own: Estimate, rest: Estimate, level: float) -> Estimate:
     """Subgroup less all other exams, from the intervals of both.
 
     Square-and-add (Newcombe 1998, Statistics in Medicine 17:873, method 10; Zou &
-    Donner 2008, ibid. 27:1693, for any two estimates). It takes both as independent:
-    where patients have exams in both it is rather too wide, and there is no p value.
+    Donner 2008, ibid. 27:1693, for any two estimates). It takes both as independent.
 
     Args:
         own: Of the subgroup.
         rest: Of all other exams.
-        n_shared: Patients with exams in both.
         level: Of both intervals.
     """
     value = None if None in {own.value, rest.value} else _gap(own.value, rest.value)
@@ -151,11 +132,9 @@ def less_rest(own: Estimate, rest: Estimate, n_shared: int, level: float) -> Est
     one, other = _gap(own.value, 0.0), _gap(rest.value, 0.0)
     low = value - math.hypot(one - own.low, rest.high - other)
     high = value + math.hypot(own.high - one, other - rest.low)
-    p = None if n_shared else interaction_p(own, rest, level)
-    shared = f"{n_shared} patients have exams in both: rather too wide"
+    p = interaction_p(own, rest, level)
     said = _joined(
         f"{_AGAINST}; square-and-add of both intervals",
-        shared if n_shared else "",
         "" if p is None else f"interaction p = {p:.2g}",
         CONDITIONAL,
     )
@@ -198,107 +177,3 @@ def _with_number_of_comparisons(rows: Sequence[Metric]) -> Iterator[Metric]:
     for row in rows:
         is_gap = row.metric.endswith(LESS_REST)
         yield replace(row, method=f"{row.method}; {said}") if is_gap else row
-
-
-def _of_classes(
-    predictions: _Rows, classify: ClassifySpec | None, settings: Settings
-) -> Iterator[_Figure]:
-    if classify is None:
-        return
-    if classify.target is Target.LABELS:
-        for name in classify.columns:
-            yield from _two_sided(predictions_of(predictions, name), name, settings)
-    elif len(classify.classes) == 2:  # noqa: PLR2004
-        yield from _two_sided(predictions, classify.positive_class, settings)
-    else:
-        yield _mean_auc(predictions, list(classify.classes), settings)
-
-
-def _in_order(predictions: _Rows) -> list[OutOfFoldPrediction]:
-    """As the arrays of `ScoredExams` are."""
-    return sorted(predictions, key=lambda row: (row.repeat, row.fold, row.exam_id))
-
-
-def _two_sided(
-    predictions: _Rows, class_: str, settings: Settings
-) -> Iterator[_Figure]:
-    rows = _in_order(predictions)
-    exams = ScoredExams.of_class(rows, class_)
-    flagged, decided = crossfit_decisions(exams, settings.spec.operating_point)
-
-    def auc(mask: _Mask) -> _Found:
-        own = _kept(exams, mask)
-        return _one_class(own) or estimate_auc(own, settings), own.counts
-
-    def share(mask: _Mask, side: _Mask) -> _Found:
-        used = mask & side & decided
-        n_patients = len(np.unique(exams.patient[used]))
-        counts = Counts(
-            len(np.unique(exams.exam[used])),
-            n_patients,
-            len(np.unique(exams.patient[mask & exams.positive])),
-        )
-        if not n_patients:
-            return not_estimable(None, "no exam of that class", _THRESHOLD), counts
-        right = flagged == exams.positive
-        return estimate_share(exams, right, used, settings, _THRESHOLD), counts
-
-    yield _Figure("auc", class_, rows, auc)
-    yield _Figure("sensitivity", class_, rows, lambda m: share(m, exams.positive))
-    yield _Figure("specificity", class_, rows, lambda m: share(m, ~exams.positive))
-
-
-_THRESHOLD = "threshold of each fold chosen on all exams of the other folds"
-
-
-def _mean_auc(predictions: _Rows, names: list[str], settings: Settings) -> _Figure:
-    rows = _in_order(predictions)
-    per_class = [ScoredExams.of_class(rows, name) for name in names]
-
-    def auc(mask: _Mask) -> _Found:
-        own = [_kept(exams, mask) for exams in per_class]
-        estimate = next(filter(None, map(_one_class, own)), None)
-        counts = replace(own[0].counts, n_positive=0)
-        return estimate or estimate_macro_auc(own, settings), counts
-
-    return _Figure("auc", MEAN_CLASS, rows, auc)
-
-
-def _one_class(exams: ScoredExams) -> Estimate | None:
-    if exams.n_positive and exams.n_negative:
-        return None
-    n = f"{exams.n_positive} positive and {exams.n_negative} negative patients"
-    return not_estimable(None, n)
-
-
-def _kept(exams: ScoredExams, mask: _Mask) -> ScoredExams:
-    """Part of the predictions; exams and patients are numbered anew."""
-    return ScoredExams(
-        fold=exams.fold[mask],
-        repeat=exams.repeat[mask],
-        exam=_numbered_anew(exams.exam[mask]),
-        patient=_numbered_anew(exams.patient[mask]),
-        positive=exams.positive[mask],
-        score=exams.score[mask],
-        fold_names=exams.fold_names,
-    )
-
-
-def _numbered_anew(numbers: NDArray[np.intp]) -> NDArray[np.intp]:
-    return np.asarray(np.unique(numbers, return_inverse=True)[1], dtype=np.intp)
-
-
-def _dice(predictions: _Rows, class_: str, settings: Settings) -> _Figure:
-    def dice(mask: _Mask) -> _Found:
-        own = [row for row, kept in zip(predictions, mask, strict=True) if kept]
-        if not own:
-            return not_estimable(None, "no exam"), Counts(0, 0, 0)
-        found = segmentation_metrics(own, class_, settings)
-        row = next(metric for metric in found if metric.metric == "dice")
-        counts = Counts(row.n_exams, row.n_patients, row.n_positive)
-        if row.n_patients < MIN_PATIENTS:
-            why = f"{row.n_patients} patients, at least {MIN_PATIENTS} needed"
-            return not_estimable(row.value, why), counts
-        return Estimate(row.value, row.low, row.high, row.method), counts
-
-    return _Figure("dice", class_, predictions, dice)

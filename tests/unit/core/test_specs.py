@@ -125,7 +125,7 @@ def test_experiment_cannot_be_edited():
         ("data.labels.key", {"columns": ["b"]}, "'columns' needs 'format'"),
         ("evaluate.resamples", 10, "greater than or equal to 200"),
         ("evaluate.subgroups", ["sex", "sex"], "a column stands twice"),
-        ("evaluate.subgroups", [{"column": "mm", "edges": [9, 3]}], "edges must ascend"),
+        ("evaluate.subgroups", [{"column": "x", "edges": [9, 3]}], "edges must ascend"),
     ],
 )
 def test_impossible_setting_is_refused_in_words(path, value, said):

@@ -149,12 +149,62 @@ def test_a_subgroup_of_all_exams_has_no_rest():
     assert "the other exams have no interval" in gap.method
 
 
-def test_patients_with_exams_in_both_are_said_and_have_no_p():
+def test_patients_with_exams_in_both_are_drawn_and_have_no_p():
     rows = a_study(np.random.default_rng(1), n_patients=80, n_positive=40, exams=2)
     found = measured(rows, lambda r: f"exam={r.exam_id[-1]}")
     gap = found["exam=0", "auc_less_rest", "yes"]
-    assert "80 patients have exams in both: rather too wide" in gap.method
+    assert "the same for both, as 80 have exams in both" in gap.method
+    assert "40 have" in found["exam=0", "sensitivity_less_rest", "yes"].method
     assert "interaction p" not in gap.method
+    low, value, high = numbers(gap)
+    assert low < value < high
+
+
+def width(metric):
+    low, _, high = numbers(metric)
+    return high - low
+
+
+def test_exams_that_go_together_make_a_difference_surer():
+    rows = a_study(np.random.default_rng(1), n_patients=80, n_positive=40)
+    again = [replace(r, exam_id=f"{r.exam_id}-2") for r in with_jitter(rows)]
+    strangers = [replace(r, patient_id=f"{r.patient_id}9") for r in again]
+
+    def second(row):
+        return f"second={row.exam_id.endswith('-2')}"
+
+    key = "second=True", "auc_less_rest", "yes"
+    shared = measured([*rows, *again], second)[key]
+    apart = measured([*rows, *strangers], second)[key]
+    assert width(shared) < 0.6 * width(apart)
+
+
+def with_jitter(rows):
+    rng = np.random.default_rng(7)
+    odds = [np.log(r.probabilities["yes"] / r.probabilities["no"]) for r in rows]
+    shares = 1 / (1 + np.exp(-(np.array(odds) + 0.1 * rng.normal(size=len(rows)))))
+    return [
+        replace(r, probabilities={"no": 1 - p, "yes": p})
+        for r, p in zip(rows, map(float, shares), strict=True)
+    ]
+
+
+def test_dice_of_the_same_patients_is_compared_within_them():
+    rng = np.random.default_rng(1)
+    base = rng.uniform(0.3, 0.9, 40)
+    rows = [
+        a_mask(f"e{n}-{exam}", f"p{n:03}", float(base[n] + 0.05 * exam))
+        for n in range(40)
+        for exam in (0, 1)
+    ]
+    varied = [
+        replace(r, dice={"lesion": (r.dice["lesion"] or 0) + 0.01 * rng.normal()})
+        for r in rows
+    ]
+    found = measured(varied, lambda r: f"exam={r.exam_id[-1]}", LESION)
+    low, value, high = numbers(found["exam=1", "dice_less_rest", "lesion"])
+    assert value == pytest.approx(0.05, abs=0.01)
+    assert 0.04 < low < high < 0.06
 
 
 def test_how_a_column_was_parted_stands_in_the_method():
@@ -227,7 +277,7 @@ def test_labels_are_judged_on_the_exams_that_state_them():
 def test_square_and_add_gives_the_intervals_that_newcombe_printed(one, other, expected):
     """Newcombe 1998, Statistics in Medicine 17:873, table II, method 10."""
     sides = [Estimate(k / n, *wilson(k / n, n, LEVEL), "") for k, n in (one, other)]
-    low, value, high = numbers(less_rest(*sides, 0, LEVEL))
+    low, value, high = numbers(less_rest(*sides, LEVEL))
     assert value == pytest.approx(one[0] / one[1] - other[0] / other[1])
     assert (low, high) == pytest.approx(expected, abs=5e-5)
 
