@@ -64,6 +64,7 @@ def find_groupings(
         ConfigError: See `check_subgroups`.
     """
     exams = sorted({row.exam_id for row in predictions})
+    check_subgroups([records[exam] for exam in exams], experiment)
     drawn = {row.exam_id: sum(row.true_volume_ml.values()) for row in predictions}
     found = []
     for column, edges in experiment.evaluate.subgroup_columns.items():

@@ -35,7 +35,6 @@ def experiment(folder, *subgroups):
 def parts(folder, records, *subgroups):
     """Subgroup of each exam in order, of the first column."""
     asked = experiment(folder, *subgroups)
-    check_subgroups(records, asked)
     rows = [
         a_mask(r.exam_id, r.patient_id, 0.5, drawn=n) for n, r in enumerate(records)
     ]
@@ -96,6 +95,11 @@ def test_the_drawn_volume_needs_masks(tmp_path):
 def test_an_unknown_column_is_refused_with_the_nearest(tmp_path):
     with pytest.raises(ConfigError, match="'scaner'; did you mean 'scanner'"):
         check_subgroups(scans(scanner=["A"]), experiment(tmp_path, "scaner"))
+
+
+def test_a_column_that_was_never_checked_is_refused_when_it_is_needed(tmp_path):
+    with pytest.raises(ConfigError, match="'scaner'; did you mean 'scanner'"):
+        parts(tmp_path, scans(scanner=["A"]), "scaner")
 
 
 def test_a_header_that_no_scan_has_is_refused(tmp_path):
