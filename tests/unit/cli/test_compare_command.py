@@ -20,7 +20,13 @@ YES = DecisionRule(classes=("no", "yes"), positive="yes")
 
 def a_stage() -> Stage:
     return Stage(
-        5, "evaluate", "", "evaluate", dict, dict, lambda _: StageOutcome({}, "")
+        number=5,
+        name="evaluate",
+        title="",
+        folder="evaluate",
+        config=lambda _: {},
+        inputs=lambda _: {},
+        run=lambda _: StageOutcome({}, ""),
     )
 
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def a_part(subset, low=-0.1, high=0.1, **changes):
     return [metric, gap]
 
 
-LACKING = {
+LACKING: dict[str, Any] = {
     "value": None,
     "low": None,
     "high": None,
