@@ -57,6 +57,11 @@ class PartFigure:
     of: Callable[[Mask], tuple[Estimate, Counts]]
     drawn: Callable[[Mask, Array], Array]
 
+    def n_shared(self, inside: Mask) -> int:
+        """Patients with exams that count on both sides of a mask."""
+        own, rest = (self.patient[mask & self.used] for mask in (inside, ~inside))
+        return len(np.intersect1d(own, rest))
+
 
 def part_figures(
     predictions: Rows, task: TaskSpec, settings: Settings

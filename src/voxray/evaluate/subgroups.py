@@ -72,7 +72,9 @@ def _subgroup(
         own, counts = figure.of(inside)
         own = replace(own, method=_joined(grouping.how, own.method))
         rest, _ = figure.of(~inside)
-        gap = _difference(figure, inside, (own, rest), settings)
+        n_shared = figure.n_shared(inside)
+        correlation = _correlation(figure, inside, n_shared, settings)
+        gap = less_rest(own, rest, settings.level, n_shared, correlation)
         for metric, estimate, kept in (
             (figure.metric, own, of_each),
             (figure.metric + LESS_REST, gap, differences),
@@ -86,43 +88,39 @@ def _joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _difference(
-    figure: PartFigure,
-    inside: Mask,
-    own_and_rest: tuple[Estimate, Estimate],
-    settings: Settings,
-) -> Estimate:
-    """Independent where no patient is in both, else by draws of patients."""
-    gap = less_rest(*own_and_rest, settings.level)
-    shared = np.intersect1d(
-        figure.patient[inside & figure.used], figure.patient[~inside & figure.used]
-    )
-    if gap.value is None or gap.low is None or not len(shared):
-        return gap
+def _correlation(
+    figure: PartFigure, inside: Mask, n_shared: int, settings: Settings
+) -> float:
+    """Of the figures inside and outside, over draws of patients; 0 without spread."""
+    if not n_shared:
+        return 0.0
     generator = np.random.default_rng([settings.seed, len(figure.rows), 2])
     weights = patient_weights(figure.strata, settings.spec.resamples, generator)
-    gaps = figure.drawn(inside, weights) - figure.drawn(~inside, weights)
-    half = normal_quantile(settings.level) * float(np.nanstd(gaps, ddof=1))
-    if not half > 0:
-        return not_estimable(gap.value, "no spread is seen", _AGAINST)
-    said = (
-        f"{_AGAINST}; patients drawn with replacement, the same for both, as "
-        f"{len(shared)} have exams in both; {CONDITIONAL}"
-    )
-    ends = max(-1.0, gap.value - half), min(1.0, gap.value + half)
-    return Estimate(gap.value, *ends, said, settings.spec.resamples)
+    both = np.stack([figure.drawn(mask, weights) for mask in (inside, ~inside)])
+    both = both[:, np.isfinite(both).all(axis=0)]
+    if not (np.ptp(both, axis=1, initial=0) > 0).all():
+        return 0.0
+    return float(np.corrcoef(both)[0, 1])
 
 
-def less_rest(own: Estimate, rest: Estimate, level: float) -> Estimate:
+def less_rest(
+    own: Estimate,
+    rest: Estimate,
+    level: float,
+    n_shared: int = 0,
+    correlation: float = 0.0,
+) -> Estimate:
     """Subgroup less all other exams, from the intervals of both.
 
-    Square-and-add (Newcombe 1998, Statistics in Medicine 17:873, method 10; Zou &
-    Donner 2008, ibid. 27:1693, for any two estimates). It takes both as independent.
+    Square-and-add (Newcombe 1998, Statistics in Medicine 17:873, method 10); for any
+    two estimates, and correlated ones: Zou & Donner 2008, ibid. 27:1693.
 
     Args:
         own: Of the subgroup.
         rest: Of all other exams.
         level: Of both intervals.
+        n_shared: Patients with exams in both; with any there is no p value.
+        correlation: Of the two estimates.
     """
     value = None if None in {own.value, rest.value} else _gap(own.value, rest.value)
     if own.low is None or own.high is None:
@@ -130,15 +128,22 @@ def less_rest(own: Estimate, rest: Estimate, level: float) -> Estimate:
     if rest.low is None or rest.high is None or value is None:
         return not_estimable(value, "the other exams have no interval", _AGAINST)
     one, other = _gap(own.value, 0.0), _gap(rest.value, 0.0)
-    low = value - math.hypot(one - own.low, rest.high - other)
-    high = value + math.hypot(own.high - one, other - rest.low)
-    p = interaction_p(own, rest, level)
+    low = value - _added(one - own.low, rest.high - other, correlation)
+    high = value + _added(own.high - one, other - rest.low, correlation)
+    p = None if n_shared else interaction_p(own, rest, level)
     said = _joined(
         f"{_AGAINST}; square-and-add of both intervals",
+        f"{n_shared} patients have exams in both, correlation {correlation:.2f}"
+        if n_shared
+        else "",
         "" if p is None else f"interaction p = {p:.2g}",
         CONDITIONAL,
     )
     return Estimate(value, low, high, said)
+
+
+def _added(one: float, other: float, correlation: float) -> float:
+    return math.sqrt(max(one**2 + other**2 - 2 * correlation * one * other, 0.0))
 
 
 _AGAINST = "subgroup less all other exams"

@@ -85,7 +85,7 @@ def fetch_files(
         store: Where.
         run_id: Which run.
         folder: Artifact folder, e.g. "tables".
-        names: Files in it.
+        names: Files in it, at least one.
         to: A folder that is there.
 
     Raises:
@@ -100,6 +100,8 @@ def fetch_files(
                 "has not finished, or an older voxray recorded it; run stage 5 again"
             )
             raise ConfigError(msg)
-        for name in names:
-            client.download_artifacts(run_id, f"{folder}/{name}", str(to))
-    return to / folder
+        there_now = [
+            Path(client.download_artifacts(run_id, f"{folder}/{name}", str(to)))
+            for name in names
+        ]
+    return there_now[0].parent

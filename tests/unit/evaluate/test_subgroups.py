@@ -149,12 +149,12 @@ def test_a_subgroup_of_all_exams_has_no_rest():
     assert "the other exams have no interval" in gap.method
 
 
-def test_patients_with_exams_in_both_are_drawn_and_have_no_p():
+def test_patients_with_exams_in_both_are_said_and_have_no_p():
     rows = a_study(np.random.default_rng(1), n_patients=80, n_positive=40, exams=2)
     found = measured(rows, lambda r: f"exam={r.exam_id[-1]}")
     gap = found["exam=0", "auc_less_rest", "yes"]
-    assert "the same for both, as 80 have exams in both" in gap.method
-    assert "40 have" in found["exam=0", "sensitivity_less_rest", "yes"].method
+    assert "80 patients have exams in both, correlation 0." in gap.method
+    assert "40 patients have" in found["exam=0", "sensitivity_less_rest", "yes"].method
     assert "interaction p" not in gap.method
     low, value, high = numbers(gap)
     assert low < value < high
@@ -280,6 +280,30 @@ def test_square_and_add_gives_the_intervals_that_newcombe_printed(one, other, ex
     low, value, high = numbers(less_rest(*sides, LEVEL))
     assert value == pytest.approx(one[0] / one[1] - other[0] / other[1])
     assert (low, high) == pytest.approx(expected, abs=5e-5)
+
+
+def test_correlation_changes_the_difference_as_the_variance_of_one():
+    """For symmetric intervals: var(a - b) = var(a) + var(b) - 2 r sd(a) sd(b)."""
+    one, other = Estimate(0.8, 0.7, 0.9, ""), Estimate(0.6, 0.4, 0.8, "")
+    for r in (-0.5, 0.0, 0.9):
+        low, value, high = numbers(less_rest(one, other, LEVEL, 7, r))
+        half = np.sqrt(0.1**2 + 0.2**2 - 2 * r * 0.1 * 0.2)
+        assert (low, value, high) == pytest.approx((0.2 - half, 0.2, 0.2 + half))
+
+
+def test_a_share_of_0_keeps_the_width_of_its_interval():
+    rows = a_study(np.random.default_rng(1), n_patients=80, n_positive=40, exams=2)
+    sure = [
+        replace(r, probabilities={"no": 0.01, "yes": 0.99})
+        if r.label == "no" and r.exam_id.endswith("-0")
+        else r
+        for r in rows
+    ]
+    found = measured(sure, lambda r: f"exam={r.exam_id[-1]}")
+    own = found["exam=0", "specificity", "yes"]
+    gap = found["exam=0", "specificity_less_rest", "yes"]
+    assert own.value == 0
+    assert width(gap) > own.high
 
 
 def an_estimate(value, error):
