@@ -55,6 +55,7 @@ def an_experiment(folder: Path, **changes: Any) -> Experiment:
         "evaluate": {
             "resamples": 200,
             "baseline_columns": ["age", "noise", "side"],
+            "subgroups": ["side", {"column": "age", "edges": [50]}],
         },
     }
     return Experiment.model_validate(plain | changes)
@@ -69,7 +70,9 @@ def run(folder, experiment, span=SPAN):
 
 def figures(folder):
     rows = read_json(folder / "workspace/known/evaluate/evaluation.json")["metrics"]
-    return {(row["model"], row["metric"]): row for row in rows}
+    return {
+        (row["model"], row["metric"]): row for row in rows if row["subset"] == "all"
+    }
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +171,17 @@ def test_blanked_images_of_one_size_are_half_by_construction(tmp_path):
     assert (found["value"], found["low"]) == (0.5, None)
     assert "all blanked inputs are equal" in found["method"]
     assert not (tmp_path / "workspace/known/evaluate/blanked").exists()
+
+
+def test_subgroups_have_figures_and_say_what_they_cannot_tell(place):
+    folder, _ = place
+    rows = read_json(folder / "workspace/known/evaluate/evaluation.json")["metrics"]
+    found = {(r["subset"], r["metric"]): r for r in rows if r["subset"] != "all"}
+    subsets = ["side=L", "side=R", "age<50", "age>=50", "age=unknown"]
+    assert list(dict.fromkeys(subset for subset, _ in found)) == subsets
+    assert found["side=R", "dice"]["low"] is not None
+    assert "one of 20 comparisons" in found["side=R", "dice_less_rest"]["method"]
+    young = found["age<50", "auc"]
+    assert young["value"] is None
+    assert "0 positive and 12 negative patients" in young["method"]
+    assert (folder / "workspace/known/evaluate/figures/subgroups.png").is_file()

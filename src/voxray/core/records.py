@@ -242,6 +242,12 @@ class OutOfFoldPrediction:
 NETWORK = "network"
 """`Metric.model` of the network itself."""
 
+ALL = "all"
+"""`Metric.subset` of a figure that is of no subgroup."""
+
+LESS_REST = "_less_rest"
+"""End of `Metric.metric` of a subgroup's figure less that of all other exams."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -253,7 +259,8 @@ class Metric:
         unit: What is resampled or counted: "patient".
         value: None when not estimable; `method` then says why.
         low: Lower end of the interval at `level`.
-        subset: "all", or the subgroup.
+        subset: "all", or the subgroup, e.g. "sex=F" or "age_years<40". A metric that
+            ends in "_less_rest" is the subgroup less all other exams.
         model: What was judged: "network", "baseline:NAME", or "columns+network". A
             metric that ends in "_difference" is the network less this baseline, for
             "columns+network" this less the columns alone.
@@ -272,7 +279,7 @@ class Metric:
     n_exams: int
     n_patients: int
     n_positive: int
-    subset: str = "all"
+    subset: str = ALL
     model: str = NETWORK
 
 

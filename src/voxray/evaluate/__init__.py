@@ -2,6 +2,7 @@
 
 from voxray.evaluate.baselines import Rival, compare_baselines, network_rows
 from voxray.evaluate.checks import check_predictions, require_out_of_fold
+from voxray.evaluate.compare import compare_pair
 from voxray.evaluate.curves import (
     ClassCurves,
     class_curves,
@@ -9,6 +10,7 @@ from voxray.evaluate.curves import (
     shown_predictions,
 )
 from voxray.evaluate.dice import dice_per_class
+from voxray.evaluate.estimate import Settings
 from voxray.evaluate.froc import FrocCurve, LesionStudy, froc_curve
 from voxray.evaluate.lesion_table import read_lesions, write_lesions
 from voxray.evaluate.lesions import Lesion, LesionSource, find_lesions
@@ -20,9 +22,11 @@ from voxray.evaluate.mislabelled import (
     write_suspects,
 )
 from voxray.evaluate.oof import evaluate_oof
+from voxray.evaluate.pairing import Pair, Side, make_pair, make_side
 from voxray.evaluate.patients import PER_PATIENT
 from voxray.evaluate.roc import RocCurve, class_roc_points, roc_points
 from voxray.evaluate.segmentation import volume_error_ml
+from voxray.evaluate.subgroups import Grouping, subgroup_metrics
 from voxray.evaluate.tables import (
     metrics_from_json,
     metrics_to_json,
@@ -37,24 +41,31 @@ __all__ = [
     "PER_PATIENT",
     "ClassCurves",
     "FrocCurve",
+    "Grouping",
     "Lesion",
     "LesionSource",
     "LesionStudy",
     "MaskMeasures",
+    "Pair",
     "Rival",
     "RocCurve",
+    "Settings",
+    "Side",
     "Suspect",
     "WorstExam",
     "check_predictions",
     "class_curves",
     "class_roc_points",
     "compare_baselines",
+    "compare_pair",
     "confusion_tables",
     "dice_per_class",
     "evaluate_oof",
     "find_lesions",
     "fit_decision",
     "froc_curve",
+    "make_pair",
+    "make_side",
     "measure_masks",
     "metrics_from_json",
     "metrics_to_json",
@@ -67,6 +78,7 @@ __all__ = [
     "require_out_of_fold",
     "roc_points",
     "shown_predictions",
+    "subgroup_metrics",
     "volume_error_ml",
     "worst_exams",
     "write_baselines",

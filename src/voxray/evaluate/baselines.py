@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from voxray.core.records import NETWORK, Metric, OutOfFoldPrediction
+from voxray.core.records import ALL, NETWORK, Metric, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, EvaluateSpec, Target, TaskSpec
 from voxray.core.specs.task import MEAN_CLASS
 from voxray.evaluate.auc import estimate_auc, estimate_macro_auc
@@ -66,8 +66,8 @@ def compare_baselines(
 
 
 def network_rows(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
-    """Only what is about the network."""
-    return tuple(metric for metric in metrics if metric.model == NETWORK)
+    """Only what is about the network, and about all exams."""
+    return tuple(m for m in metrics if m.model == NETWORK and m.subset == ALL)
 
 
 _Pair = tuple[Sequence[OutOfFoldPrediction], Sequence[OutOfFoldPrediction]]
@@ -79,7 +79,9 @@ def _classes(
     if classify is None:
         return []
     rows: list[Metric] = []
-    own_first_second = (_scored(side, classify) for side in (rival.predictions, *pair))
+    own_first_second = (
+        headline_aucs(side, classify) for side in (rival.predictions, *pair)
+    )
     for (class_, own), (_, first), (_, second) in zip(*own_first_second, strict=True):
         gap = auc_difference(first, second, settings)
         counts = own[0].counts
@@ -92,7 +94,7 @@ def _classes(
     return [_named(row, rival) for row in rows]
 
 
-def _scored(
+def headline_aucs(
     predictions: Sequence[OutOfFoldPrediction], classify: ClassifySpec
 ) -> list[tuple[str, list[ScoredExams]]]:
     """What each AUC is of, and the exams once for each class it is the mean over."""

@@ -29,7 +29,12 @@ Array = NDArray[np.float64]
 PerClass = Sequence[ScoredExams]
 
 
-def auc_difference(first: PerClass, second: PerClass, settings: Settings) -> Estimate:
+def auc_difference(
+    first: PerClass,
+    second: PerClass,
+    settings: Settings,
+    whole: ScoredExams | None = None,
+) -> Estimate:
     """AUC of the first less that of the second, each the mean over folds.
 
     With one class and one exam a patient the interval is the paired DeLong one (DeLong
@@ -40,6 +45,7 @@ def auc_difference(first: PerClass, second: PerClass, settings: Settings) -> Est
         first: One entry per class, of which the mean is taken.
         second: The same classes of the same exams.
         settings: Level, number of resamples, seed.
+        whole: Of labels all predictions, where patients have the same numbers.
 
     Raises:
         ValueError: If the two are not about the same exams.
@@ -51,7 +57,7 @@ def auc_difference(first: PerClass, second: PerClass, settings: Settings) -> Est
     for exams in first:
         if why := too_few(exams.n_positive, exams.n_negative):
             return not_estimable(value, why, "paired difference")
-    variance, method, resamples = _variance(first, second, settings)
+    variance, method, resamples = _variance(first, second, settings, whole)
     if not variance > 0:
         return not_estimable(value, "no spread is seen", "paired difference")
     half = normal_quantile(settings.level) * math.sqrt(variance)
@@ -78,12 +84,12 @@ def _mean_auc(per_class: PerClass) -> float:
 
 
 def _variance(
-    first: PerClass, second: PerClass, settings: Settings
+    first: PerClass, second: PerClass, settings: Settings, whole: ScoredExams | None
 ) -> tuple[float, str, int]:
     if len(first) == 1 and first[0].one_exam_a_patient:
         return _delong(first[0], second[0]), "paired DeLong, one exam a patient", 0
     return (
-        _bootstrap(first, second, settings),
+        _bootstrap(first, second, settings, whole or first[0]),
         "patients drawn with replacement within fold and class, the same for both",
         settings.spec.resamples,
     )
@@ -106,8 +112,9 @@ def _delong(first: ScoredExams, second: ScoredExams) -> float:
     return float(np.mean(variances))
 
 
-def _bootstrap(first: PerClass, second: PerClass, settings: Settings) -> float:
-    exams = first[0]
+def _bootstrap(
+    first: PerClass, second: PerClass, settings: Settings, exams: ScoredExams
+) -> float:
     generator = np.random.default_rng([settings.seed, len(first)])
     patient_class = np.zeros(exams.n_patients, dtype=np.intp)
     for number, own in enumerate(first):

@@ -11,6 +11,11 @@ from voxray.mlflow_store.catalogue import (  # noqa: E402
     describe_model,
     list_models,
 )
+from voxray.mlflow_store.found_runs import (  # noqa: E402
+    FoundRun,
+    fetch_files,
+    find_run,
+)
 from voxray.mlflow_store.gate import (  # noqa: E402
     AUDIT_PASSED,
     AUDIT_TAG,
@@ -72,6 +77,7 @@ __all__ = [
     "CANDIDATE",
     "CHAMPION",
     "HOW_TO_NAME",
+    "FoundRun",
     "GatePolicy",
     "ModelDescription",
     "ModelGate",
@@ -85,6 +91,8 @@ __all__ = [
     "describe_model",
     "describe_run",
     "export_model",
+    "fetch_files",
+    "find_run",
     "finish",
     "is_registered",
     "list_models",

@@ -12,6 +12,13 @@ from voxray.report.baselines import (
 )
 from voxray.report.card import ModelCard, range_in_words, render_card
 from voxray.report.class_rocs import draw_class_rocs
+from voxray.report.compared import (
+    TABLE_HEADER,
+    about_in_words,
+    compared_methods,
+    compared_rows,
+    compared_sentences,
+)
 from voxray.report.confusion import draw_confusion
 from voxray.report.content import (
     ModelFacts,
@@ -22,7 +29,12 @@ from voxray.report.content import (
     WorstMask,
 )
 from voxray.report.decision_curve import draw_decision_curves
-from voxray.report.evidence_figures import FoldHistory, draw_dice, draw_training
+from voxray.report.evidence_figures import (
+    FoldHistory,
+    draw_dice,
+    draw_training,
+)
+from voxray.report.forest import draw_forest
 from voxray.report.intake_content import (
     IntakeContent,
     SeenScan,
@@ -43,10 +55,12 @@ from voxray.report.page import INDEX, render_report
 from voxray.report.precision_recall import draw_precision_recall
 from voxray.report.reliability import draw_reliability
 from voxray.report.roc import RocCurve, RocPoint, draw_roc
+from voxray.report.subgroups import subgroups_line
 from voxray.report.tables import summary_line, wanted_overlays
 
 __all__ = [
     "INDEX",
+    "TABLE_HEADER",
     "Comparison",
     "FoldHistory",
     "IntakeContent",
@@ -66,13 +80,18 @@ __all__ = [
     "Verdict",
     "VolumePairs",
     "WorstMask",
+    "about_in_words",
     "baselines_line",
+    "compared_methods",
+    "compared_rows",
+    "compared_sentences",
     "comparisons",
     "draw_bland_altman",
     "draw_class_rocs",
     "draw_confusion",
     "draw_decision_curves",
     "draw_dice",
+    "draw_forest",
     "draw_froc",
     "draw_overlay",
     "draw_precision_recall",
@@ -85,6 +104,7 @@ __all__ = [
     "render_intake_page",
     "render_report",
     "scans_on_page",
+    "subgroups_line",
     "summary_line",
     "verdict",
     "wanted_overlays",

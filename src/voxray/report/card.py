@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voxray.core.records import NETWORK, Finding, Metric, ScanId
+from voxray.core.records import ALL, NETWORK, Finding, Metric, ScanId
 from voxray.core.specs import (
     ModelPackage,
     OperatingPoint,
@@ -11,6 +11,7 @@ from voxray.core.specs import (
     Target,
 )
 from voxray.report.baselines import baselines_line, comparisons, signed
+from voxray.report.subgroups import subgroup_rows, subgroups_line
 from voxray.report.wording import estimate
 
 _UNCALIBRATED = "Probabilities are not calibrated."
@@ -68,8 +69,13 @@ def render_card(card: ModelCard) -> str:
         "",
         "| metric | class | value | interval | patients | method |",
         "|---|---|---|---|---|---|",
-        *(_row(metric) for metric in card.metrics if metric.model == NETWORK),
+        *(
+            _row(metric)
+            for metric in card.metrics
+            if metric.model == NETWORK and metric.subset == ALL
+        ),
         "",
+        *_subgroups(card.metrics),
         *_baselines(card.metrics),
         "## Decision",
         "",
@@ -81,6 +87,28 @@ def render_card(card: ModelCard) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _subgroups(metrics: Sequence[Metric]) -> list[str]:
+    """Figures of each subgroup; nothing without any."""
+    rows = subgroup_rows(metrics)
+    if not rows:
+        return []
+    return [
+        "## Subgroups",
+        "",
+        f"{subgroups_line(metrics)}.",
+        "",
+        "| subgroup | metric | class | figure | less all others | patients |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {row.metric.subset} | {row.metric.metric} | {row.metric.class_} | "
+            f"{estimate(row.metric)} | {signed(row.difference)} | "
+            f"{row.metric.n_patients} |"
+            for row in rows
+        ),
+        "",
+    ]
 
 
 def _baselines(metrics: Sequence[Metric]) -> list[str]:

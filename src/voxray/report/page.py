@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from voxray.core.findings import POLICY
-from voxray.core.records import NETWORK, Metric, ScanId, ScoreRow, ScoreStatus
+from voxray.core.records import ALL, NETWORK, Metric, ScanId, ScoreRow, ScoreStatus
 from voxray.core.wording import counted
 from voxray.report import wording
 from voxray.report.baselines import comparisons, place, reach, signed
 from voxray.report.content import ReportContent, ReportFigure
 from voxray.report.naming import picture_name, png_size
+from voxray.report.subgroups import subgroup_rows, subgroups_line
 from voxray.report.tables import (
     PICTURES,
     answers,
@@ -88,7 +89,7 @@ def _page(
     suspects: dict[str, _Picture],
     worst: dict[tuple[str, str], _Picture],
 ) -> str:
-    own = [metric for metric in content.evidence if metric.model == NETWORK]
+    own = _own(content)
     template = environment().get_template("report.html.j2")
     return template.render(
         content=content,
@@ -101,21 +102,28 @@ def _page(
         level=_common_level(content.evidence),
         meanings=wording.metric_meanings(own),
         own=own,
+        subgroups=subgroup_rows(content.evidence),
+        subgroups_line=subgroups_line(content.evidence),
         **_baseline_values(content),
         **_score_values(content),
     )
 
 
+def _own(content: ReportContent) -> list[Metric]:
+    """Figures of the network on all held-out exams."""
+    return [m for m in content.evidence if m.model == NETWORK and m.subset == ALL]
+
+
 def _baseline_values(content: ReportContent) -> dict[str, object]:
     rows = comparisons(content.evidence)
     kinds = {(row.metric.metric, row.metric.class_) for row in rows}
-    auc = [m for m in content.evidence if m.model == NETWORK and m.metric == "auc"]
+    auc = [metric for metric in _own(content) if metric.metric == "auc"]
     return {
         "comparisons": rows,
         "compared": [
             metric
-            for metric in content.evidence
-            if metric.model == NETWORK and (metric.metric, metric.class_) in kinds
+            for metric in _own(content)
+            if (metric.metric, metric.class_) in kinds
         ],
         "reach": reach(row.difference for row in rows),
         "guesses": any(m.low is None or m.low <= _HALF for m in auc),

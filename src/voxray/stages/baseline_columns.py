@@ -23,20 +23,22 @@ def check_columns(records: Sequence[ScanRecord], experiment: Experiment) -> None
         raise ConfigError(msg)
     labels = classify.label_columns if classify else ()
     known = dict.fromkeys(name for record in records for name in record.meta)
-    built_in = [n for n in BUILT_IN if any(_value(r, n) is not None for r in records)]
+    built_in = [n for n in BUILT_IN if any(value_of(r, n) is not None for r in records)]
     for column in wanted:
         if column in labels:
             msg = f"evaluate.baseline_columns: {column!r} is what the network predicts"
             raise ConfigError(msg)
         if column not in known and column not in built_in:
-            raise ConfigError(_unknown(column, [*known, *built_in]))
+            setting = "evaluate.baseline_columns"
+            raise ConfigError(unknown_column(setting, column, [*known, *built_in]))
 
 
-def _unknown(column: str, known: Sequence[str]) -> str:
+def unknown_column(setting: str, column: str, known: Sequence[str]) -> str:
+    """Say that a column has no value, and name the nearest one that has."""
     near = get_close_matches(column, known, 1)
     tail = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(known)}"
     return (
-        f"evaluate.baseline_columns: no scan has a value in the column {column!r}; "
+        f"{setting}: no scan has a value in the column {column!r}; "
         f"{tail if known else 'the label table has no other columns'}"
     )
 
@@ -45,9 +47,10 @@ def column_values(
     records: Mapping[ExamId, ScanRecord], column: str
 ) -> dict[ExamId, str | float | None]:
     """Value per exam; a column of the label table comes before one of the headers."""
-    return {exam: _value(record, column) for exam, record in records.items()}
+    return {exam: value_of(record, column) for exam, record in records.items()}
 
 
-def _value(record: ScanRecord, column: str) -> str | float | None:
+def value_of(record: ScanRecord, column: str) -> str | float | None:
+    """Value of one scan in a column; None without one."""
     built_in = {"sex": record.sex, "age_years": record.age_years, "site": record.site}
     return record.meta.get(column, built_in.get(column))

@@ -16,6 +16,7 @@ from voxray.evaluate import (
     network_rows,
     possibly_mislabelled,
     require_out_of_fold,
+    subgroup_metrics,
     write_baselines,
     write_lesions,
     write_predictions,
@@ -33,26 +34,32 @@ from voxray.model import choose_compute
 from voxray.report import (
     FoldHistory,
     baselines_line,
+    draw_forest,
     draw_training,
+    subgroups_line,
 )
 from voxray.stages.baselines import draw_suspects, find_rivals
 from voxray.stages.class_figures import class_figures
+from voxray.stages.evidence_files import (
+    DECISION_FILE,
+    EVALUATION_FILE,
+    FIGURES,
+    FOLDER,
+    PREDICTIONS_FILE,
+    SUSPECTS_FILE,
+    TABLES,
+)
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.held_out import HeldOut, predict_held_out
 from voxray.stages.mask_figures import WORST_FILE, draw_masks, list_worst
 from voxray.stages.study import Study, read_study
+from voxray.stages.subgroup_columns import find_groupings
 from voxray.stages.train import open_tracking, read_parent
 from voxray.stages.workspace import stage_folder
 from voxray.train import HISTORY_FILE
 
-FOLDER = "evaluate"
-PREDICTIONS_FILE = "oof_predictions.parquet"
 LESIONS_FILE = "lesions.parquet"
 BASELINES_FILE = "baseline_predictions.parquet"
-SUSPECTS_FILE = "possibly_mislabelled.csv"
-EVALUATION_FILE = "evaluation.json"
-DECISION_FILE = "decision.json"
-FIGURES = "figures"
 _HEADLINE = {"auc", "auc_per_patient", "dice", "quadratic_kappa"}
 
 
@@ -74,6 +81,8 @@ def run(context: StageContext) -> StageOutcome:
     fitted = decision.model_dump(mode="json") if decision else None
     write_json(folder / DECISION_FILE, {"decision": fitted})
     figures = _draw(context, study, found, network_rows(metrics))
+    if experiment.evaluate.subgroups:
+        figures["subgroups.png"] = draw_forest(metrics, experiment.note)
     _write_figures(folder / FIGURES, figures)
     _record(context, folder, metrics, figures)
     counts = {"predictions": len(predictions), "metrics": len(metrics)}
@@ -97,7 +106,16 @@ def _measure(
     compared = compare_baselines(
         predictions, rivals, spec.task, spec.evaluate, spec.seed
     )
-    return (*metrics, *compared)
+    return (*metrics, *_subgroups(context, study, predictions), *compared)
+
+
+def _subgroups(
+    context: StageContext, study: Study, predictions: Sequence[OutOfFoldPrediction]
+) -> tuple[Metric, ...]:
+    spec = context.experiment
+    records = {exam: study.record(exam) for exam in study.exams}
+    groupings = find_groupings(records, predictions, spec)
+    return subgroup_metrics(predictions, groupings, spec.task, spec.evaluate, spec.seed)
 
 
 def _list_suspects(
@@ -161,12 +179,13 @@ def _record(
     log_metrics(store, parent.run_id, metrics)
     log_figures(store, parent.run_id, figures)
     for name in (PREDICTIONS_FILE, BASELINES_FILE, LESIONS_FILE):
-        log_table(store, parent.run_id, folder / name)
-    lists = {name: folder / name for name in (SUSPECTS_FILE, WORST_FILE)}
-    log_files(store, parent.run_id, lists, "tables")
+        log_table(store, parent.run_id, folder / name, TABLES)
+    others = (SUSPECTS_FILE, WORST_FILE, EVALUATION_FILE, DECISION_FILE)
+    log_files(store, parent.run_id, {name: folder / name for name in others}, TABLES)
     # MLflow cuts a description at 8000 characters: baselines are in the headline
     table = metrics_markdown(network_rows(metrics), context.experiment.note)
-    describe_run(store, parent.run_id, f"**{_headline(metrics)}**\n\n{table}")
+    said = [f"**{_headline(metrics)}**", subgroups_line(metrics), table]
+    describe_run(store, parent.run_id, "\n\n".join(filter(None, said)))
 
 
 def _headline(metrics: Sequence[Metric]) -> str:

@@ -26,7 +26,7 @@ from voxray.mlflow_store import (
 from voxray.model import write_package
 from voxray.preprocess import ScanGeometry, learn_references
 from voxray.report import ModelCard, render_card
-from voxray.stages.evaluate import DECISION_FILE, EVALUATION_FILE
+from voxray.stages.evidence_files import DECISION_FILE, EVALUATION_FILE
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.ingest import intake_rules
 from voxray.stages.study import FoldName, Study, read_study

@@ -43,7 +43,7 @@ from voxray.scan_io import read_label_map, read_volume
 from voxray.score import SCORES_FILE, SOURCES_FILE, SUMMARY_FILE, ScoreColumns
 from voxray.score import read_scores as read_score_rows
 from voxray.stages.baselines import PICTURES
-from voxray.stages.evaluate import EVALUATION_FILE, FIGURES, SUSPECTS_FILE
+from voxray.stages.evidence_files import EVALUATION_FILE, FIGURES, SUSPECTS_FILE
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.mask_figures import WORST_FILE, worst_picture
 from voxray.stages.register_model import read_metrics
@@ -68,6 +68,8 @@ _CAPTIONS = {
     "the mean of both: bias (solid) and limits of agreement (dashed), with intervals.",
     "froc.png": "Share of drawn lesions that are found against false positive lesions "
     "a scan (FROC); a cross ends the curve where every predicted lesion counts.",
+    "subgroups.png": "Figures of each subgroup with their intervals, and of all exams "
+    "(dashed). Filled: the difference from all other exams has an interval without 0.",
     "training.png": "Training loss and validation score per epoch; nothing was chosen "
     "by the validation score.",
 }

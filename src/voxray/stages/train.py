@@ -37,6 +37,7 @@ from voxray.stages.study import (
     Study,
     read_study,
 )
+from voxray.stages.subgroup_columns import check_subgroups
 from voxray.stages.targets import check_drawn, check_learnable, class_target
 from voxray.stages.workspace import stage_folder
 from voxray.train import (
@@ -69,7 +70,9 @@ def run(context: StageContext) -> StageOutcome:
     """Train every fold that is not trained yet, one after another."""
     folder = stage_folder(context, FOLDER)
     study = read_study(context)
-    check_columns([study.record(exam) for exam in study.exams], context.experiment)
+    records = [study.record(exam) for exam in study.exams]
+    check_columns(records, context.experiment)
+    check_subgroups(records, context.experiment)
     compute = choose_compute(context.experiment.train.device)
     context.say(f"computing on {compute.device}, {compute.precision}: {compute.reason}")
     store = open_tracking(context)

@@ -132,6 +132,8 @@ def test_experiment_cannot_be_edited():
         ("evaluate.resamples", 10, "greater than or equal to 200"),
         ("evaluate.lesions", ["cyst"], r"'cyst' is none of the structures \["),
         ("evaluate.lesion_iou", 0, "greater than 0"),
+        ("evaluate.subgroups", ["sex", "sex"], "a column stands twice"),
+        ("evaluate.subgroups", [{"column": "x", "edges": [9, 3]}], "edges must ascend"),
     ],
 )
 def test_impossible_setting_is_refused_in_words(path, value, said):

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from tests.unit.evaluate.makers import (
     SETTINGS,
@@ -130,3 +131,32 @@ def test_no_exam_with_the_structure_gives_no_difference():
     found, _ = dice_difference(rows, rows, "lesion", SETTINGS)
     assert found.value is None
     assert "no exam has the structure" in found.method
+
+
+def delong_by_pairs(one, other):
+    """DeLong 1988, equations 3 to 5, as loops over all pairs of exams."""
+
+    def wins(rows):
+        ill = [r.probabilities["yes"] for r in rows if r.label == "yes"]
+        well = [r.probabilities["yes"] for r in rows if r.label == "no"]
+        return np.array([[(i > w) + 0.5 * (i == w) for w in well] for i in ill])
+
+    won = np.stack([wins(one), wins(other)])
+    aucs = won.mean(axis=(1, 2))
+    of_ill, of_well = np.cov(won.mean(axis=2)), np.cov(won.mean(axis=1))
+    covariance = of_ill / won.shape[1] + of_well / won.shape[2]
+    contrast = np.array([1, -1])
+    return aucs[0] - aucs[1], float(np.sqrt(contrast @ covariance @ contrast))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_one_fold_gives_the_interval_of_delong(seed):
+    rng = np.random.default_rng(seed)
+    one = a_study(rng, n_folds=1)
+    other = with_scores(one, lambda r: round(r.probabilities["yes"] * rng.random(), 1))
+    value, error = delong_by_pairs(one, other)
+
+    found = numbers(auc_difference(scored(one), scored(other), SETTINGS))
+
+    half = norm.ppf(0.975) * error
+    assert found == pytest.approx((value - half, value, value + half), abs=1e-12)

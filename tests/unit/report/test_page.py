@@ -203,11 +203,27 @@ def test_metric_stands_with_interval_counts_and_method():
 
 
 def test_levels_that_differ_stand_at_each_metric():
-    metrics = (a_metric(), a_metric(level=0.9, subset="scanner C"))
+    metrics = (a_metric(), a_metric(metric="dice", level=0.9))
     page, _ = render(a_content(evidence=metrics))
     assert "Estimate [interval]" in page.text
     assert "90 %" in page.text
-    assert "only scanner C" in page.text
+
+
+def test_subgroups_stand_apart_from_figures_of_all():
+    whose = {"subset": "scanner=C"}
+    gap = {"value": -0.1, "low": -0.2, "high": -0.01, "method": "square-and-add"}
+    metrics = (
+        a_metric(),
+        a_metric(value=0.7741, **whose),
+        a_metric(metric="auc_less_rest", **whose, **gap),
+    )
+    page, _ = render(a_content(evidence=metrics))
+    assert (
+        "scanner=C Area under the ROC curve (AUC), lesion 0.774 [0.710, 0.950] "
+        "-0.100 [-0.200, -0.010] 24 patients, 30 exams, 12 positive" in page.text
+    )
+    assert page.text.count("0.774 [") == 1
+    assert "1 comparison with all other exams" in page.text
 
 
 def test_not_estimable_metric_says_why():

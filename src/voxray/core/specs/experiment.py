@@ -49,6 +49,25 @@ class OperatingPointSpec(Spec):
     at_least: Fraction = 0.95
 
 
+class SubgroupColumn(Spec):
+    """A column of numbers, parted at edges: below the first, between, from the last.
+
+    Attributes:
+        column: As in `EvaluateSpec.subgroups`.
+        edges: Ascending; a value on an edge belongs to the part above.
+    """
+
+    column: str
+    edges: Annotated[tuple[float, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if list(self.edges) != sorted(set(self.edges)):
+            msg = f"edges must ascend, got {list(self.edges)}"
+            raise ValueError(msg)
+        return self
+
+
 class EvaluateSpec(Spec):
     """How the out-of-fold predictions are judged.
 
@@ -61,6 +80,9 @@ class EvaluateSpec(Spec):
             predictive values there; by name for several classes or labels.
         patient_score: How the probabilities of a patient's exams become the patient's;
             by default "mean" where `task.classify.level` is "patient", else "maximum".
+        subgroups: Columns of the label table, "sex", "age_years", "site", "modality"
+            or "drawn_ml" (of all structures), whose parts get figures of their own.
+            Many different numbers are parted at edges, by default at thirds.
         blanked_share: Steps of the network that learns blanked images, as a share of
             the fold's; 0 leaves it out.
         lesions: Structures that are counted lesion by lesion: connected pieces, found,
@@ -76,6 +98,7 @@ class EvaluateSpec(Spec):
     prevalence: Fraction | dict[Name, Fraction] | None = None
     patient_score: Literal["maximum", "mean"] | None = None
     baseline_columns: tuple[str, ...] = ()
+    subgroups: tuple[str | SubgroupColumn, ...] = ()
     blanked_share: Annotated[float, Field(ge=0, le=1)] = 0.15
     lesions: tuple[str, ...] = ()
     lesion_iou: Fraction = 0.1
@@ -93,6 +116,22 @@ class EvaluateSpec(Spec):
         if isinstance(self.prevalence, dict):
             return self.prevalence.get(class_)
         return self.prevalence
+
+    @property
+    def subgroup_columns(self) -> dict[str, tuple[float, ...]]:
+        """Edges by column, empty where none were given."""
+        return {
+            **{name: () for name in self.subgroups if isinstance(name, str)},
+            **{s.column: s.edges for s in self.subgroups if not isinstance(s, str)},
+        }
+
+    @model_validator(mode="after")
+    def _each_column_once(self) -> Self:
+        if len(self.subgroup_columns) < len(self.subgroups):
+            named = [s if isinstance(s, str) else s.column for s in self.subgroups]
+            msg = f"subgroups: a column stands twice: {named}"
+            raise ValueError(msg)
+        return self
 
 
 class RegisterSpec(Spec):
