@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import voxray
-from voxray.cli import data, models, pipeline, ui
+from voxray.cli import data, models, pipeline, track, ui
 from voxray.cli.threads import settle_threads
 
 _HELP = "From a folder of medical scans to a checked, registered model, and to scores."
@@ -26,6 +26,7 @@ app = typer.Typer(
 pipeline.add_to(app)
 models.add_to(app)
 data.add_to(app)
+track.add_to(app)
 ui.add_to(app)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from voxray.core.files import atomic_path, read_json, write_json
 from voxray.core.hashing import sha256_file
@@ -23,14 +24,8 @@ from voxray.evaluate import (
     write_predictions,
     write_suspects,
 )
-from voxray.mlflow_store import (
-    describe_run,
-    log_figures,
-    log_files,
-    log_metrics,
-    log_table,
-    metrics_markdown,
-)
+from voxray.folds import read_folds
+from voxray.mlflow_store import TrackedRun, parent_page
 from voxray.model import choose_compute
 from voxray.report import (
     FoldHistory,
@@ -45,7 +40,7 @@ from voxray.stages.baselines import draw_suspects, find_rivals
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.held_out import predict_held_out
 from voxray.stages.study import Study, read_study
-from voxray.stages.train import open_tracking, read_parent
+from voxray.stages.tracking import reopened_parent, without_names
 from voxray.stages.workspace import stage_folder
 from voxray.train import HISTORY_FILE
 
@@ -61,6 +56,11 @@ _HEADLINE = {"auc", "dice", "quadratic_kappa"}
 
 def run(context: StageContext) -> StageOutcome:
     """Out-of-fold predictions, metrics with intervals, figures; logged to MLflow."""
+    with reopened_parent(context) as parent:
+        return _judge(context, parent)
+
+
+def _judge(context: StageContext, parent: TrackedRun) -> StageOutcome:
     folder = stage_folder(context, FOLDER)
     study = read_study(context)
     predictions = predict_held_out(context, study, folder)
@@ -75,7 +75,7 @@ def run(context: StageContext) -> StageOutcome:
     write_json(folder / DECISION_FILE, {"decision": fitted})
     figures = _draw(context, study, predictions, network_rows(metrics))
     _write_figures(folder / FIGURES, figures)
-    _record(context, folder, metrics, figures)
+    _record(context, parent, metrics, figures)
     counts = {"predictions": len(predictions), "metrics": len(metrics)}
     return StageOutcome(counts, _headline(metrics))
 
@@ -179,21 +179,27 @@ def _draw_training(context: StageContext, study: Study) -> bytes:
 
 def _record(
     context: StageContext,
-    folder: Path,
+    parent: TrackedRun,
     metrics: Sequence[Metric],
     figures: Mapping[str, bytes],
 ) -> None:
-    """Log to the run that stage 4 opened."""
-    store, parent = open_tracking(context), read_parent(context)
-    log_metrics(store, parent.run_id, metrics)
-    log_figures(store, parent.run_id, figures)
+    """Log to the run that stage 4 opened; no readable id leaves the workspace."""
+    folder = context.folder / FOLDER
+    parent.log_metrics(metrics)
+    parent.log_figures(figures)
     for name in (PREDICTIONS_FILE, BASELINES_FILE):
-        log_table(store, parent.run_id, folder / name)
-    suspects = {SUSPECTS_FILE: folder / SUSPECTS_FILE}
-    log_files(store, parent.run_id, suspects, "tables")
-    # MLflow cuts a description at 8000 characters: baselines are in the headline
-    table = metrics_markdown(network_rows(metrics), context.experiment.note)
-    describe_run(store, parent.run_id, f"**{_headline(metrics)}**\n\n{table}")
+        table = pd.read_parquet(folder / name)
+        parent.log_table(Path(name).stem, without_names(context, table))
+    suspects = without_names(context, pd.read_csv(folder / SUSPECTS_FILE))
+    parent.log_files({SUSPECTS_FILE: suspects.to_csv(index=False)}, "tables")
+    parent.log_files({EVALUATION_FILE: folder / EVALUATION_FILE}, "tables")
+    rows = read_folds(context.folder / "folds" / "folds.csv")
+    n_folds = len({(row.repeat, row.fold) for row in rows})
+    n_patients = len({row.patient_id for row in rows})
+    facts = f"{n_patients} patients in {n_folds} folds, split by patient."
+    note = context.experiment.note
+    own, shown = network_rows(metrics), tuple(figures)
+    parent.describe(parent_page(_headline(metrics), facts, own, shown, note))
 
 
 def _headline(metrics: Sequence[Metric]) -> str:
