@@ -8,10 +8,10 @@ An outbox is a folder:
     sent.json         where the run is in the store; absent until it is there
     alive             locked by the process of the run; absent when it ended
 
-A record appears whole (temporary name, then rename) and is deleted once it was sent, so
-whatever is killed when, each record is sent in order, and again only if the kill came
-between the store's answer and the deletion. The lock of `alive` goes with its process
-in whatever way that ends: a file `alive` that nobody locks is of a process that is gone.
+A record appears whole, after its files, and is deleted once it was sent. So whatever is
+killed when, each record is sent in order, and again only if the kill came between the
+store's answer and the deletion. The lock of `alive` goes with its process
+in whatever way that ends: when nobody locks a file `alive`, its process is gone.
 """
 
 import contextlib
@@ -26,7 +26,6 @@ from typing import Any
 
 from voxray.core.errors import MachineError
 from voxray.core.files import (
-    atomic_path,
     machine_errors,
     private_folder,
     read_json,
@@ -112,9 +111,7 @@ class Outbox:
         """
         name = f"{self._last() + 1:06d}"
         if files:
-            with atomic_path(self.folder / name) as temporary:
-                for inner, content in files.items():
-                    _write(temporary / inner, content)
+            _write_all(self.folder / name, files)
         write_json(self.folder / f"{name}.json", {"kind": kind, "value": value})
         with contextlib.suppress(FileNotFoundError):
             os.utime(self.folder / _ALIVE)
@@ -231,6 +228,16 @@ def _is_same(stream: TextIOWrapper, path: Path) -> bool:
         return os.path.samestat(os.fstat(stream.fileno()), path.stat())
     except FileNotFoundError:
         return False
+
+
+def _write_all(folder: Path, files: Files) -> None:
+    try:
+        with machine_errors(folder):
+            for name, content in files.items():
+                _write(folder / name, content)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _write(target: Path, content: bytes | str | Path) -> None:

@@ -6,12 +6,12 @@ from voxray.core.records import Metric
 from voxray.mlflow_store.metrics import metrics_markdown
 
 RUN = "{run}"
-"""Stands in a page for the store's id of the run, which is not known while it is away."""
+"""Stands in a page for the run's id, which is not known while the store is away."""
 
 _MOST_CHARACTERS = 7800  # MLflow cuts a tag at 8000, and ids take some
 _HOW_TO_READ = (
-    "Each figure is of patients whom the network never saw in training. Intervals count "
-    "patients, not scans, and hold for these trained networks."
+    "Each figure is of patients whom the network never saw in training. Intervals "
+    "count patients, not scans, and hold for these trained networks."
 )
 
 

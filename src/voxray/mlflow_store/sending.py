@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 from mlflow.utils import mlflow_tags
@@ -39,9 +40,10 @@ def send(store: Store, outbox: Outbox) -> int:
         is_there = outbox.sent() is not None
         if is_there and not waiting:
             return 0
-        run = sent_ids(outbox) if is_there else _start(store, outbox)
+        with _explained(store, outbox, "the start", outbox.folder):
+            run = sent_ids(outbox) if is_there else _start(store, outbox)
         for record in waiting:
-            with _explained(store, outbox, record):
+            with _explained(store, outbox, record.kind, record.path):
                 _SENDERS[record.kind](store, run.run_id, record)
             outbox.drop(record)
         return len(waiting)
@@ -78,16 +80,16 @@ def _parent(store: Store, outbox: Outbox, key: str | None) -> RunIds | None:
 
 
 @contextlib.contextmanager
-def _explained(store: Store, outbox: Outbox, record: Record) -> Iterator[None]:
+def _explained(store: Store, outbox: Outbox, what: str, path: Path) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
         reason = without_password(str(error).splitlines()[0][:300])
         name = outbox.about()["head"]["name"]
         msg = (
-            f"{store.label} refuses {record.kind} of run {name!r} ({reason}); if the "
+            f"{store.label} refuses {what} of run {name!r} ({reason}); if the "
             "run was deleted in MLflow restore it there, or give the record up: delete "
-            f"{record.path}"
+            f"{path}"
         )
         raise ConfigError(msg) from error
 

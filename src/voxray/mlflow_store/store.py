@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,11 @@ _REFUSALS = {
     "CUSTOMER_UNAUTHORIZED",
     "INTERNAL_ERROR",
 }
+_UNHEARD = (  # an answer that is cut short is none
+    requests.RequestException,
+    sqlalchemy.exc.OperationalError,
+    json.JSONDecodeError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +152,7 @@ def store_errors(label: str) -> Iterator[None]:
         if error.error_code not in _REFUSALS:
             raise
         raise _away(label, error) from error
-    except (requests.RequestException, sqlalchemy.exc.OperationalError) as error:
+    except _UNHEARD as error:
         raise _away(label, error) from error
 
 

@@ -130,7 +130,7 @@ class Tracker:
             MachineError: If the store does not answer.
         """
         n_sent, problems = 0, []
-        for outbox in runs:
+        for outbox in sorted(runs, key=_is_below):
             try:
                 n_sent += send(self.reach(), outbox)
             except ConfigError as error:
@@ -192,6 +192,11 @@ class Tracker:
             return not is_there(self.reach(), sent["run_id"])
         except MachineError:
             return False
+
+
+def _is_below(outbox: Outbox) -> bool:
+    """Parents are sent before their folds."""
+    return outbox.about()["parent"] is not None
 
 
 def open_tracker(place: TrackingPlace, say: Callable[[str], None]) -> Tracker:

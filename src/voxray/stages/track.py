@@ -1,4 +1,4 @@
-"""What runs still have to tell their store: send it; close runs whose process is gone."""
+"""Send what runs still have to tell their store; close runs whose process is gone."""
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
