@@ -65,11 +65,11 @@ class Tracker:
         self._retry_s = 0.0
         self._is_away = False
 
-    def start(self, new: NewRun, parent: TrackedRun | None = None) -> TrackedRun:
-        """Open a run, under another one or alone."""
+    def start(self, new: NewRun, parent: str | None = None) -> TrackedRun:
+        """Open a run, under the run with this key or alone."""
         outbox = Outbox(self.place.spool / uuid4().hex)
         run = TrackedRun(outbox, self.pass_on)
-        outbox.make(self._about(new, parent.key if parent else None))
+        outbox.make(self._about(new, parent))
         return self._opened(run)
 
     def resume(self, key: str) -> TrackedRun | None:
@@ -171,10 +171,10 @@ class Tracker:
             self.say(f"recording goes on in {self.place.spool}: {error}; {_LATER}")
         self._is_away = True
 
-    def _about(self, new: NewRun, parent_key: str | None) -> dict[str, Any]:
+    def _about(self, new: NewRun, parent: str | None) -> dict[str, Any]:
         place = {"store": self.place.label, "asked": self.place.asked}
         head = new.head(int(time.time() * 1000))
-        return {**place, "parent": parent_key, "head": head}
+        return {**place, "parent": parent, "head": head}
 
     def _opened(self, run: TrackedRun) -> TrackedRun:
         self.pass_on(run.outbox)

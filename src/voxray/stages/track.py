@@ -7,11 +7,20 @@ from pathlib import Path
 from voxray.core.errors import ConfigError, MachineError, VoxrayError
 from voxray.core.outbox import Outbox, outboxes
 from voxray.core.wording import counted
-from voxray.mlflow_store import RunStatus, Tracker
-from voxray.stages.environment import spool_folder
-from voxray.stages.tracking import tracking_place
+from voxray.mlflow_store import RunStatus, Tracker, TrackingPlace
+from voxray.stages.environment import artifact_root, spool_folder, tracking_uri
 
 Say = Callable[[str], None]
+
+
+def tracking_place(workspace: Path, asked: str | None) -> TrackingPlace:
+    """Where an experiment with this `track.uri` is recorded."""
+    return TrackingPlace(
+        tracking_uri(workspace, asked),
+        artifact_root(workspace),
+        spool_folder(workspace),
+        asked,
+    )
 
 
 def close_abandoned(workspace: Path, say: Say) -> int:

@@ -21,27 +21,16 @@ from voxray.mlflow_store import (
     RunIds,
     TrackedRun,
     Tracker,
-    TrackingPlace,
     open_tracker,
 )
-from voxray.stages.environment import artifact_root, spool_folder, tracking_uri
 from voxray.stages.fingerprint import code_hash, installed_packages
 from voxray.stages.frame import StageContext
 from voxray.stages.study import PLAN_FILE, FoldName, Study
+from voxray.stages.track import tracking_place
 
 RUN_FILE = "run.json"
 _TRAIN = "train"
 _DATASETS = {"scans": "ingest/manifest.csv", "split": "folds/folds.csv"}
-
-
-def tracking_place(workspace: Path, asked: str | None) -> TrackingPlace:
-    """Where an experiment with this `track.uri` is recorded."""
-    return TrackingPlace(
-        tracking_uri(workspace, asked),
-        artifact_root(workspace),
-        spool_folder(workspace),
-        asked,
-    )
 
 
 def open_tracking(context: StageContext) -> Tracker:
@@ -94,7 +83,7 @@ def fold_run(
     made_from = {"parent": parent.key, "job_sha256": fold.job_sha256}
     run = _known(tracker, path, made_from)
     if run is None:
-        run = tracker.start(_new_fold(context, fold.name), parent)
+        run = tracker.start(_new_fold(context, fold.name), parent.key)
         run.log_params(fold.params)
         write_json(path, {**made_from, "run": run.key})
     with run.under_way():

@@ -39,7 +39,7 @@ def artifacts(store, run, folder):
 
 def test_folds_hang_under_their_parent(store, tracker, run, fresh_name):
     new = NewRun(fresh_name, "fold 2", tags={"repeat": "0", "fold": "2"})
-    with tracker.start(new, run).under_way() as fold:
+    with tracker.start(new, run.key).under_way() as fold:
         fold.log_params({"steps": 5})
 
     found = fetch(store, fold)

@@ -40,7 +40,9 @@ def behind(gate, tmp_path, said):
 def record_all(tracker, experiment):
     """A parent and one fold from start to end."""
     with tracker.start(NewRun(experiment, "all folds")).under_way() as parent:
-        with tracker.start(NewRun(experiment, "fold 0"), parent).under_way() as fold:
+        with tracker.start(
+            NewRun(experiment, "fold 0"), parent.key
+        ).under_way() as fold:
             fold.log_params({"steps": 5})
             fold.log_epochs(HISTORY[:3], now=True)
             fold.log_epochs(HISTORY, now=True)

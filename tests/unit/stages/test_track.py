@@ -1,33 +1,21 @@
 """Closing runs whose process is gone, and `voxray track sync`."""
 
-import json
 import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 
-import pandas as pd
 import pytest
 
-from tests.unit.stages.makers import KEY, a_context
 from voxray.core.errors import ConfigError, MachineError
-from voxray.core.files import write_json
-from voxray.core.ids import Pseudonymizer
 from voxray.mlflow_store import NewRun, Tracker, open_store
-from voxray.stages.track import close_abandoned, sync
-from voxray.stages.tracking import (
-    reopened_parent,
-    shared_scan_id,
-    tracking_place,
-    without_names,
-)
+from voxray.stages.track import close_abandoned, sync, tracking_place
 
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from voxray.mlflow_store import NewRun, Tracker
-from voxray.stages.tracking import tracking_place
+from voxray.stages.track import tracking_place
 tracker = Tracker(tracking_place(Path(sys.argv[1]), None), print)
 run = tracker.start(NewRun("lesions", "fold 0"))
 run.log_params({"steps": 5})
@@ -109,36 +97,3 @@ def test_records_are_not_sent_to_another_store(workspace, monkeypatch):
         ConfigError, match=r"wait for the store http://127\.0\.0\.1:9, "
     ):
         sync(workspace, lambda _line: None)
-
-
-def test_a_training_of_another_store_cannot_be_judged_here(workspace):
-    context = replace(a_context(workspace), workspace=workspace)
-    write_json(context.folder / "train" / "run.json", {"run": "0" * 32})
-
-    with (
-        pytest.raises(ConfigError, match="run again with --from train --force"),
-        reopened_parent(context),
-    ):
-        pass
-
-
-TABLE = pd.DataFrame({"exam_id": ["SECRET1"], "patient_id": ["SECRET"], "fold": [0]})
-
-
-def test_readable_ids_are_keyed_for_the_store(tmp_path):
-    context = replace(a_context(tmp_path), pseudonymizer=Pseudonymizer(KEY, True))
-
-    shared = without_names(context, TABLE)
-
-    assert "SECRET" not in json.dumps(shared.to_dict())
-    assert shared["fold"].tolist() == [0]
-    assert shared["exam_id"].nunique() == 1
-    assert TABLE["exam_id"][0] == "SECRET1"
-    assert shared_scan_id(context, "SECRET1").startswith("s-")
-
-
-def test_keyed_ids_stay_as_they_are(tmp_path):
-    context = replace(a_context(tmp_path), pseudonymizer=Pseudonymizer(KEY))
-
-    assert without_names(context, TABLE) is TABLE
-    assert shared_scan_id(context, "s-a") == "s-a"
