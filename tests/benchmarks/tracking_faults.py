@@ -64,7 +64,7 @@ def history(fold: int, n_epochs: int) -> list[dict[str, float]]:
 def fold_process(options: argparse.Namespace) -> None:
     """A fold: waits for the moment, then records as fast as it can."""
     tracker = Tracker(place_of(options.workspace, options.uri), print)
-    time.sleep(max(0.0, options.at - time.time()))
+    wait_for_all(options.workspace, options.together)
     new = NewRun(EXPERIMENT, f"fold {options.fold}", tags={"fold": str(options.fold)})
     rows = history(options.fold, options.epochs)
     with tracker.start(new, PARENT).under_way() as run:
@@ -75,6 +75,13 @@ def fold_process(options: argparse.Namespace) -> None:
         print("recorded", flush=True)
         time.sleep(options.linger)
     tracker.settle()
+
+
+def wait_for_all(workspace: Path, n_processes: int) -> None:
+    """Go on when so many processes have come so far: libraries are loaded by then."""
+    (workspace / f"ready_{os.getpid()}").touch()
+    while len(list(workspace.glob("ready_*"))) < n_processes:
+        time.sleep(0.01)
 
 
 def start_fold(
@@ -138,10 +145,10 @@ def check(workspace: Path, uri: str, folds: range, n_epochs: int) -> str:
 
 def five_at_once(workspace: Path, uri: str, n_epochs: int) -> str:
     make_parent(workspace, uri)
-    at = time.time() + 20
     began_s = time.monotonic()
     folds = [
-        start_fold(workspace, uri, n, epochs=n_epochs, at=at) for n in range(N_FOLDS)
+        start_fold(workspace, uri, n, epochs=n_epochs, together=N_FOLDS)
+        for n in range(N_FOLDS)
     ]
     said = [fold.communicate()[0] for fold in folds]
     took_s = time.monotonic() - began_s
@@ -330,7 +337,8 @@ def parsed() -> argparse.Namespace:
     add("--workspace", type=Path, help="kept; a temporary folder by default")
     add("--fold", type=int, help=argparse.SUPPRESS)
     add("--uri", help=argparse.SUPPRESS)
-    for name in ("at", "pause", "linger"):
+    add("--together", type=int, default=1, help=argparse.SUPPRESS)
+    for name in ("pause", "linger"):
         add(f"--{name}", type=float, default=0.0, help=argparse.SUPPRESS)
     return parser.parse_args()
 
