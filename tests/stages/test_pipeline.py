@@ -380,6 +380,8 @@ def test_weights_that_were_touched_are_trained_again(segmented):
     assert "fold 1 of 2: trained already" not in said
     assert "fold 2 of 2: trained already" in said
     assert file.read_bytes() == before
+    folds = Counter(run.data.tags["fold"] for run in segmented.runs()[1])
+    assert folds == {"0": 2, "1": 1}  # a curve holds each epoch once
 
 
 def test_in_another_tracking_store_the_folds_are_recorded_again(segmented, database):

@@ -138,6 +138,8 @@ def _train_fold(
         if _is_under(parent, task.folder):
             return
     task.folder.mkdir(parents=True, exist_ok=True)
+    if not is_done:
+        _forget_finished(task.folder)
     write_json(task.folder / VALUES_FILE, job.values.model_dump(mode="json"))
     counts = {"training": len(job.training), "validation": len(job.validation)}
     params = {"exams": counts, "plan": job.plan.model_dump(mode="json")}
@@ -162,6 +164,13 @@ def _fit(
 
 def _recorder(run: TrackedRun) -> Callable[[Sequence[EpochRow]], None]:
     return lambda history: run.log_epochs(_curves(history))
+
+
+def _forget_finished(folder: Path) -> None:
+    """A finished fold that is trained anew gets another run: its curves were recorded."""
+    if (folder / DONE_FILE).is_file():
+        (folder / RUN_FILE).unlink(missing_ok=True)
+        (folder / DONE_FILE).unlink()
 
 
 def _is_done(folder: Path, job: FoldJob) -> bool:
