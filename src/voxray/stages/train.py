@@ -167,7 +167,7 @@ def _recorder(run: TrackedRun) -> Callable[[Sequence[EpochRow]], None]:
 
 
 def _forget_finished(folder: Path) -> None:
-    """A finished fold that is trained anew gets another run: its curves were recorded."""
+    """A finished fold that is trained anew gets another run, with curves of its own."""
     if (folder / DONE_FILE).is_file():
         (folder / RUN_FILE).unlink(missing_ok=True)
         (folder / DONE_FILE).unlink()

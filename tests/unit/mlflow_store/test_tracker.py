@@ -9,7 +9,6 @@ from voxray.core.errors import ConfigError, MachineError
 from voxray.core.outbox import Outbox, outboxes
 from voxray.mlflow_store import (
     NewRun,
-    RunIds,
     RunStatus,
     Tracker,
     TrackingPlace,
@@ -212,4 +211,3 @@ def test_a_busy_database_is_asked_again_at_the_end(tracker, fresh_name):
     tracker.settle()
 
     assert run.outbox.waiting() == []
-    assert RunIds(**run.outbox.sent())
