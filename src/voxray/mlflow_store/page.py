@@ -46,7 +46,7 @@ def _address(name: str) -> str:
 
 def _fitting(metrics: Sequence[Metric], n_characters: int) -> str:
     lines = metrics_markdown(metrics).splitlines()
-    kept, used = [], 200  # for the last line
+    kept, used = list[str](), 200  # for the last line
     for line in lines:
         used += len(line) + 1
         if used > n_characters:

@@ -129,7 +129,7 @@ class Tracker:
             ConfigError: If the store refused records of some; the others were sent.
             MachineError: If the store does not answer.
         """
-        n_sent, problems = 0, []
+        n_sent, problems = 0, list[str]()
         for outbox in sorted(runs, key=_is_below):
             try:
                 n_sent += send(self.reach(), outbox)

@@ -1,7 +1,7 @@
 """The MLflow runs of an experiment: the one of stages 4 to 6, and one per fold."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,7 @@ def without_names(context: StageContext, table: pd.DataFrame) -> pd.DataFrame:
     if not context.pseudonymizer.readable:
         return table
     keyed = Pseudonymizer(context.pseudonymizer.key)
-    makers = {
+    makers: dict[str, Callable[[str], str]] = {
         "exam_id": lambda name: keyed.exam_id(name, None),
         "patient_id": lambda name: keyed.patient_id(name, ""),
     }
