@@ -263,15 +263,39 @@ def test_the_report_holds_no_address_of_the_network(whole):
 def test_one_parent_run_holds_a_run_per_fold(whole):
     parents, children = whole.runs()
     said = read_json(whole.folder / "train" / "run.json")
-    assert [run.info.run_id for run in parents] == [said["run_id"]]
-    assert {run.data.tags["fold"] for run in children} == {"0", "1"}
-    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {said["run_id"]}
-    assert {run.info.status for run in (*parents, *children)} == {"FINISHED"}
+    assert [run.data.tags["voxray.run"] for run in parents] == [said["run"]]
     (parent,) = parents
+    assert {run.data.tags["fold"] for run in children} == {"0", "1"}
+    above = {run.data.tags["mlflow.parentRunId"] for run in children}
+    assert above == {parent.info.run_id}
+    assert {run.info.status for run in (*parents, *children)} == {"FINISHED"}
     assert parent.data.params["train.steps"] == "4"
     assert not any("scans" in name for name in parent.data.params)
     for run in children:
         assert "loss" in run.data.metrics
+    hashes = {"sha256.code", "sha256.environment", "sha256.scans", "sha256.split"}
+    assert all(hashes <= set(run.data.tags) for run in (*parents, *children))
+
+
+def test_the_parent_page_says_it_all(whole):
+    ((parent,), _) = whole.runs()
+    page = parent.data.tags["mlflow.note.content"]
+    assert page.startswith("**A test.**")
+    assert "8 patients in 2 folds, split by patient." in page
+    assert (
+        f"![roc](get-artifact?path=figures/roc.png&run_uuid={parent.info.run_id})"
+        in page
+    )
+    assert "| auc |" in page
+    profiles = [i.dataset.profile for i in parent.inputs.dataset_inputs]
+    assert '{"patients": 8, "exams": 8, "scans": 8}' in profiles
+
+
+def test_nothing_waits_when_the_store_answers(whole):
+    spool = whole.root / "workspace" / "tracking" / "spool"
+    assert len(list(spool.iterdir())) == 3
+    assert not list(spool.glob("*/000*"))
+    assert not list(spool.glob("*/alive"))
 
 
 def test_the_model_is_registered_as_a_candidate(whole):
@@ -390,6 +414,8 @@ def test_weights_that_were_touched_are_trained_again(segmented):
     assert "fold 1 of 2: trained already" not in said
     assert "fold 2 of 2: trained already" in said
     assert file.read_bytes() == before
+    folds = Counter(run.data.tags["fold"] for run in segmented.runs()[1])
+    assert folds == {"0": 2, "1": 1}  # a curve holds each epoch once
 
 
 def test_in_another_tracking_store_the_folds_are_recorded_again(segmented, database):

@@ -53,6 +53,16 @@ class Shell:
     verbose: bool
     screen: Screen
 
+    def close_abandoned(self) -> None:
+        """Mark runs whose process is gone; loads nothing heavy when there are none."""
+        from voxray.core.outbox import has_abandoned
+        from voxray.stages.environment import spool_folder
+
+        if has_abandoned(spool_folder(self.workspace)):
+            from voxray.stages.track import close_abandoned
+
+            close_abandoned(self.workspace, self.screen.say)
+
     def session(self, workers: int | None = None) -> "Session":
         """Read the user's key and gather what the stages need."""
         from voxray.stages.environment import user_key
@@ -86,6 +96,7 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., int]], None]
             )
 
             def call() -> int:
+                shell.close_abandoned()
                 return body(shell, **given)
 
             raise typer.Exit(guarded(call, shell.screen, verbose=shell.verbose))

@@ -26,13 +26,7 @@ from voxray.mlflow_store.gate import (  # noqa: E402
     read_policy,
     rollback,
 )
-from voxray.mlflow_store.metrics import (  # noqa: E402
-    log_epochs,
-    log_metrics,
-    log_values,
-    metric_values,
-    metrics_markdown,
-)
+from voxray.mlflow_store.page import parent_page  # noqa: E402
 from voxray.mlflow_store.refs import (  # noqa: E402
     HOW_TO_NAME,
     ModelVersionRef,
@@ -47,28 +41,22 @@ from voxray.mlflow_store.registry import (  # noqa: E402
     save_pyfunc,
     verify_registered,
 )
-from voxray.mlflow_store.run_files import (  # noqa: E402
-    log_figures,
-    log_files,
-    log_table,
-)
-from voxray.mlflow_store.runs import (  # noqa: E402
-    RunIds,
-    RunStatus,
-    describe_run,
-    finish,
-    log_dataset,
-    log_params,
-    resume_run,
-    set_tags,
-    start_fold,
-    start_parent,
-)
+from voxray.mlflow_store.runs import RunIds, RunStatus  # noqa: E402
 from voxray.mlflow_store.store import (  # noqa: E402
     Store,
     open_store,
     ui_address,
     ui_command,
+)
+from voxray.mlflow_store.tracked_run import (  # noqa: E402
+    DataUsed,
+    NewRun,
+    TrackedRun,
+)
+from voxray.mlflow_store.tracker import (  # noqa: E402
+    Tracker,
+    TrackingPlace,
+    open_tracker,
 )
 
 __all__ = [
@@ -77,46 +65,37 @@ __all__ = [
     "CANDIDATE",
     "CHAMPION",
     "HOW_TO_NAME",
+    "DataUsed",
     "FoundRun",
     "GatePolicy",
     "ModelDescription",
     "ModelGate",
     "ModelRow",
     "ModelVersionRef",
+    "NewRun",
     "Registration",
     "RunIds",
     "RunStatus",
     "Store",
+    "TrackedRun",
+    "Tracker",
+    "TrackingPlace",
     "describe_folder",
     "describe_model",
-    "describe_run",
     "export_model",
     "fetch_files",
     "find_run",
-    "finish",
     "is_registered",
     "list_models",
-    "log_dataset",
-    "log_epochs",
-    "log_figures",
-    "log_files",
-    "log_metrics",
-    "log_params",
-    "log_table",
-    "log_values",
-    "metric_values",
-    "metrics_markdown",
     "open_store",
+    "open_tracker",
+    "parent_page",
     "promote",
     "read_policy",
     "register_model",
     "resolve_model",
-    "resume_run",
     "rollback",
     "save_pyfunc",
-    "set_tags",
-    "start_fold",
-    "start_parent",
     "ui_address",
     "ui_command",
     "verify_registered",

@@ -1,17 +1,20 @@
 """Numbers of a run: curves per epoch, evaluated figures with their intervals."""
 
 import math
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from mlflow.entities import Metric as Point
+from mlflow.entities import Metric as MlflowMetric
 
 from voxray.core.records import NETWORK, Metric
 from voxray.mlflow_store.runs import batched_rows
 from voxray.mlflow_store.store import Store
 
+Point = tuple[str, float, int, int]
+"""Name, value, time in ms since 1970, step."""
+
 EPOCH = "epoch"
+_SECONDS = "seconds"
 _POINTS_A_BATCH = 1000
 _PER_STRUCTURE = (
     *("dice", "iou", "nsd", "hd95", "assd", "volume", "missed"),
@@ -19,65 +22,48 @@ _PER_STRUCTURE = (
 )
 
 
-def log_epochs(store: Store, run_id: str, rows: Sequence[Mapping[str, float]]) -> None:
-    """Record training curves.
+def epoch_points(
+    history: Sequence[Mapping[str, float]], began_ms: int, first: int = 0
+) -> list[Point]:
+    """Training curves as points.
 
-    Epochs that are recorded already are left out, so a resumed run may give its whole
-    history again.
+    The time of a point is that of its epoch in training, so it is the same when a
+    resumed run gives its history again, and the store keeps one of two equal points.
 
     Args:
-        store: Where.
-        run_id: Run of the fold.
-        rows: One per epoch; "epoch" is the step, the other columns are curves. A value
-            that is not finite is left out: MLflow would draw it as a huge number.
+        history: One row per epoch; "epoch" is the step, "seconds" how long it took, the
+            other columns are curves. A value that is not finite is left out: MLflow
+            would draw it as a huge number.
+        began_ms: When the run began, since 1970.
+        first: Rows before this one are left out; their seconds count.
 
     Raises:
         KeyError: If a row has no "epoch".
-        MachineError: If the store is away.
     """
-    now_ms = int(time.time() * 1000)
-    names = sorted({name for row in rows for name in row} - {EPOCH})
-    with store.client() as client:
-        known = {
-            n: {p.step for p in client.get_metric_history(run_id, n)} for n in names
-        }
-        points = [
-            Point(name, float(value), now_ms, int(row[EPOCH]))
-            for row in rows
-            for name, value in row.items()
-            if name != EPOCH
-            and math.isfinite(value)
-            and int(row[EPOCH]) not in known[name]
-        ]
-        for part in batched_rows(points, _POINTS_A_BATCH):
-            client.log_batch(run_id, metrics=part)
+    points: list[Point] = []
+    passed_s = 0.0
+    for number, row in enumerate(history):
+        passed_s += row.get(_SECONDS, 0.0)
+        at_ms = began_ms + round(1000 * passed_s)
+        if number >= first:
+            points += [
+                (name, float(value), at_ms, int(row[EPOCH]))
+                for name, value in row.items()
+                if name != EPOCH and math.isfinite(value)
+            ]
+    return points
 
 
-def log_metrics(store: Store, run_id: str, metrics: Sequence[Metric]) -> None:
-    """Record evaluated figures as `auc`, `auc_low`, `auc_high`, `dice_anterior`.
-
-    What is not estimable is left out; the description says why.
+def log_points(store: Store, run_id: str, points: Sequence[Point]) -> None:
+    """Record numbers in batches; a point that is there already is left as it is.
 
     Raises:
         MachineError: If the store is away.
     """
-    now_ms = int(time.time() * 1000)
-    points = [Point(n, v, now_ms, 0) for n, v in metric_values(metrics).items()]
+    rows = [MlflowMetric(*point) for point in points]
     with store.client() as client:
-        for part in batched_rows(points, _POINTS_A_BATCH):
+        for part in batched_rows(rows, _POINTS_A_BATCH):
             client.log_batch(run_id, metrics=part)
-
-
-def log_values(store: Store, run_id: str, values: Mapping[str, float]) -> None:
-    """Record plain numbers by name.
-
-    Raises:
-        MachineError: If the store is away.
-    """
-    now_ms = int(time.time() * 1000)
-    points = [Point(name, float(v), now_ms, 0) for name, v in values.items()]
-    with store.client() as client:
-        client.log_batch(run_id, metrics=points)
 
 
 def metric_values(metrics: Sequence[Metric]) -> dict[str, float]:
@@ -145,15 +131,9 @@ def _part(text: str) -> str:
     return kept if kept.strip(".") else "_"
 
 
-def metrics_markdown(metrics: Sequence[Metric], note: str = "") -> str:
-    """Table of figures with intervals, for a run's page or a model's description.
-
-    Args:
-        metrics: In the order they are shown.
-        note: Stands above the table in bold, e.g. that data are synthetic.
-    """
-    lines = [f"**{note}**", ""] if note else []
-    lines += ["| metric | value | interval | patients | method |"]
+def metrics_markdown(metrics: Sequence[Metric]) -> str:
+    """Table of figures with intervals, in this order, for a run's page."""
+    lines = ["| metric | value | interval | patients | method |"]
     lines += ["|---|---|---|---|---|"]
     for name, metric in zip(metric_names(metrics), metrics, strict=True):
         cells = [name, _value(metric), _interval(metric), str(metric.n_patients)]

@@ -1,4 +1,8 @@
-"""Runs: one parent per experiment run, one child per fold."""
+"""Runs of a store: one parent per experiment run, one child per fold.
+
+Everything here may be done again with the same arguments and then changes nothing: what
+is sent once more after a kill is not there twice.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +19,7 @@ from mlflow.entities import (
     LifecycleStage,
     Param,
     RunTag,
+    ViewType,
 )
 from mlflow.exceptions import MlflowException
 from mlflow.utils import mlflow_tags
@@ -23,6 +28,8 @@ from voxray.core.errors import ConfigError
 from voxray.mlflow_store.store import Store
 
 Row = TypeVar("Row")
+KEY_TAG = "voxray.run"
+RUNNING = "RUNNING"
 _PARAM_CHARACTERS = 6000
 _PARAMS_A_BATCH = 100
 _DIGEST_CHARACTERS = 36
@@ -38,73 +45,56 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunIds:
-    """Where a run is found again; kept in `train/run.json`."""
+    """Where a run is found in its store."""
 
     experiment_id: str
     run_id: str
 
 
-def start_parent(
-    store: Store,
-    experiment_name: str,
-    run_name: str,
-    *,
-    description: str = "",
-    params: Mapping[str, Any] | None = None,
-    tags: Mapping[str, str] | None = None,
-) -> RunIds:
-    """Open the run of a whole experiment, which the folds hang under.
+@dataclass(frozen=True, slots=True)
+class RunHead:
+    """What a run begins with.
 
-    Args:
-        store: Where.
-        experiment_name: Made when absent, with its artifacts beside the database.
-        run_name: Shown in the run list.
-        description: Markdown on the run's page.
-        params: May be nested; see `log_params`.
+    Attributes:
+        experiment: Made when absent, with its artifacts beside the database.
+        name: Shown in the run list.
+        began_ms: Since 1970.
         tags: Shown beside the run.
+    """
+
+    experiment: str
+    name: str
+    began_ms: int
+    tags: Mapping[str, str]
+
+
+def find_or_start(
+    store: Store, key: str, head: RunHead, parent: RunIds | None
+) -> RunIds:
+    """The run that was started with this key, or a new one.
 
     Raises:
         ConfigError: If an experiment of that name was deleted in MLflow.
         MachineError: If the store is away.
     """
-    experiment_id = _experiment_id(store, experiment_name)
-    note = {mlflow_tags.MLFLOW_RUN_NOTE: description} if description else {}
-    run = _create_run(store, experiment_id, run_name, {**note, **(tags or {})})
-    log_params(store, run.run_id, params or {})
-    return run
+    experiment_id = _experiment_id(store, head.experiment)
+    tags = {**head.tags, KEY_TAG: key}
+    if parent is not None:
+        tags[mlflow_tags.MLFLOW_PARENT_RUN_ID] = parent.run_id
+    with store.client() as client:
+        found = client.search_runs(
+            [experiment_id], f"tags.`{KEY_TAG}` = '{key}'", ViewType.ALL, max_results=1
+        )
+        run = (
+            found[0]
+            if found
+            else client.create_run(experiment_id, head.began_ms, tags, head.name)
+        )
+    return RunIds(experiment_id, str(run.info.run_id))
 
 
-def start_fold(
-    store: Store,
-    parent: RunIds,
-    repeat: int,
-    fold: int,
-    *,
-    params: Mapping[str, Any] | None = None,
-    tags: Mapping[str, str] | None = None,
-) -> str:
-    """Open the run of one fold under its parent; returns the run id.
-
-    Raises:
-        MachineError: If the store is away.
-    """
-    own = {
-        mlflow_tags.MLFLOW_PARENT_RUN_ID: parent.run_id,
-        "repeat": str(repeat),
-        "fold": str(fold),
-    }
-    name = f"fold {fold}" if repeat == 0 else f"repeat {repeat}, fold {fold}"
-    run = _create_run(store, parent.experiment_id, name, {**own, **(tags or {})})
-    log_params(store, run.run_id, params or {})
-    return run.run_id
-
-
-def resume_run(store: Store, run_id: str) -> bool:
-    """Continue a run that was started before.
-
-    Returns:
-        False if the store does not know the run, or it was deleted there: then start
-        a new one.
+def is_there(store: Store, run_id: str) -> bool:
+    """Whether the store knows a run, and it was not deleted there.
 
     Raises:
         MachineError: If the store is away.
@@ -116,25 +106,20 @@ def resume_run(store: Store, run_id: str) -> bool:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             return False
-        if run.info.lifecycle_stage != LifecycleStage.ACTIVE:
-            return False
-        client.update_run(run_id, status="RUNNING")
-    return True
+    return bool(run.info.lifecycle_stage == LifecycleStage.ACTIVE)
 
 
-def finish(store: Store, run_id: str, status: RunStatus = RunStatus.FINISHED) -> None:
-    """Close a run; it can be resumed.
+def set_status(store: Store, run_id: str, status: str, at_ms: int) -> None:
+    """Close a run at a time, or let it run again.
 
     Raises:
         MachineError: If the store is away.
     """
     with store.client() as client:
-        client.set_terminated(run_id, status=status.value)
-
-
-def describe_run(store: Store, run_id: str, description: str) -> None:
-    """Write the Markdown text on a run's page, in place of what stood there."""
-    set_tags(store, run_id, {mlflow_tags.MLFLOW_RUN_NOTE: description})
+        if status == RUNNING:
+            client.update_run(run_id, status=status)
+        else:
+            client.set_terminated(run_id, status=status, end_time=at_ms)
 
 
 def set_tags(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
@@ -145,27 +130,24 @@ def set_tags(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
             client.log_batch(run_id, tags=part)
 
 
-def log_params(store: Store, run_id: str, params: Mapping[str, Any]) -> None:
-    """Record settings; nested ones are named with dots, long values are cut.
-
-    Recording the same again does nothing.
+def log_params(store: Store, run_id: str, params: Mapping[str, str]) -> None:
+    """Record settings, as `flatten` gives them.
 
     Raises:
         ConfigError: If the run has another value for one of them: a run's parameters
             never change.
         MachineError: If the store is away.
     """
-    flat = flatten(params)
     with store.client() as client:
-        known = client.get_run(run_id).data.params if flat else {}
-        for name, value in flat.items():
+        known = client.get_run(run_id).data.params if params else {}
+        for name, value in params.items():
             if known.get(name, value) != value:
                 msg = (
                     f"run {run_id} has {name} = {known[name]!r}, not {value!r}; "
                     "start a new run for other settings"
                 )
                 raise ConfigError(msg)
-        rows = [Param(n, v) for n, v in flat.items() if n not in known]
+        rows = [Param(n, v) for n, v in params.items() if n not in known]
         for part in batched_rows(rows, _PARAMS_A_BATCH):
             client.log_batch(run_id, params=part)
 
@@ -195,17 +177,16 @@ def _as_text(value: object) -> str:
     return text if len(text) <= _PARAM_CHARACTERS else cut
 
 
-def log_dataset(
-    store: Store, run_id: str, name: str, hashes: Mapping[str, str]
+def log_datasets(
+    store: Store, run_id: str, datasets: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Say which data and split a run used. No paths: they may name people.
+    """Say which data a run used. No paths: they may name people.
 
     Args:
         store: Where.
         run_id: Which run.
-        name: Of the data set, e.g. the experiment's name.
-        hashes: sha256 per part, e.g. {"data": …, "split": …}. The UI shows the first 36
-            characters of each; the whole is in the tags.
+        datasets: Each with "name", "part" (what it was used for), "sha256", "counts".
+            The UI shows the first 36 characters of the hash as digest.
 
     Raises:
         MachineError: If the store is away.
@@ -213,18 +194,18 @@ def log_dataset(
     inputs = [
         DatasetInput(
             Dataset(
-                name=f"{name} ({part})",
-                digest=digest[:_DIGEST_CHARACTERS],
+                name=f"{said['name']} ({said['part']})",
+                digest=said["sha256"][:_DIGEST_CHARACTERS],
                 source_type="voxray",
-                source=json.dumps({"sha256": digest}),
+                source=json.dumps({"sha256": said["sha256"]}),
+                profile=json.dumps(said["counts"]),
             ),
-            [InputTag(mlflow_tags.MLFLOW_DATASET_CONTEXT, part)],
+            [InputTag(mlflow_tags.MLFLOW_DATASET_CONTEXT, said["part"])],
         )
-        for part, digest in hashes.items()
+        for said in datasets
     ]
     with store.client() as client:
         client.log_inputs(run_id, inputs)
-    set_tags(store, run_id, {f"sha256.{part}": d for part, d in hashes.items()})
 
 
 def batched_rows(rows: Sequence[Row], size: int) -> Iterator[list[Row]]:
@@ -265,11 +246,3 @@ def _create_experiment(store: Store, client: MlflowClient, name: str) -> str:
         if made is None:
             raise
         return _active(made)
-
-
-def _create_run(
-    store: Store, experiment_id: str, name: str, tags: Mapping[str, str]
-) -> RunIds:
-    with store.client() as client:
-        run = client.create_run(experiment_id, tags=dict(tags), run_name=name)
-    return RunIds(experiment_id, str(run.info.run_id))

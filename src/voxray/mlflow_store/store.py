@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,11 @@ _REFUSALS = {
     "CUSTOMER_UNAUTHORIZED",
     "INTERNAL_ERROR",
 }
+_UNHEARD = (  # an answer that is cut short is none
+    requests.RequestException,
+    sqlalchemy.exc.OperationalError,
+    json.JSONDecodeError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ def open_store(uri: str, artifacts: Path) -> Store:
             "sqlite:///FILE, postgresql://USER@HOST/NAME or http://HOST:PORT"
         )
         raise ConfigError(msg)
-    store = Store(_absolute(uri), artifacts.resolve())
+    store = Store(absolute_uri(uri), artifacts.resolve())
     _make_database(store)
     return _reach(store)
 
@@ -126,6 +132,13 @@ def without_password(uri: str) -> str:
     return re.sub(r"//([^:/@]*):[^@/]*@", r"//\1:***@", uri)
 
 
+def absolute_uri(uri: str) -> str:
+    """An SQLite file is meant relative to the current folder of this moment."""
+    if not uri.startswith(_SQLITE):
+        return uri.rstrip("/")
+    return _SQLITE + str(Path(uri.removeprefix(_SQLITE)).expanduser().resolve())
+
+
 @contextlib.contextmanager
 def store_errors(label: str) -> Iterator[None]:
     """Turn a store that is away, locked, full or forbidden into a `MachineError`.
@@ -139,7 +152,7 @@ def store_errors(label: str) -> Iterator[None]:
         if error.error_code not in _REFUSALS:
             raise
         raise _away(label, error) from error
-    except (requests.RequestException, sqlalchemy.exc.OperationalError) as error:
+    except _UNHEARD as error:
         raise _away(label, error) from error
 
 
@@ -150,13 +163,6 @@ def _away(label: str, error: Exception) -> MachineError:
         f"it and run again ({reason})"
     )
     return MachineError(msg)
-
-
-def _absolute(uri: str) -> str:
-    """An SQLite file is meant relative to the current folder of this moment."""
-    if not uri.startswith(_SQLITE):
-        return uri
-    return _SQLITE + str(Path(uri.removeprefix(_SQLITE)).expanduser().resolve())
 
 
 def _make_database(store: Store) -> None:

@@ -73,3 +73,8 @@ def tracking_uri(workspace: Path, asked: str | None = None) -> str:
 def artifact_root(workspace: Path) -> Path:
     """Where the artifacts of a store in the workspace lie."""
     return workspace.resolve() / "tracking" / "artifacts"
+
+
+def spool_folder(workspace: Path) -> Path:
+    """Where runs keep what their store does not have yet."""
+    return workspace.resolve() / "tracking" / "spool"

@@ -4,6 +4,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from voxray.core.files import atomic_path, read_json, write_json
 from voxray.core.hashing import sha256_file
 from voxray.core.records import Metric, OutOfFoldPrediction, Sha256
@@ -22,14 +24,8 @@ from voxray.evaluate import (
     write_predictions,
     write_suspects,
 )
-from voxray.mlflow_store import (
-    describe_run,
-    log_figures,
-    log_files,
-    log_metrics,
-    log_table,
-    metrics_markdown,
-)
+from voxray.folds import read_folds
+from voxray.mlflow_store import TrackedRun, parent_page
 from voxray.model import choose_compute
 from voxray.report import (
     FoldHistory,
@@ -54,7 +50,7 @@ from voxray.stages.held_out import HeldOut, predict_held_out
 from voxray.stages.mask_figures import WORST_FILE, draw_masks, list_worst
 from voxray.stages.study import Study, read_study
 from voxray.stages.subgroup_columns import find_groupings
-from voxray.stages.train import open_tracking, read_parent
+from voxray.stages.tracking import reopened_parent, without_names
 from voxray.stages.workspace import stage_folder
 from voxray.train import HISTORY_FILE
 
@@ -65,6 +61,11 @@ _HEADLINE = {"auc", "auc_per_patient", "dice", "quadratic_kappa"}
 
 def run(context: StageContext) -> StageOutcome:
     """Out-of-fold predictions, metrics with intervals, figures; logged to MLflow."""
+    with reopened_parent(context) as parent:
+        return _judge(context, parent)
+
+
+def _judge(context: StageContext, parent: TrackedRun) -> StageOutcome:
     folder = stage_folder(context, FOLDER)
     study = read_study(context)
     found = predict_held_out(context, study, folder)
@@ -84,7 +85,7 @@ def run(context: StageContext) -> StageOutcome:
     if experiment.evaluate.subgroups:
         figures["subgroups.png"] = draw_forest(metrics, experiment.note)
     _write_figures(folder / FIGURES, figures)
-    _record(context, folder, metrics, figures)
+    _record(context, parent, metrics, figures)
     counts = {"predictions": len(predictions), "metrics": len(metrics)}
     return StageOutcome(counts, _headline(metrics))
 
@@ -170,22 +171,31 @@ def _draw_training(context: StageContext, study: Study) -> bytes:
 
 def _record(
     context: StageContext,
-    folder: Path,
+    parent: TrackedRun,
     metrics: Sequence[Metric],
     figures: Mapping[str, bytes],
 ) -> None:
-    """Log to the run that stage 4 opened."""
-    store, parent = open_tracking(context), read_parent(context)
-    log_metrics(store, parent.run_id, metrics)
-    log_figures(store, parent.run_id, figures)
+    """Log to the run that stage 4 opened; no readable id leaves the workspace."""
+    folder = context.folder / FOLDER
+    parent.log_metrics(metrics)
+    parent.log_figures(figures)
     for name in (PREDICTIONS_FILE, BASELINES_FILE, LESIONS_FILE):
-        log_table(store, parent.run_id, folder / name, TABLES)
-    others = (SUSPECTS_FILE, WORST_FILE, EVALUATION_FILE, DECISION_FILE)
-    log_files(store, parent.run_id, {name: folder / name for name in others}, TABLES)
-    # MLflow cuts a description at 8000 characters: baselines are in the headline
-    table = metrics_markdown(network_rows(metrics), context.experiment.note)
-    said = [f"**{_headline(metrics)}**", subgroups_line(metrics), table]
-    describe_run(store, parent.run_id, "\n\n".join(filter(None, said)))
+        table = pd.read_parquet(folder / name)
+        parent.log_table(Path(name).stem, without_names(context, table))
+    for name in (SUSPECTS_FILE, WORST_FILE):
+        listed = without_names(context, pd.read_csv(folder / name))
+        parent.log_files({name: listed.to_csv(index=False)}, TABLES)
+    others = {name: folder / name for name in (EVALUATION_FILE, DECISION_FILE)}
+    parent.log_files(others, TABLES)
+    rows = read_folds(context.folder / "folds" / "folds.csv")
+    n_folds = len({(row.repeat, row.fold) for row in rows})
+    n_patients = len({row.patient_id for row in rows})
+    facts = f"{n_patients} patients in {n_folds} folds, split by patient."
+    if line := subgroups_line(metrics):
+        facts = f"{facts}\n\n{line}"
+    note = context.experiment.note
+    own, shown = network_rows(metrics), tuple(figures)
+    parent.describe(parent_page(_headline(metrics), facts, own, shown, note))
 
 
 def _headline(metrics: Sequence[Metric]) -> str:

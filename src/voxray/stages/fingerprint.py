@@ -12,8 +12,10 @@ with its old date.
 """
 
 import os
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -36,6 +38,16 @@ def code_hash() -> Sha256:
     tops = sorted(p for p in root.iterdir() if p.name not in _DRAWS_ONLY)
     files = [f for top in tops for f in ([top] if top.is_file() else _sources(top))]
     return sha256_files(files, root)
+
+
+@cache
+def installed_packages() -> tuple[str, ...]:
+    """Python and every installed package with its version, sorted; no paths."""
+    found = {
+        f"{distribution.metadata['Name']}=={distribution.version}"
+        for distribution in metadata.distributions()
+    }
+    return (f"python=={platform.python_version()}", *sorted(found, key=str.lower))
 
 
 def _sources(folder: Path) -> list[Path]:

@@ -30,12 +30,8 @@ from voxray.stages.evidence_files import DECISION_FILE, EVALUATION_FILE
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.ingest import intake_rules
 from voxray.stages.study import FoldName, Study, read_study
-from voxray.stages.train import (
-    VALUES_FILE,
-    open_tracking,
-    read_clean_up,
-    read_parent,
-)
+from voxray.stages.tracking import open_tracking, read_parent_key, shared_scan_id
+from voxray.stages.train import VALUES_FILE, read_clean_up
 from voxray.stages.workspace import stage_folder
 from voxray.train import NETWORK_FILE
 
@@ -58,13 +54,13 @@ def run(context: StageContext) -> StageOutcome:
     for fold, file in zip(study.folds(), package.networks, strict=True):
         shutil.copyfile(_trained(context, fold) / NETWORK_FILE, folder / file)
     metrics = read_metrics(context)
-    card = _card(study, package, metrics)
+    card = _card(context, study, package, metrics)
     sha256 = write_package(folder, package, card)
     name = context.experiment.model_name
     registration = Registration(name, card, _tags(context))
-    version = register_model(
-        open_tracking(context), read_parent(context).run_id, folder, registration
-    )
+    tracker = open_tracking(context)
+    run_id = tracker.run_id(read_parent_key(context))
+    version = register_model(tracker.reach(), run_id, folder, registration)
     message = f"models:/{name}/{version} is the new candidate, {sha256[:12]}…"
     return StageOutcome(
         {"version": version, "networks": len(package.networks)}, message
@@ -132,11 +128,21 @@ def _exams_in_folds(study: Study) -> list[tuple[ScanRecord, ...]]:
     ]
 
 
-def _card(study: Study, package: ModelPackage, metrics: Sequence[Metric]) -> str:
+def _card(
+    context: StageContext,
+    study: Study,
+    package: ModelPackage,
+    metrics: Sequence[Metric],
+) -> str:
     exams = _exams_in_folds(study)
     patients = {first.patient_id for first, *_ in exams}
     scans = [scan for exam in exams for scan in exam]
-    signed = [(s.scan_id, f) for s in scans for f in s.findings if f.override]
+    signed = [
+        (shared_scan_id(context, scan.scan_id), finding)
+        for scan in scans
+        for finding in scan.findings
+        if finding.override
+    ]
     return render_card(
         ModelCard(package, len(exams), len(patients), metrics, tuple(signed))
     )

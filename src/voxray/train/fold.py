@@ -1,6 +1,6 @@
 """Train the network of one fold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def fit_fold(
     job: FoldJob,
     compute: Compute,
     listen: Listener = ignore_progress,
-    on_epoch: Callable[[EpochRow], None] = lambda _row: None,
+    on_kept: Callable[[Sequence[EpochRow]], None] = lambda _rows: None,
     say: Callable[[str], None] = lambda _text: None,
 ) -> FoldResult:
     """Train to the end of the schedule and write the averaged weights.
@@ -47,15 +47,15 @@ def fit_fold(
         job: What to train on and how.
         compute: Device and precision.
         listen: Gets loss, validation score and steps, after each step on a CPU.
-        on_epoch: Gets the row of each epoch that this call finished; after a return the
-            row of an epoch may come again.
+        on_kept: Gets the rows of all epochs so far at each checkpoint; no return and no
+            kill undoes them.
         say: Gets what went differently than planned, in words.
 
     Raises:
         DatasetError: If training diverges again and again, one exam does not fit into
             the memory, the budget is far too short, or an exam holds no numbers.
     """
-    loop = Loop(job, compute, Audience(listen, on_epoch, say))
+    loop = Loop(job, compute, Audience(listen, on_kept, say))
     loop.run()
     save_network(job.folder / NETWORK_FILE, loop.learner.average.state_dict())
     seconds, found = loop.spent_s, shares(loop.watch.seconds, loop.spent_s)

@@ -1,7 +1,7 @@
 """The loop over the epochs of one fold: steps, rows, checkpoints, and ways back."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 
@@ -47,12 +47,12 @@ class Audience:
 
     Attributes:
         listen: Gets loss, last validation score and steps.
-        on_epoch: Gets the row of each epoch.
+        on_kept: Gets the history at each checkpoint: what nothing undoes any more.
         say: Gets what a person should read.
     """
 
     listen: Listener
-    on_epoch: Callable[[EpochRow], None]
+    on_kept: Callable[[Sequence[EpochRow]], None]
     say: Callable[[str], None]
 
 
@@ -153,7 +153,6 @@ class Loop:
         self.history.append(row)
         self._save_if_worth_it()
         self.watch.lap("checkpoint")
-        self.audience.on_epoch(row)
 
     def _train_epoch(self) -> list[float]:
         seed = self.job.seed
@@ -341,3 +340,4 @@ class Loop:
         save_state(self.job.folder, state, self.job.sha256)
         self._saved_s = self.spent_s
         self._save_took_s = self._saved_s - began_s
+        self.audience.on_kept(tuple(self.history))

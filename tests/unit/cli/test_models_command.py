@@ -4,15 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.mlflow_store.makers import a_metric, a_model_folder
+from tests.unit.mlflow_store.makers import a_metric, a_model_folder, a_run
 from voxray.mlflow_store import (
     AUDIT_PASSED,
     AUDIT_TAG,
     Registration,
-    log_metrics,
     open_store,
     register_model,
-    start_parent,
 )
 from voxray.stages.environment import artifact_root
 
@@ -24,8 +22,7 @@ def workspace(tmp_path_factory):
     root = tmp_path_factory.mktemp("workspace")
     uri = f"sqlite:///{root / 'tracking' / 'mlflow.db'}"
     store = open_store(uri, artifact_root(root))
-    run = start_parent(store, "lesions", "all folds")
-    log_metrics(store, run.run_id, [a_metric()])
+    run = a_run(store, "lesions", [a_metric()])
     how = Registration("lesions", "For tests.", {AUDIT_TAG: AUDIT_PASSED})
     register_model(store, run.run_id, a_model_folder(root / "model"), how)
     return root

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.mlflow_store.makers import a_metric, a_model_folder
+from tests.unit.mlflow_store.makers import a_metric, a_model_folder, a_run
 from voxray.mlflow_store import (
     AUDIT_PASSED,
     AUDIT_TAG,
     Registration,
-    log_metrics,
+    Tracker,
+    TrackingPlace,
     open_store,
     register_model,
-    start_parent,
 )
 
 _numbers = itertools.count()
@@ -48,13 +48,12 @@ def fresh_name() -> str:
 
 @pytest.fixture
 def run(store, fresh_name):
-    return start_parent(store, fresh_name, "all folds")
+    return a_run(store, fresh_name, [a_metric()])
 
 
 @pytest.fixture
 def registered(store, run, fresh_name, tmp_path):
     """Registers a version with an AUC of 0.9 (0.8 to 0.95) and a passed audit."""
-    log_metrics(store, run.run_id, [a_metric()])
 
     def register(weights: bytes = b"weights", audit: str = AUDIT_PASSED) -> int:
         folder = tmp_path / f"model-{weights.decode()}-{audit}"
@@ -63,6 +62,19 @@ def registered(store, run, fresh_name, tmp_path):
         return register_model(store, run.run_id, folder, registration)
 
     return register
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """Lines that were shown."""
+    return []
+
+
+@pytest.fixture
+def tracker(store, tmp_path, said):
+    """Records into the shared store, with outboxes of its own."""
+    place = TrackingPlace(store.uri, store.artifact_root, tmp_path / "tracking/spool")
+    return Tracker(place, said.append)
 
 
 @pytest.fixture(scope="session")

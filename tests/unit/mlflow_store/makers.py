@@ -1,7 +1,9 @@
 """Small real parts: a store on disk, a model folder, metrics."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+from uuid import uuid4
 
 from voxray.core.records import Metric
 from voxray.core.specs import (
@@ -13,6 +15,18 @@ from voxray.core.specs import (
     Plan,
     ReferenceStatistics,
 )
+from voxray.mlflow_store import RunIds, Store
+from voxray.mlflow_store.metrics import log_points, metric_values
+from voxray.mlflow_store.runs import RunHead, find_or_start
+
+
+def a_run(store: Store, experiment: str, metrics: Sequence[Metric] = ()) -> RunIds:
+    """A run of its own, with evaluated figures."""
+    head = RunHead(experiment, "all folds", 0, {})
+    run = find_or_start(store, uuid4().hex, head, None)
+    values = metric_values(metrics).items()
+    log_points(store, run.run_id, [(name, value, 0, 0) for name, value in values])
+    return run
 
 
 def a_plan() -> Plan:

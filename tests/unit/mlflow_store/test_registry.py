@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import voxray
-from tests.unit.mlflow_store.makers import a_model_folder, a_package
+from tests.unit.mlflow_store.makers import a_model_folder, a_package, a_run
 from voxray.core.errors import ConfigError, MachineError, ManifestError
 from voxray.core.specs import Target
 from voxray.mlflow_store import (
@@ -21,7 +21,6 @@ from voxray.mlflow_store import (
     open_store,
     register_model,
     resolve_model,
-    start_parent,
     verify_registered,
 )
 from voxray.mlflow_store.package_files import file_problems
@@ -257,7 +256,7 @@ def test_a_damaged_model_is_not_exported(store, tmp_path):
 
 def test_a_server_gives_the_model_back_through_a_cache(server, tmp_path):
     store = open_store(server, tmp_path)
-    run = start_parent(store, "remote models", "run")
+    run = a_run(store, "remote models")
     model = a_model_folder(tmp_path / "model")
     cache = tmp_path / "cache"
 

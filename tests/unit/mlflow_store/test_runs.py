@@ -1,95 +1,121 @@
 import json
 from dataclasses import replace
-from math import nan
-from pathlib import Path
+from math import inf, nan
 
 import pandas as pd
 import pytest
 
 from tests.unit.mlflow_store.makers import a_metric
 from voxray.core.errors import ConfigError
-from voxray.mlflow_store import (
-    RunStatus,
-    describe_run,
-    finish,
-    log_dataset,
-    log_epochs,
-    log_figures,
-    log_files,
-    log_metrics,
-    log_params,
-    log_table,
-    metric_values,
-    metrics_markdown,
-    resume_run,
-    start_fold,
-    start_parent,
-)
-from voxray.mlflow_store.runs import flatten
+from voxray.mlflow_store import DataUsed, NewRun, RunStatus, parent_page
+from voxray.mlflow_store.metrics import epoch_points, metric_values, metrics_markdown
+from voxray.mlflow_store.runs import flatten, log_params
+from voxray.mlflow_store.sending import sent_ids
 
 
-def fetch(store, run_id):
+@pytest.fixture
+def run(tracker, fresh_name):
+    """Under way while the test runs."""
+    with tracker.start(NewRun(fresh_name, "all folds")).under_way() as run:
+        yield run
+
+
+def fetch(store, run):
     with store.client() as client:
-        return client.get_run(run_id)
+        return client.get_run(sent_ids(run.outbox).run_id)
 
 
-def artifacts(store, run_id, folder):
+def history(store, run, name):
     with store.client() as client:
-        return [f.path for f in client.list_artifacts(run_id, folder)]
+        points = client.get_metric_history(sent_ids(run.outbox).run_id, name)
+    return sorted((p.step, p.value) for p in points)
 
 
-def test_folds_hang_under_their_parent(store, run):
-    fold = start_fold(store, run, 0, 2, params={"steps": 5})
+def artifacts(store, run, folder):
+    with store.client() as client:
+        found = client.list_artifacts(sent_ids(run.outbox).run_id, folder)
+    return [f.path for f in found]
+
+
+def test_folds_hang_under_their_parent(store, tracker, run, fresh_name):
+    new = NewRun(fresh_name, "fold 2", tags={"repeat": "0", "fold": "2"})
+    with tracker.start(new, run.key).under_way() as fold:
+        fold.log_params({"steps": 5})
 
     found = fetch(store, fold)
-    assert found.data.tags["mlflow.parentRunId"] == run.run_id
+    assert found.data.tags["mlflow.parentRunId"] == sent_ids(run.outbox).run_id
     assert (found.data.tags["repeat"], found.data.tags["fold"]) == ("0", "2")
     assert found.data.params == {"steps": "5"}
 
 
-def test_the_parent_page_shows_the_description(store, run):
-    describe_run(store, run.run_id, "AUC **0.9**")
+def test_the_parent_page_shows_figures_of_its_own_run(store, run):
+    run.describe(parent_page("AUC 0.9", "8 patients.", [a_metric()], ["roc.png"], "!"))
 
-    assert fetch(store, run.run_id).data.tags["mlflow.note.content"] == "AUC **0.9**"
+    text = fetch(store, run).data.tags["mlflow.note.content"]
+    address = (
+        f"get-artifact?path=figures/roc.png&run_uuid={sent_ids(run.outbox).run_id}"
+    )
+    assert text.startswith("**!**\n\n**AUC 0.9**\n\n8 patients. Each figure is of")
+    assert f"![roc]({address})" in text
+    assert "| auc | 0.900 | 0.800 to 0.950 (95%) | 20 | delong-logit |" in text
 
 
-def test_a_deleted_experiment_is_not_revived(store, run, fresh_name):
+def test_a_page_of_many_metrics_is_cut_at_a_row_and_says_so():
+    rows = [a_metric(subset=f"site={n}") for n in range(300)]
+
+    page = parent_page("AUC 0.9", "8 patients.", rows, [])
+
+    assert len(page) < 8000
+    *_, last_row, _, said = page.splitlines()
+    assert last_row.endswith("| delong-logit |")
+    n_rows = page.count("delong-logit")
+    assert said == f"{300 - n_rows} more rows stand in tables/evaluation.json."
+
+
+def test_a_deleted_experiment_is_not_revived(store, tracker, run, fresh_name, said):
     with store.client() as client:
-        client.delete_experiment(run.experiment_id)
+        client.delete_experiment(sent_ids(run.outbox).experiment_id)
 
-    with pytest.raises(ConfigError, match=f"'{fresh_name}' was deleted in MLflow"):
-        start_parent(store, fresh_name, "again")
+    with tracker.start(NewRun(fresh_name, "again")).under_way() as again:
+        pass
 
-
-def test_a_resumed_run_keeps_its_id_and_runs_again(store, run):
-    finish(store, run.run_id, RunStatus.KILLED)
-    assert fetch(store, run.run_id).info.status == "KILLED"
-
-    assert resume_run(store, run.run_id)
-
-    assert fetch(store, run.run_id).info.status == "RUNNING"
-
-
-def test_a_run_that_is_gone_cannot_be_resumed(store, run):
+    assert f"'{fresh_name}' was deleted in MLflow" in said[0]
+    assert again.outbox.sent() is None
     with store.client() as client:
-        client.delete_run(run.run_id)
+        client.restore_experiment(sent_ids(run.outbox).experiment_id)
 
-    assert not resume_run(store, run.run_id)
-    assert not resume_run(store, "0" * 32)
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyboardInterrupt, "KILLED"), (ValueError, "FAILED")]
+)
+def test_a_run_ends_as_its_block_does_and_can_go_on(
+    store, tracker, fresh_name, error, status
+):
+    run = tracker.start(NewRun(fresh_name, "fold"))
+    with pytest.raises(error), run.under_way():
+        raise error
+    assert fetch(store, run).info.status == status
+
+    again = tracker.resume(run.key)
+    assert again is not None
+    assert fetch(store, again).info.status == "RUNNING"
+    assert fetch(store, again).info.run_id == fetch(store, run).info.run_id
+    again.finish(RunStatus.FINISHED)
+    assert fetch(store, again).info.status == "FINISHED"
 
 
 def test_more_than_a_hundred_params_are_recorded(store, run):
-    log_params(store, run.run_id, {f"p{i}": i for i in range(130)})
+    run.log_params({f"p{i}": i for i in range(130)})
 
-    assert len(fetch(store, run.run_id).data.params) == 130
+    assert len(fetch(store, run).data.params) == 130
 
 
 def test_params_may_be_recorded_again_but_never_change(store, run):
-    log_params(store, run.run_id, {"train": {"steps": 5}})
-    log_params(store, run.run_id, {"train": {"steps": 5}})
+    run.log_params({"train": {"steps": 5}})
+    run.log_params({"train": {"steps": 5}})
 
     with pytest.raises(ConfigError, match=r"has train\.steps = '5', not '6'"):
-        log_params(store, run.run_id, {"train": {"steps": 6}})
+        log_params(store, sent_ids(run.outbox).run_id, {"train.steps": "6"})
 
 
 def test_long_values_are_cut_and_say_so():
@@ -100,24 +126,53 @@ def test_long_values_are_cut_and_say_so():
     assert (flat["empty"], flat["none"]) == ("{}", "None")
 
 
-def test_epochs_are_curves_and_are_recorded_once(store, run):
-    rows = [{"epoch": e, "loss": 1.0 / e, "dice": nan} for e in range(1, 4)]
+EPOCHS = [{"epoch": e, "loss": 1.0 / e, "seconds": 0.5} for e in range(1, 4)]
 
-    log_epochs(store, run.run_id, rows[:2])
-    log_epochs(store, run.run_id, rows)
 
-    with store.client() as client:
-        history = client.get_metric_history(run.run_id, "loss")
-        assert client.get_metric_history(run.run_id, "dice") == []
-    assert [(p.step, p.value) for p in history] == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+def test_a_resumed_run_gives_its_history_again_and_each_epoch_is_there_once(
+    store, tracker, run
+):
+    run.log_epochs(EPOCHS[:2])
+    run.finish(RunStatus.KILLED)
+    with tracker.resume(run.key).under_way() as again:
+        again.log_epochs(EPOCHS, now=True)
+
+    assert history(store, run, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+
+
+def test_the_time_of_an_epoch_is_that_of_training():
+    points = epoch_points(EPOCHS, began_ms=1000, first=1)
+
+    assert points[0] == ("loss", 0.5, 2000, 2)
+    assert points[-1] == ("seconds", 0.5, 2500, 3)
+
+
+def test_a_curve_has_no_value_that_is_not_finite():
+    points = epoch_points([{"epoch": 1, "loss": nan, "dice": inf, "rate": 1.0}], 0)
+
+    assert points == [("rate", 1.0, 0, 1)]
+
+
+def test_small_epochs_are_taken_together(run):
+    n_before = len(run.outbox.waiting())
+    run.log_epochs(EPOCHS[:1])
+    run.log_epochs(EPOCHS[:2])
+    assert len(run.outbox.waiting()) == n_before
+    assert run._n_epochs == 1
 
 
 def test_metrics_carry_their_interval(store, run):
-    log_metrics(store, run.run_id, [a_metric(), a_metric("dice", "anterior", 0.87)])
+    run.log_metrics([a_metric(), a_metric("dice", "anterior", 0.87)])
 
-    found = fetch(store, run.run_id).data.metrics
+    found = fetch(store, run).data.metrics
     assert (found["auc"], found["auc_low"], found["auc_high"]) == (0.9, 0.8, 0.95)
     assert (found["dice_anterior"], found["dice_anterior_low"]) == (0.87, 0.8)
+
+
+def test_more_than_a_thousand_points_are_recorded(store, run):
+    run.log_epochs([{"epoch": e, "loss": float(e)} for e in range(1200)], now=True)
+
+    assert len(history(store, run, "loss")) == 1200
 
 
 def test_what_is_not_estimable_is_left_out():
@@ -143,46 +198,41 @@ ODD = ["dose (mg)", "dose [mg]", "T/N/", "..", "50% < x > 2", "größe"]
 def test_a_column_of_any_name_is_recorded(store, run):
     rows = [replace(a_metric(), model=f"baseline:{name}") for name in ODD]
 
-    log_metrics(store, run.run_id, rows)
+    run.log_metrics(rows)
 
-    found = fetch(store, run.run_id).data.metrics
+    found = fetch(store, run).data.metrics
     assert len(found) == 3 * len(ODD)
     assert {"baseline/dose _mg_/auc", "baseline/dose _mg_/auc_2"} <= set(found)
     assert "baseline/T_N_/auc" in found
 
 
 def test_the_table_shows_interval_and_reason():
-    text = metrics_markdown([a_metric(), a_metric("f1", value=None)], "synthetic data")
+    text = metrics_markdown([a_metric(), a_metric("f1", value=None)])
 
-    assert text.startswith("**synthetic data**\n\n| metric")
+    assert text.startswith("| metric")
     assert "| auc | 0.900 | 0.800 to 0.950 (95%) | 20 | delong-logit |" in text
     assert "| f1 | not estimable |" in text
 
 
-def test_files_figures_and_tables_stand_on_the_page(store, run, tmp_path):
-    table = tmp_path / "oof.parquet"
-    pd.DataFrame({"exam_id": ["s-a"], "p_lesion": [0.5]}).to_parquet(table)
+def test_files_figures_and_tables_stand_on_the_page(store, run):
+    table = pd.DataFrame({"exam_id": ["s-a"], "p_lesion": [0.5]})
 
-    log_files(store, run.run_id, {"card.md": "# card", "sub/x.bin": b"1"}, "notes")
-    log_figures(store, run.run_id, {"roc.png": b"png"})
-    log_table(store, run.run_id, table)
+    run.log_files({"card.md": "# card", "sub/x.bin": b"1"}, "notes")
+    run.log_figures({"roc.png": b"png"})
+    run.log_table("oof", table)
 
-    assert artifacts(store, run.run_id, "notes") == ["notes/card.md", "notes/sub"]
-    assert artifacts(store, run.run_id, "figures") == ["figures/roc.png"]
-    found = artifacts(store, run.run_id, "tables")
-    assert found == ["tables/oof.csv", "tables/oof.parquet"]
+    assert artifacts(store, run, "notes") == ["notes/card.md", "notes/sub"]
+    assert artifacts(store, run, "figures") == ["figures/roc.png"]
+    assert artifacts(store, run, "tables") == ["tables/oof.csv", "tables/oof.parquet"]
 
 
-def test_a_missing_file_is_said(store, run):
-    with pytest.raises(FileNotFoundError, match=r"gone\.png"):
-        log_files(store, run.run_id, {"a.png": Path("/nowhere/gone.png")})
+def test_data_and_split_are_data_sets_of_the_run_with_their_counts(store, run):
+    parts = {"scans": "a" * 64, "split": "b" * 64}
+    run.log_data([DataUsed("lesions", n, h, {"patients": 8}) for n, h in parts.items()])
 
-
-def test_data_and_split_hashes_are_inputs_of_the_run(store, run):
-    log_dataset(store, run.run_id, "lesions", {"data": "a" * 64, "split": "b" * 64})
-
-    found = fetch(store, run.run_id)
+    found = fetch(store, run)
     inputs = {i.dataset.name: i.dataset for i in found.inputs.dataset_inputs}
-    assert inputs["lesions (data)"].digest == "a" * 36
+    assert inputs["lesions (scans)"].digest == "a" * 36
     assert json.loads(inputs["lesions (split)"].source) == {"sha256": "b" * 64}
+    assert json.loads(inputs["lesions (split)"].profile) == {"patients": 8}
     assert found.data.tags["sha256.split"] == "b" * 64

@@ -6,16 +6,19 @@ import sys
 
 import pytest
 
+from tests.unit.mlflow_store.makers import a_metric, a_run
 from voxray.core.errors import ConfigError, MachineError
-from voxray.mlflow_store import Store, open_store, start_parent, ui_address, ui_command
+from voxray.mlflow_store import Store, open_store, ui_address, ui_command
 from voxray.mlflow_store.store import without_password
 
 _OPEN_AND_START = """
 import sys
 from pathlib import Path
-from voxray.mlflow_store import open_store, start_parent
+from voxray.mlflow_store import open_store
+from voxray.mlflow_store.runs import RunHead, find_or_start
 store = open_store(sys.argv[1], Path(sys.argv[2]))
-sys.stdout.write(start_parent(store, "shared", "run").experiment_id)
+run = find_or_start(store, "key", RunHead("shared", "run", 0, {}), None)
+sys.stdout.write(run.experiment_id)
 """
 
 
@@ -132,8 +135,8 @@ def test_a_server_needs_no_ui_of_ours():
 def test_a_server_keeps_runs_and_artifacts(server, tmp_path):
     opened = open_store(server, tmp_path / "unused")
 
-    ids = start_parent(opened, "remote", "run", params={"seed": 3})
+    ids = a_run(opened, "remote", [a_metric()])
 
     with opened.client() as client:
-        assert client.get_run(ids.run_id).data.params == {"seed": "3"}
+        assert client.get_run(ids.run_id).data.metrics["auc"] == 0.9
     assert not (tmp_path / "unused").exists()

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,11 +39,13 @@ class KilledError(Exception):
 
 
 def killed_after(epoch):
-    def on_epoch(row):
-        if row["epoch"] == epoch:
+    """Kills at the first step after an epoch; each has 20 steps."""
+
+    def listen(event):
+        if event.done > 20 * epoch:
             raise KilledError
 
-    return on_epoch
+    return listen
 
 
 def weights(job):
@@ -117,13 +120,12 @@ def test_killed_and_resumed_is_as_never_killed(tmp_path, task, epoch):
     whole, torn = a_job(tmp_path / "a", task), a_job(tmp_path / "b", task)
     fit_fold(whole, PLAIN_CPU)
     with pytest.raises(KilledError):
-        fit_fold(torn, PLAIN_CPU, on_epoch=killed_after(epoch))
+        fit_fold(torn, PLAIN_CPU, listen=killed_after(epoch))
     torch.rand(5)  # whatever else drew meanwhile
-    rows: list[EpochRow] = []
-    result = fit_fold(torn, PLAIN_CPU, on_epoch=rows.append)
-    resumed_at = result.resumed_at_epoch or 0
-    assert resumed_at <= epoch
-    assert [row["epoch"] for row in rows] == list(range(resumed_at + 1, 4))
+    kept: list[Sequence[EpochRow]] = []
+    result = fit_fold(torn, PLAIN_CPU, on_kept=kept.append)
+    assert (result.resumed_at_epoch or 0) <= epoch
+    assert kept[-1] == result.history
     assert weights(torn) == weights(whole)
     assert a_history(torn) == a_history(whole)
 
@@ -190,9 +192,9 @@ def test_a_finished_fold_is_given_again_until_its_state_is_dropped(tmp_path):
     first = fit_fold(job, PLAIN_CPU)
     before = weights(job)
     (job.folder / NETWORK_FILE).unlink()
-    rows: list[EpochRow] = []
-    again = fit_fold(job, PLAIN_CPU, on_epoch=rows.append)
-    assert rows == []
+    kept: list[Sequence[EpochRow]] = []
+    again = fit_fold(job, PLAIN_CPU, on_kept=kept.append)
+    assert kept == []
     assert again.history == first.history
     assert weights(job) == before
 
@@ -210,7 +212,7 @@ def test_a_finished_fold_is_given_again_until_its_state_is_dropped(tmp_path):
 def test_the_checkpoint_of_another_job_is_not_continued(tmp_path, change):
     job = a_job(tmp_path)
     with pytest.raises(KilledError):
-        fit_fold(job, PLAIN_CPU, on_epoch=killed_after(1))
+        fit_fold(job, PLAIN_CPU, listen=killed_after(1))
     assert load_state(job.folder, job.sha256) is not None
     assert load_state(job.folder, replace(job, **change).sha256) is None
 
@@ -218,7 +220,7 @@ def test_the_checkpoint_of_another_job_is_not_continued(tmp_path, change):
 def test_a_torn_checkpoint_is_passed_over(tmp_path):
     job = a_job(tmp_path)
     with pytest.raises(KilledError):
-        fit_fold(job, PLAIN_CPU, on_epoch=killed_after(1))
+        fit_fold(job, PLAIN_CPU, listen=killed_after(1))
     state = job.folder / STATE_FILE
     state.write_bytes(state.read_bytes()[:500])
     assert load_state(job.folder, job.sha256) is None
@@ -280,7 +282,7 @@ def test_steps_that_are_timed_are_waited_for_where_work_is_queued(tmp_path):
 def test_a_resumed_budget_keeps_the_schedule_it_had(tmp_path):
     job = a_job(tmp_path, "segment", spec=BUDGET)
     with pytest.raises(KilledError):
-        fit_fold(job, PLAIN_CPU, on_epoch=killed_after(3))
+        fit_fold(job, PLAIN_CPU, listen=killed_after(3))
     fixed = read_json(job.folder / SCHEDULE_FILE)
     state = load_state(job.folder, job.sha256)
     assert state is not None
@@ -298,7 +300,7 @@ def test_a_schedule_that_is_followed_again_gives_the_same_weights(tmp_path):
         a_job(tmp_path / name, "segment", spec=BUDGET, follow=changed) for name in "bc"
     ]
     with pytest.raises(KilledError):
-        fit_fold(jobs[0], PLAIN_CPU, on_epoch=killed_after(2))
+        fit_fold(jobs[0], PLAIN_CPU, listen=killed_after(2))
     results = [fit_fold(job, PLAIN_CPU) for job in jobs]
     assert [result.schedule for result in results] == [changed, changed]
     assert results[0].history[-1]["step"] == 60

@@ -1,6 +1,7 @@
 """What happens when training goes off the rails, or memory runs out."""
 
 import sys
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from tests.unit.train.makers import a_job
 from voxray.core.errors import DatasetError, ManifestError
 from voxray.core.files import read_json
 from voxray.model import Compute
-from voxray.train import NETWORK_FILE, SCHEDULE_FILE, fit_fold
+from voxray.train import NETWORK_FILE, SCHEDULE_FILE, EpochRow, fit_fold
 from voxray.train.checkpoint import drop_state
 from voxray.train.loop import Audience, Loop
 
@@ -65,6 +66,16 @@ def test_after_a_loss_that_is_no_number_half_the_rate_goes_on(tmp_path, monkeypa
     again = a_job(tmp_path / "b", follow=result.schedule)
     fit_fold(again, PLAIN_CPU)
     assert weights(again) == weights(job)
+
+
+def test_what_was_kept_is_never_undone(tmp_path, monkeypatch):
+    kept: list[Sequence[EpochRow]] = []
+    job = a_job(tmp_path)
+    with monkeypatch.context() as patch:
+        poison(patch, at_call=23)  # an epoch is done, maybe without a checkpoint
+        result = fit_fold(job, PLAIN_CPU, on_kept=kept.append)
+    assert [rows == result.history[: len(rows)] for rows in kept] == [True] * len(kept)
+    assert kept[-1] == result.history
 
 
 def test_the_way_that_was_left_says_nothing_about_the_pace(tmp_path, monkeypatch):

@@ -1,0 +1,250 @@
+"""What one run has to tell a store: kept on disk, in order, until the store has it.
+
+An outbox is a folder:
+
+    about.json        what the run is; written once
+    000001.json       a record that waits: its kind and its value
+    000001/           files that belong to it
+    sent.json         where the run is in the store; absent until it is there
+    alive             locked by the process of the run; absent when it ended
+
+A record appears whole, after its files, and is deleted once it was sent. So whatever is
+killed when, each record is sent in order, and again only if the kill came between the
+store's answer and the deletion. The lock of `alive` goes with its process
+in whatever way that ends: when nobody locks a file `alive`, its process is gone.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+from voxray.core.errors import MachineError
+from voxray.core.files import (
+    machine_errors,
+    private_folder,
+    read_json,
+    write_json,
+)
+
+Files = Mapping[str, bytes | str | Path]
+"""Content, or a file to copy, per name; a name may hold folders."""
+
+_ABOUT, _SENT, _ALIVE, _SENDING = "about.json", "sent.json", "alive", ".sending"
+_NUMBERED = "[0-9]" * 6
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Something that waits to be sent.
+
+    Attributes:
+        path: Its file.
+        kind: What to do with it.
+        value: As JSON.
+        files: Folder with files that belong to it; None without.
+    """
+
+    path: Path
+    kind: str
+    value: Any
+    files: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """The outbox of one run. One process puts records in, one at a time sends them.
+
+    Attributes:
+        folder: Its name is the key of the run.
+    """
+
+    folder: Path
+
+    @property
+    def key(self) -> str:
+        """What the run is called until the store has given it an id, and after."""
+        return self.folder.name
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is such a run."""
+        return (self.folder / _ABOUT).is_file()
+
+    def make(self, about: Mapping[str, Any]) -> None:
+        """Say what the run is."""
+        write_json(self.folder / _ABOUT, dict(about))
+
+    def about(self) -> dict[str, Any]:
+        """What `make` was given.
+
+        Raises:
+            ManifestError: If it cannot be read.
+        """
+        return read_json(self.folder / _ABOUT)
+
+    def sent(self) -> dict[str, Any] | None:
+        """Where the run is in the store; None if it is not there yet."""
+        path = self.folder / _SENT
+        return read_json(path) if path.is_file() else None
+
+    def note_sent(self, where: Mapping[str, Any]) -> None:
+        """Keep where the run is in the store."""
+        write_json(self.folder / _SENT, dict(where))
+
+    def put(self, kind: str, value: object, files: Files | None = None) -> None:
+        """Add a record after all others.
+
+        Args:
+            kind: What to do with it.
+            value: As JSON.
+            files: That belong to it.
+
+        Raises:
+            FileNotFoundError: If a file to copy is not there.
+            MachineError: If the disk is full.
+        """
+        name = f"{self._last() + 1:06d}"
+        if files:
+            _write_all(self.folder / name, files)
+        write_json(self.folder / f"{name}.json", {"kind": kind, "value": value})
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self.folder / _ALIVE)
+
+    def waiting(self) -> list[Record]:
+        """Records that were not sent, oldest first."""
+        return [self._read(p) for p in sorted(self.folder.glob(f"{_NUMBERED}.json"))]
+
+    def drop(self, record: Record) -> None:
+        """Delete a record that was sent."""
+        record.path.unlink()
+        shutil.rmtree(record.path.with_suffix(""), ignore_errors=True)
+
+    @contextlib.contextmanager
+    def sending(self) -> Iterator[None]:
+        """Be the only one who sends; waits for another who does."""
+        with machine_errors(self.folder):
+            stream = (self.folder / _SENDING).open("a", encoding="utf-8")
+        with stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    def occupy(self) -> TextIOWrapper:
+        """Say that the run is under way in this process, until the file is closed.
+
+        Only its owner may enter the folder (0700), which is made when absent.
+
+        Raises:
+            MachineError: If it is under way in another process.
+        """
+        private_folder(self.folder.parent)
+        private_folder(self.folder)
+        stream = self._locked_alive()
+        if stream is None:
+            msg = f"another process records into run {self.key}; wait for it"
+            raise MachineError(msg)
+        self._drop_torn()
+        return stream
+
+    def leave(self, alive: TextIOWrapper) -> None:
+        """Say that the run ended."""
+        (self.folder / _ALIVE).unlink(missing_ok=True)
+        alive.close()
+
+    @contextlib.contextmanager
+    def abandoned(self) -> Iterator[float | None]:
+        """Hold a run whose process is gone, and leave it when the block succeeds.
+
+        Yields:
+            When it last put a record in, in seconds since 1970; None if the run ended
+            or its process lives.
+        """
+        alive = self._locked_alive() if (self.folder / _ALIVE).exists() else None
+        if alive is None:
+            yield None
+            return
+        with alive:
+            yield (self.folder / _ALIVE).stat().st_mtime
+            self.leave(alive)
+
+    def _locked_alive(self) -> TextIOWrapper | None:
+        path = self.folder / _ALIVE
+        with machine_errors(path):
+            while True:
+                stream = path.open("a", encoding="utf-8")
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    stream.close()
+                    return None
+                if _is_same(stream, path):
+                    return stream
+                stream.close()  # deleted meanwhile by the one who held it
+
+    def _drop_torn(self) -> None:
+        """Delete files of a record that was killed before it appeared."""
+        for folder in self.folder.glob(_NUMBERED):
+            if not folder.with_suffix(".json").exists():
+                shutil.rmtree(folder)
+
+    def _last(self) -> int:
+        names = [p.stem for p in self.folder.glob(f"{_NUMBERED}*")]
+        return max((int(name) for name in names), default=0)
+
+    def _read(self, path: Path) -> Record:
+        said = read_json(path)
+        folder = path.with_suffix("")
+        files = folder if folder.is_dir() else None
+        return Record(path, said["kind"], said["value"], files)
+
+
+def outboxes(spool: Path) -> list[Outbox]:
+    """All runs below a folder, by name."""
+    return [Outbox(path.parent) for path in sorted(spool.glob(f"*/{_ABOUT}"))]
+
+
+def has_abandoned(spool: Path) -> bool:
+    """Whether a process that is gone left a run below a folder; changes nothing."""
+    found = [box.folder / _ALIVE for box in outboxes(spool)]
+    return any(path.exists() and _is_unlocked(path) for path in found)
+
+
+def _is_unlocked(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # locked, or gone meanwhile, or another user's
+        return False
+    return True
+
+
+def _is_same(stream: TextIOWrapper, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _write_all(folder: Path, files: Files) -> None:
+    try:
+        with machine_errors(folder):
+            for name, content in files.items():
+                _write(folder / name, content)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write(target: Path, content: bytes | str | Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, Path):
+        shutil.copyfile(content, target)
+    elif isinstance(content, str):
+        target.write_text(content, encoding="utf-8", newline="\n")
+    else:
+        target.write_bytes(content)

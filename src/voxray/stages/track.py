@@ -1,0 +1,106 @@
+"""Send what runs still have to tell their store; close runs whose process is gone."""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from voxray.core.errors import ConfigError, MachineError, VoxrayError
+from voxray.core.outbox import Outbox, outboxes
+from voxray.core.wording import counted
+from voxray.mlflow_store import RunStatus, Tracker, TrackingPlace
+from voxray.stages.environment import artifact_root, spool_folder, tracking_uri
+
+Say = Callable[[str], None]
+
+
+def tracking_place(workspace: Path, asked: str | None) -> TrackingPlace:
+    """Where an experiment with this `track.uri` is recorded."""
+    return TrackingPlace(
+        tracking_uri(workspace, asked),
+        artifact_root(workspace),
+        spool_folder(workspace),
+        asked,
+    )
+
+
+def close_abandoned(workspace: Path, say: Say) -> int:
+    """Mark runs as FAILED whose process is gone, such as after `kill -9`.
+
+    A store that is away gets it later.
+
+    Returns:
+        How many there were.
+    """
+    closed = [box for box in outboxes(spool_folder(workspace)) if _close(box)]
+    if closed:
+        say(f"{counted(len(closed), 'run')} left by a process that is gone: FAILED now")
+        _send_quietly(workspace, closed, say)
+    return len(closed)
+
+
+def sync(workspace: Path, say: Say) -> int:
+    """Send all that waits in a workspace; says what was sent.
+
+    Returns:
+        How many records were sent.
+
+    Raises:
+        ConfigError: If a store refuses a record, or is not the one that is named now.
+        MachineError: If a store does not answer.
+    """
+    boxes = [box for box in outboxes(spool_folder(workspace)) if _waits(box)]
+    n_sent, problems = _send(workspace, boxes)
+    say(f"sent {counted(n_sent, 'record')} of {counted(len(boxes), 'run')}")
+    if problems:
+        kind = ConfigError if _any_wrong(problems) else MachineError
+        raise kind("\n".join(map(str, problems)))
+    return n_sent
+
+
+def _close(box: Outbox) -> bool:
+    with box.abandoned() as last_s:
+        if last_s is None:
+            return False
+        at_ms = int(last_s * 1000)
+        box.put("status", {"status": RunStatus.FAILED.value, "at_ms": at_ms})
+    return True
+
+
+def _send_quietly(workspace: Path, boxes: Sequence[Outbox], say: Say) -> None:
+    for problem in _send(workspace, boxes)[1]:
+        say(f"not sent yet: {problem}")
+
+
+def _send(workspace: Path, boxes: Sequence[Outbox]) -> tuple[int, list[VoxrayError]]:
+    """Number of records sent, and what went wrong, by store."""
+    n_sent, problems = 0, list[VoxrayError]()
+    for (label, asked), group in groupby(sorted(boxes, key=_store), key=_store):
+        try:
+            n_sent += _tracker(workspace, label, asked or None).send_each(list(group))
+        except VoxrayError as error:
+            problems.append(error)
+    return n_sent, problems
+
+
+def _tracker(workspace: Path, label: str, asked: str | None) -> Tracker:
+    place = tracking_place(workspace, asked)
+    if place.label != label:
+        msg = (
+            f"runs wait for the store {label}, but {place.label} is named now; set "
+            "MLFLOW_TRACKING_URI as it was, then run `voxray track sync`"
+        )
+        raise ConfigError(msg)
+    return Tracker(place, lambda _line: None)
+
+
+def _store(box: Outbox) -> tuple[str, str]:
+    about = box.about()
+    return about["store"], about["asked"] or ""
+
+
+def _waits(box: Outbox) -> bool:
+    return bool(box.waiting()) or box.sent() is None
+
+
+def _any_wrong(problems: Sequence[VoxrayError]) -> bool:
+    return any(isinstance(problem, ConfigError) for problem in problems)
