@@ -57,6 +57,10 @@ class EvaluateSpec(Spec):
             a logistic regression predicts the class from, to compare the network with.
         blanked_share: Steps of the network that learns blanked images, as a share of
             the fold's; 0 leaves it out.
+        calibration: How the registered model's probabilities are brought to the
+            frequencies seen: "auto" is "platt" for two classes and labels,
+            "temperature" for more classes. "isotonic" needs 500 patients of either
+            class.
     """
 
     operating_point: OperatingPointSpec = OperatingPointSpec()
@@ -64,6 +68,7 @@ class EvaluateSpec(Spec):
     level: Fraction = 0.95
     baseline_columns: tuple[str, ...] = ()
     blanked_share: Annotated[float, Field(ge=0, le=1)] = 0.15
+    calibration: Literal["auto", "platt", "temperature", "isotonic", "none"] = "auto"
 
 
 class RegisterSpec(Spec):
