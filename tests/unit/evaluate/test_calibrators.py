@@ -141,12 +141,7 @@ def test_the_threshold_is_on_the_calibrated_scale():
 
 def test_an_exam_counts_once_however_often_it_was_predicted():
     rows = study(40, 20)
-    twice = rows + [
-        a_prediction(
-            r.exam_id, r.patient_id, r.fold, r.label, r.probabilities["yes"], 1
-        )
-        for r in rows
-    ]
+    twice = rows + [replace(row, repeat=1) for row in rows]
     once = fit_decision(rows, BINARY, EvaluateSpec())
     both = fit_decision(twice, BINARY, EvaluateSpec())
     assert once is not None
