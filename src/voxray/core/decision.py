@@ -1,4 +1,4 @@
-"""Apply a fitted decision rule. Fitting is in `evaluate`."""
+"""Apply a fitted decision rule: calibrate, then decide. Fitting is in `evaluate`."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,15 +6,44 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from voxray.core.calibration import calibrated, tempered
 from voxray.core.specs import DecisionRule, Target
 from voxray.core.specs.task import LABEL_SEPARATOR, NO_LABEL
+
+
+def calibrate(
+    probabilities: Mapping[str, float], rule: DecisionRule
+) -> dict[str, float]:
+    """Probabilities as the rule's calibration has them; the same without one.
+
+    Args:
+        probabilities: One per class of `rule.classes`, as the networks gave them.
+        rule: Of two classes the positive one is calibrated, and the other gets the
+            rest; more are calibrated together, labels each by itself.
+
+    Raises:
+        KeyError: If a class is missing.
+    """
+    given = np.array([[probabilities[name] for name in rule.classes]], dtype=np.float64)
+    if rule.target is Target.LABELS:
+        own = [rule.calibrations.get(name) for name in rule.classes]
+        columns = zip(given.T, own, strict=True)
+        said = np.stack([calibrated(p, how) for p, how in columns], axis=1)
+    elif len(rule.classes) == 2 and rule.calibration is not None:  # noqa: PLR2004
+        of_positive = rule.classes.index(rule.positive)
+        share = calibrated(given[:, of_positive], rule.calibration)
+        both = [1 - share, share] if of_positive else [share, 1 - share]
+        said = np.stack(both, axis=1)
+    else:
+        said = tempered(given, rule.calibration)
+    return {n: float(p) for n, p in zip(rule.classes, said[0], strict=True)}
 
 
 def decide(probabilities: Mapping[str, float], rule: DecisionRule) -> str:
     """What a person would be told.
 
     Args:
-        probabilities: One per class of `rule.classes`.
+        probabilities: One per class of `rule.classes`, after `calibrate`.
         rule: Two classes with an operating point: positive when its probability
             reaches the threshold, else the other class. Other exclusive classes: the
             likeliest, the first of equals. Ordered classes: the median. Labels: those

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from voxray.core.calibration import calibrated
 from voxray.core.errors import DatasetError
 from voxray.core.records import OutOfFoldPrediction
 from voxray.core.specs import (
+    Calibration,
     DecisionRule,
     EvaluateSpec,
     OperatingPoint,
@@ -16,6 +18,7 @@ from voxray.core.specs import (
     TaskSpec,
 )
 from voxray.core.specs.experiment import OperatingPointSpec
+from voxray.evaluate.calibrators import fit_classes, fit_two_sided
 from voxray.evaluate.checks import check_predictions
 from voxray.evaluate.exams import ScoredExams, predictions_of
 
@@ -29,9 +32,9 @@ def fit_decision(
 ) -> DecisionRule | None:
     """Make the rule that is registered: probabilities in, a class out.
 
-    The threshold is chosen on all out-of-fold predictions, an exam's repeats averaged.
-    It keeps the metric of `spec.operating_point` on them. The figures in
-    `evaluation.json` use thresholds that were chosen without the fold they judge.
+    Calibration and then the threshold are fitted on all these predictions, an exam's
+    repeats averaged. The figures in `evaluation.json` use calibrations and thresholds
+    that were fitted without the fold they judge.
 
     Returns:
         None without classification; without an operating point for more than two
@@ -39,30 +42,46 @@ def fit_decision(
         one per label for labels that do not exclude each other.
 
     Raises:
-        DatasetError: If a prediction is not finite, or all exams are of one class.
+        ConfigError: If the calibration asked for is not for such classes.
+        DatasetError: If a prediction is not finite, all exams are of one class, or
+            there are too few for the calibration asked for.
     """
     if task.classify is None:
         return None
     check_predictions(predictions, task)
     classes, target = task.classify.label_names, task.classify.target
     if target is Target.LABELS:
-        points = {
-            name: _operating_point(predictions_of(predictions, name), name, spec)
+        rules = {
+            name: _two_sided(predictions_of(predictions, name), name, spec)
             for name in classes
         }
         return DecisionRule(
-            classes=classes, positive="", target=target, operating_points=points
+            classes=classes,
+            positive="",
+            target=target,
+            calibrations={n: how for n, (how, _) in rules.items() if how is not None},
+            operating_points={name: point for name, (_, point) in rules.items()},
         )
     positive = task.classify.positive_class
-    if len(classes) > 2:  # noqa: PLR2004
-        return DecisionRule(classes=classes, positive=positive, target=target)
-    point = _operating_point(predictions, positive, spec)
-    return DecisionRule(classes=classes, positive=positive, operating_point=point)
+    if len(classes) == 2:  # noqa: PLR2004
+        calibration, point = _two_sided(predictions, positive, spec)
+        return DecisionRule(
+            classes=classes,
+            positive=positive,
+            calibration=calibration,
+            operating_point=point,
+        )
+    return DecisionRule(
+        classes=classes,
+        positive=positive,
+        target=target,
+        calibration=fit_classes(predictions, classes, spec.calibration),
+    )
 
 
-def _operating_point(
+def _two_sided(
     predictions: Sequence[OutOfFoldPrediction], positive: str, spec: EvaluateSpec
-) -> OperatingPoint:
+) -> tuple[Calibration | None, OperatingPoint]:
     exams = ScoredExams.of_class(predictions, positive)
     if exams.n_positive == 0 or exams.n_negative == 0:
         which = "positive" if exams.n_positive else "negative"
@@ -72,13 +91,16 @@ def _operating_point(
         )
         raise DatasetError(msg)
     score, label = _mean_over_repeats(exams)
-    return OperatingPoint(
+    calibration = fit_two_sided(score, label, exams, spec.calibration)
+    cut = choose_threshold(calibrated(score, calibration), label, spec.operating_point)
+    point = OperatingPoint(
         metric=spec.operating_point.metric,
         at_least=spec.operating_point.at_least,
-        threshold=choose_threshold(score, label, spec.operating_point),
+        threshold=cut,
         n_positive=exams.n_positive,
         n_negative=exams.n_negative,
     )
+    return calibration, point
 
 
 def choose_threshold(

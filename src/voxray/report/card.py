@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from voxray.core.records import ALL, NETWORK, Finding, Metric, ScanId
 from voxray.core.specs import (
+    DecisionRule,
     ModelPackage,
     OperatingPoint,
     ReferenceStatistics,
@@ -14,7 +15,6 @@ from voxray.report.baselines import baselines_line, comparisons, signed
 from voxray.report.subgroups import subgroup_rows, subgroups_line
 from voxray.report.wording import estimate
 
-_UNCALIBRATED = "Probabilities are not calibrated."
 _WITHOUT_THRESHOLD = {
     Target.EXCLUSIVE: "The likeliest class.",
     Target.ORDINAL: "The median class: the first at which the probabilities, summed in "
@@ -186,10 +186,18 @@ def _decision(package: ModelPackage) -> str:
     if rule.operating_points:
         points = rule.operating_points.items()
         each = [f"- {_threshold(name, point)}" for name, point in points]
-        return "\n".join([f"Each label by itself. {_UNCALIBRATED}", "", *each])
+        return "\n".join([f"Each label by itself. {_calibration(rule)}", "", *each])
     if rule.operating_point is not None:
-        return f"{_threshold(rule.positive, rule.operating_point)} {_UNCALIBRATED}"
+        return f"{_threshold(rule.positive, rule.operating_point)} {_calibration(rule)}"
     return _WITHOUT_THRESHOLD[rule.target]
+
+
+def _calibration(rule: DecisionRule) -> str:
+    used = [how for how in (rule.calibration, *rule.calibrations.values()) if how]
+    if not used:
+        return "Probabilities are not calibrated."
+    kinds = ", ".join(sorted({how.kind for how in used}))
+    return f"Probabilities are calibrated ({kinds}) on the same scores."
 
 
 def _threshold(name: str, point: OperatingPoint) -> str:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from voxray.core.decision import decide
+from voxray.core.decision import calibrate, decide
 from voxray.core.findings import FindingCode
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import ScanRecord, ScanSource, ScoreRow, ScoreStatus
-from voxray.core.specs import ModelPackage, Plan
+from voxray.core.specs import DecisionRule, ModelPackage, Plan
 from voxray.model import Compute, Model, Probabilities, predict_ensemble
 from voxray.preprocess import clean, labels_on_source, prepare_exam, volumes_ml
 from voxray.scan_io import write_label_map
@@ -69,8 +69,8 @@ def score_exam(exam: FoundExam, scorer: Scorer) -> tuple[ScoreRow, ...]:
         scorer.model.members, prepared.image, package.plan, scorer.compute
     )
     mask, volumes = _mask(said, prepared.grid, first, scorer)
-    probabilities = _by_class(said, package.plan)
     rule = package.decision
+    probabilities = _by_class(said, package.plan, rule)
     point = rule.operating_point if rule else None
     points = rule.operating_points if rule else {}
     row = replace(
@@ -127,10 +127,14 @@ def _row(record: ScanRecord, status: ScoreStatus, scorer: Scorer) -> ScoreRow:
     )
 
 
-def _by_class(said: Probabilities, plan: Plan) -> dict[str, float]:
+def _by_class(
+    said: Probabilities, plan: Plan, rule: DecisionRule | None
+) -> dict[str, float]:
+    """Calibrated, where the rule says how."""
     if said.classes is None:
         return {}
-    return {n: float(p) for n, p in zip(plan.classes, said.classes, strict=True)}
+    given = {n: float(p) for n, p in zip(plan.classes, said.classes, strict=True)}
+    return calibrate(given, rule) if rule else given
 
 
 def _mask(

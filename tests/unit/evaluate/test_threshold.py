@@ -13,7 +13,7 @@ from tests.unit.evaluate.makers import (
     a_prediction,
     a_study,
 )
-from voxray.core.decision import decide
+from voxray.core.decision import calibrate, decide
 from voxray.core.errors import DatasetError
 from voxray.core.specs import EvaluateSpec
 from voxray.core.specs.experiment import OperatingPointSpec
@@ -126,7 +126,7 @@ def test_registered_rule_keeps_the_sensitivity_it_was_asked_for():
     assert rule is not None
     assert rule.operating_point is not None
     positive = [r for r in rows if r.label == "yes"]
-    found = [decide(r.probabilities, rule) == "yes" for r in positive]
+    found = [decide(calibrate(r.probabilities, rule), rule) == "yes" for r in positive]
     assert 0.95 <= np.mean(found) < 0.98
     assert (rule.operating_point.n_positive, rule.operating_point.n_negative) == (
         25,

@@ -10,20 +10,16 @@ from voxray.core.specs.channels import (
 )
 from voxray.core.specs.clean_up import CleanUp, StructureCleanUp
 from voxray.core.specs.data import DataSpec, LabelsSpec
+from voxray.core.specs.decision import Calibration, DecisionRule, OperatingPoint
 from voxray.core.specs.experiment import EvaluateSpec, Experiment, FoldsSpec
-from voxray.core.specs.package import (
-    DecisionRule,
-    IntakeRules,
-    ModelPackage,
-    OperatingPoint,
-    ReferenceStatistics,
-)
+from voxray.core.specs.package import IntakeRules, ModelPackage, ReferenceStatistics
 from voxray.core.specs.plan import FoldValues, IntensityWindow, NetworkPlan, Plan
 from voxray.core.specs.target import Target
 from voxray.core.specs.task import ClassifySpec, SegmentSpec, TaskSpec
 from voxray.core.specs.training import TrainSpec
 
 __all__ = [
+    "Calibration",
     "ChannelRules",
     "ClassifySpec",
     "CleanUp",

@@ -88,6 +88,10 @@ class EvaluateSpec(Spec):
         lesions: Structures that are counted lesion by lesion: connected pieces, found,
             missed or false.
         lesion_iou: Overlap from which on a predicted lesion finds a drawn one.
+        calibration: How the registered model's probabilities are brought to the
+            frequencies seen out of fold: "auto" is "platt" for two classes and labels,
+            "temperature" for more classes. "isotonic" needs 500 patients of either
+            class.
     """
 
     operating_point: OperatingPointSpec = OperatingPointSpec()
@@ -102,6 +106,7 @@ class EvaluateSpec(Spec):
     blanked_share: Annotated[float, Field(ge=0, le=1)] = 0.15
     lesions: tuple[str, ...] = ()
     lesion_iou: Fraction = 0.1
+    calibration: Literal["none", "auto", "platt", "temperature", "isotonic"] = "none"
 
     @field_validator("fixed_specificity", "fixed_sensitivity")
     @classmethod

@@ -1,15 +1,13 @@
 """What a model folder holds besides weights: `package.json`."""
 
-from typing import Literal, Self
-
-from pydantic import model_validator
+from typing import Literal
 
 from voxray.core.findings import Action, FindingCode
 from voxray.core.specs.base import Spec
 from voxray.core.specs.channels import ChannelRules, ExamRule
 from voxray.core.specs.clean_up import CleanUp
+from voxray.core.specs.decision import DecisionRule
 from voxray.core.specs.plan import FoldValues, Plan
-from voxray.core.specs.target import Target
 
 
 class IntakeRules(Spec):
@@ -18,55 +16,6 @@ class IntakeRules(Spec):
     channels: dict[str, ChannelRules]
     exam: ExamRule = "study"
     policy: dict[FindingCode, Action] = {}
-
-
-class OperatingPoint(Spec):
-    """A threshold and what it was chosen for.
-
-    Attributes:
-        metric: "sensitivity" or "specificity".
-        at_least: The value it was asked to keep.
-        threshold: A probability of at least this decides positive.
-        n_positive: Patients it was chosen on.
-        n_negative: Patients it was chosen on.
-    """
-
-    metric: Literal["sensitivity", "specificity"]
-    at_least: float
-    threshold: float
-    n_positive: int
-    n_negative: int
-
-
-class DecisionRule(Spec):
-    """From probabilities to a decision; fitted in `evaluate`, applied by `core`.
-
-    Attributes:
-        classes: In the order of the probabilities.
-        positive: Of two classes the one that the operating point is about; "" for
-            labels.
-        target: How the classes hang together.
-        operating_point: Of two classes. None with more, where the likeliest class
-            decides, or the median of ordered ones.
-        operating_points: Per label, where labels do not exclude each other.
-    """
-
-    classes: tuple[str, ...]
-    positive: str
-    target: Target = Target.EXCLUSIVE
-    operating_point: OperatingPoint | None = None
-    operating_points: dict[str, OperatingPoint] = {}
-
-    @model_validator(mode="after")
-    def _a_point_per_label(self) -> Self:
-        wanted = set(self.classes) if self.target is Target.LABELS else set()
-        if set(self.operating_points) != wanted:
-            msg = (
-                f"operating points of {sorted(self.operating_points)}, needed of "
-                f"{sorted(wanted)}"
-            )
-            raise ValueError(msg)
-        return self
 
 
 class ReferenceStatistics(Spec):
