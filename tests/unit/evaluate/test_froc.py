@@ -210,7 +210,7 @@ def test_repeats_are_not_more_patients_or_lesions():
 
 
 def test_lesions_are_not_counted_unless_asked():
-    assert "lesion_sensitivity" not in metrics_of(*a_study(), spec=SPEC)
+    assert "lesion_sensitivity" not in metrics_of(*a_study(), SPEC)
     assert "lesion_sensitivity" not in metrics_of(a_study()[0], None)
 
 
