@@ -75,7 +75,7 @@ class Plan(Spec):
         reasons: Why each value was chosen, for a person.
     """
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[1] = 1
     channels: tuple[str, ...]
     modality: tuple[str, ...]
     spacing_mm: Spacing
