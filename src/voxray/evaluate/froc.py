@@ -111,7 +111,8 @@ class LesionStudy:
     def per_patient(self, chosen: NDArray[np.bool_]) -> Array:
         """How many of the chosen predicted lesions each patient has."""
         weights = chosen.astype(np.float64)
-        return np.bincount(self.patient, weights, minlength=len(self.n_exams))
+        counts = np.bincount(self.patient, weights, minlength=len(self.n_exams))
+        return counts.astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

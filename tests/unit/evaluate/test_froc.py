@@ -210,8 +210,10 @@ def test_repeats_are_not_more_patients_or_lesions():
 
 
 def test_lesions_are_not_counted_unless_asked():
-    assert "lesion_sensitivity" not in metrics_of(*a_study(), spec=SPEC)
-    assert "lesion_sensitivity" not in metrics_of(a_study()[0], None)
+    rows, lesions = a_study()
+
+    assert "lesion_sensitivity" not in metrics_of(rows, lesions, SPEC)
+    assert "lesion_sensitivity" not in metrics_of(rows, None)
 
 
 def test_lesions_of_exams_that_are_not_judged_are_left_out():

@@ -65,7 +65,7 @@ def test_each_structure_has_its_own_value_and_tolerance():
     }
     both = [np.concatenate([7 * mask, 9 * mask]) for mask in (pred, truth)]
 
-    found = measure(*both, a_grid((16, 8, 8)), classes)
+    found = measure(both[0], both[1], a_grid((16, 8, 8)), classes)
 
     assert found["lax"].nsd == 1
     assert found["strict"].nsd < 1
@@ -85,7 +85,7 @@ def test_order_and_direction_of_axes_do_not_matter():
     moved = [mask.transpose(2, 0, 1)[::-1, :, ::-1] for mask in (pred, truth)]
     grid = a_grid(moved[0].shape, (SPACING[2], SPACING[0], SPACING[1]))
 
-    assert astuple(measure(*moved, grid)["lesion"]) == pytest.approx(
+    assert astuple(measure(moved[0], moved[1], grid)["lesion"]) == pytest.approx(
         astuple(measure(pred, truth)["lesion"])
     )
 
