@@ -26,7 +26,8 @@ def bin_of(exams: ScoredExams) -> NDArray[np.intp]:
     Ten, or fewer so that each may have ten patients. Equal scores share a bin. Equal
     numbers have less bias than equal widths (Roelofs et al. 2022, AISTATS).
     """
-    n_bins = int(np.clip(exams.n_patients // _PATIENTS_A_BIN, 1, N_BINS))
+    n_patients = len(np.unique(exams.patient))  # numbers may have gaps
+    n_bins = int(np.clip(n_patients // _PATIENTS_A_BIN, 1, N_BINS))
     cuts = np.quantile(exams.score, np.arange(1, n_bins) / n_bins, method="higher")
     raw = np.searchsorted(np.unique(cuts), exams.score, side="right")
     return np.asarray(np.unique(raw, return_inverse=True)[1], dtype=np.intp)

@@ -166,7 +166,7 @@ def _estimate(
     how = _how(metric, judged)
     why = _lacking(judged)
     if np.isnan(value):
-        return not_estimable(None, why or "it is undefined without spread", how)
+        return not_estimable(None, why or _undefined(metric, judged), how)
     if why:
         return not_estimable(value, why, how)
     error = float(np.nanstd(draws, ddof=1))
@@ -183,6 +183,14 @@ def _estimate(
 def _how(metric: ResampledMetric, judged: Sequence[JudgedExams]) -> str:
     how = f"{judged[0].decisions.how}; {metric.how}" if metric.decides else metric.how
     return how if len(judged) == 1 else f"mean over {len(judged)} classes; {how}"
+
+
+def _undefined(metric: ResampledMetric, judged: Sequence[JudgedExams]) -> str:
+    if not metric.decides:
+        return "no fold holds out both classes"
+    if all(own.decisions.decided.any() for own in judged):
+        return "every exam is decided alike"
+    return "no exam could be decided without its own fold"
 
 
 def _lacking(judged: Sequence[JudgedExams]) -> str | None:

@@ -36,6 +36,12 @@ def test_small_studies_have_fewer_bins(n, n_bins):
     assert bin_of(ScoredExams.of_class(rows, "yes")).max() + 1 == n_bins
 
 
+def test_numbers_of_patients_that_state_nothing_make_no_bins():
+    exams = ScoredExams.of_class(a_study(np.random.default_rng(8)), "yes")
+    apart = replace(exams, patient=3 * exams.patient)
+    assert list(bin_of(apart)) == list(bin_of(exams))
+
+
 def test_equal_scores_share_a_bin():
     rows = [
         a_prediction(f"e{n:02}", f"p{n:02}", n % 5, "no", 0.2 if n < 30 else 0.7)

@@ -85,6 +85,30 @@ def test_perfect_scores_have_a_value_and_say_that_no_spread_is_seen():
     assert found["f1"].value == 1
 
 
+def test_folds_of_one_class_each_are_said_in_words():
+    rows = [
+        replace(row, fold=int(row.label == "yes"))
+        for row in a_study(np.random.default_rng(10))
+    ]
+    found = estimates(rows)
+
+    assert found["average_precision"].value is None
+    assert "no fold holds out both classes" in found["average_precision"].method
+    assert "no exam could be decided without its own" in found["f1"].method
+    assert found["brier"].low is not None
+
+
+def test_decisions_that_are_all_alike_have_no_correlation():
+    rows = [
+        replace(row, probabilities={"no": 0.5, "yes": 0.5})
+        for row in a_study(np.random.default_rng(11))
+    ]
+    found = estimates(rows)["mcc"]
+
+    assert found.value is None
+    assert "not estimable: every exam is decided alike" in found.method
+
+
 def test_guessing_is_in_the_intervals_of_permuted_labels():
     outside = 0
     for seed in range(10):
