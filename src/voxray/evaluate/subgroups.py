@@ -98,7 +98,7 @@ def _correlation(
     weights = patient_weights(figure.strata, settings.spec.resamples, generator)
     both = np.stack([figure.drawn(mask, weights) for mask in (inside, ~inside)])
     both = both[:, np.isfinite(both).all(axis=0)]
-    if not (np.ptp(both, axis=1, initial=0) > 0).all():
+    if both.shape[1] < 2 or not (np.ptp(both, axis=1) > 0).all():  # noqa: PLR2004
         return 0.0
     return float(np.corrcoef(both)[0, 1])
 

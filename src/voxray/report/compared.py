@@ -85,7 +85,7 @@ def _row(figure: ComparedFigure, *, several: bool) -> tuple[str, ...]:
 
 def compared_methods(figures: Sequence[ComparedFigure]) -> list[str]:
     """How each kind of difference was computed, once."""
-    found = {}
+    found: dict[str, None] = {}
     for figure in figures:
         method = figure.difference.method
         if figure.difference.resamples:

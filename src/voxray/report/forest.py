@@ -22,6 +22,9 @@ from voxray.report.wording import NOT_ESTIMABLE, metric_name
 _MOST_PANELS = 6
 _ROW_IN, _PANEL_IN, _NAMES_IN, _EDGES_IN = 0.28, 2.2, 2.4, 1.5
 _SHORT = {"auc": "AUC"}
+_KEY = (
+    "- - all exams, with interval    ◆ difference from all others without 0    ○ other"
+)
 _Kind = tuple[str, str]
 
 
@@ -54,6 +57,7 @@ def draw_forest(metrics: Sequence[Metric], note: str = "") -> bytes:
             _draw_all(axes, metrics, kind)
             labels = [_label(name, rows) for name in names] if place == 0 else []
             axes.set_yticks(range(len(names)), labels or [""] * len(names))
+        made.text(0.02, 0.34 / height_in, _KEY, fontsize=SMALL_PT)
         write_note(made, note)
         return to_png(made)
 
