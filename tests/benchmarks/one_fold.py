@@ -12,7 +12,8 @@ from voxray.evaluate import evaluate_oof
 from voxray.model import choose_compute
 from voxray.stages.config import load_experiment
 from voxray.stages.environment import user_key
-from voxray.stages.evaluate import _judge
+from voxray.stages.evaluate import FOLDER
+from voxray.stages.held_out import _judge
 from voxray.stages.run import Session, make_context
 from voxray.stages.study import read_study
 
@@ -51,7 +52,10 @@ def judge_first_fold(
     context = make_context(spec, Session(workspace, user_key()))
     study = read_study(context)
     name = study.folds()[0]
-    judge = _judge(context, study, name, choose_compute(spec.train.device))
+    folder = context.folder / FOLDER
+    judge = _judge(context, study, name, folder, choose_compute(spec.train.device))
     exams = study.exams_of(study.patients(name).held_out)
-    predictions = [judge.predict(exam) for exam in exams]
-    return evaluate_oof(predictions, spec.task, spec.evaluate, spec.seed)
+    found = [judge.predict(exam) for exam in exams]
+    predictions = [row for of_exam in found for row in of_exam.predictions]
+    lesions = [row for of_exam in found for row in of_exam.lesions]
+    return evaluate_oof(predictions, spec.task, spec.evaluate, spec.seed, lesions)

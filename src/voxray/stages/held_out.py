@@ -38,7 +38,7 @@ from voxray.stages.fingerprint import code_hash
 from voxray.stages.frame import StageContext, earlier
 from voxray.stages.study import FoldName, Study, mask_source
 from voxray.stages.targets import class_name, labels_of
-from voxray.stages.train import VALUES_FILE, read_clean_up
+from voxray.stages.train import CLEAN_UP_FILE, VALUES_FILE, read_clean_up
 from voxray.train import NETWORK_FILE
 
 Array = NDArray[Any]
@@ -72,7 +72,7 @@ def predict_held_out(context: StageContext, study: Study, folder: Path) -> HeldO
     A fold that the same networks predicted before is read: what is judged, and how, may
     change without asking a network again, and a run that was stopped goes on.
     """
-    inputs = _inputs_sha256(context)
+    inputs = _inputs_sha256(context, study.folds())
     compute = choose_compute(context.experiment.train.device)
     todo = {
         name: study.exams_of(study.patients(name).held_out) for name in study.folds()
@@ -96,14 +96,19 @@ def predict_held_out(context: StageContext, study: Study, folder: Path) -> HeldO
     return found
 
 
-def _inputs_sha256(context: StageContext) -> Sha256:
-    """Of all that decides what the networks say, and how masks are measured."""
+def _inputs_sha256(context: StageContext, folds: Sequence[FoldName]) -> Sha256:
+    """Of all that decides what the networks say, and how masks are measured.
+
+    Of training what is used: not in which run of which store it was recorded.
+    """
     evaluate = context.experiment.evaluate
+    used = (NETWORK_FILE, VALUES_FILE, CLEAN_UP_FILE)
+    trained = [f"{name.folder}/{file}" for name in folds for file in used]
     return sha256_json(
         [
             earlier(context, "ingest", "manifest.csv"),
             earlier(context, "preprocess"),
-            earlier(context, "train"),
+            earlier(context, "train", *trained),
             sha256_file(context.folder / "folds" / "folds.csv"),
             context.experiment.task.model_dump(mode="json"),
             [evaluate.lesions, evaluate.lesion_iou],

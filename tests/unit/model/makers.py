@@ -16,7 +16,7 @@ from voxray.core.specs import (
     ReferenceStatistics,
 )
 from voxray.core.specs.channels import ChannelRules
-from voxray.core.specs.package import OperatingPoint
+from voxray.core.specs.decision import OperatingPoint
 from voxray.model import (
     Compute,
     VoxrayNetwork,
