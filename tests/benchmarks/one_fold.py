@@ -12,7 +12,7 @@ from voxray.evaluate import evaluate_oof
 from voxray.model import choose_compute
 from voxray.stages.config import load_experiment
 from voxray.stages.environment import user_key
-from voxray.stages.evaluate import FOLDER
+from voxray.stages.evidence_files import FOLDER
 from voxray.stages.held_out import _judge
 from voxray.stages.run import Session, make_context
 from voxray.stages.study import read_study

@@ -110,7 +110,7 @@ def found(workspace: Path, uri: str) -> dict[str, list[tuple[str, int, float]]]:
     store = Tracker(place_of(workspace, uri), print).reach()
     with store.client() as client:
         experiment = client.get_experiment_by_name(EXPERIMENT)
-        runs = client.search_runs([experiment.experiment_id])
+        runs = client.search_runs([experiment.experiment_id]) if experiment else []
         folds = [run for run in runs if "fold" in run.data.tags]
         return {
             run.data.tags["fold"]: [
@@ -198,7 +198,7 @@ def statuses(workspace: Path, uri: str) -> list[str]:
     store = Tracker(place_of(workspace, uri), print).reach()
     with store.client() as client:
         experiment = client.get_experiment_by_name(EXPERIMENT)
-        runs = client.search_runs([experiment.experiment_id])
+        runs = client.search_runs([experiment.experiment_id]) if experiment else []
     return [run.info.status for run in runs if "fold" in run.data.tags]
 
 

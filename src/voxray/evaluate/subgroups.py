@@ -100,7 +100,7 @@ def _correlation(
     both = both[:, np.isfinite(both).all(axis=0)]
     if both.shape[1] < 2 or not (np.ptp(both, axis=1) > 0).all():  # noqa: PLR2004
         return 0.0
-    return float(np.corrcoef(both)[0, 1])
+    return float(np.asarray(np.corrcoef(both))[0, 1])
 
 
 def less_rest(

@@ -1,19 +1,22 @@
 """`voxray compare` on folders and runs as stages 4 and 5 leave them."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.unit.evaluate.makers import a_study
 from voxray.core.files import write_json
+from voxray.core.records import OutOfFoldPrediction
 from voxray.core.specs import DecisionRule
 from voxray.evaluate import write_predictions
-from voxray.mlflow_store import log_files, log_table, open_store, start_parent
-from voxray.stages.environment import artifact_root
+from voxray.mlflow_store import NewRun, open_tracker
 from voxray.stages.frame import Stage, StageOutcome, StageRecord, write_record
+from voxray.stages.track import tracking_place
 
 YES = DecisionRule(classes=("no", "yes"), positive="yes")
 
@@ -30,7 +33,9 @@ def a_stage() -> Stage:
     )
 
 
-def write_side(folder: Path, rows, finished=True) -> Path:
+def write_side(
+    folder: Path, rows: Sequence[OutOfFoldPrediction], finished: bool = True
+) -> Path:
     """What stage 5 leaves."""
     own = folder / "evaluate"
     own.mkdir(parents=True)
@@ -129,14 +134,14 @@ def test_what_is_neither_folder_nor_run_ends_in_2(call):
 
 
 def test_a_run_is_compared_by_the_files_on_its_page(call, workspace):
-    uri = f"sqlite:///{workspace / 'tracking' / 'mlflow.db'}"
-    store = open_store(uri, artifact_root(workspace))
-    run = start_parent(store, "coarse", "coarse cross-validation")
+    tracker = open_tracker(tracking_place(workspace, None), print)
     own = workspace / "coarse" / "evaluate"
-    log_table(store, run.run_id, own / "oof_predictions.parquet")
-    decision = {"decision.json": own / "decision.json"}
-    log_files(store, run.run_id, decision, "tables")
-    by_id = call("compare", "fine", run.run_id)
+    new = NewRun("coarse", "coarse cross-validation")
+    with tracker.start(new).under_way() as run:
+        table = pd.read_parquet(own / "oof_predictions.parquet")
+        run.log_table("oof_predictions", table)
+        run.log_files({"decision.json": own / "decision.json"}, "tables")
+    by_id = call("compare", "fine", tracker.run_id(run.key))
     by_name = call("compare", "fine", "coarse cross-validation")
     assert by_id.exit_code == 0, by_id.stderr
     assert by_id.stdout == by_name.stdout

@@ -5,14 +5,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, confusion_matrix
 
 from tests.unit.evaluate.makers import SETTINGS, a_prediction, by_name, numbers
-from voxray.evaluate.confusion import (
-    DecidedExams,
-    agreement_metrics,
-    balanced_accuracy,
-    error_metrics,
-    mean_distance,
-    quadratic_kappa,
-)
+from voxray.evaluate.agreement import balanced_accuracy, mean_distance, quadratic_kappa
+from voxray.evaluate.confusion import DecidedExams, agreement_metrics, error_metrics
 from voxray.evaluate.exams import ScoredExams
 
 PAIRS = st.lists(
@@ -56,6 +50,10 @@ def grades(n=90, seed=0):
     return truth, np.clip(truth + off, 0, 2)
 
 
+def class_error(exams):
+    return by_name(error_metrics(exams, SETTINGS))["class_error"]
+
+
 @settings(deadline=None, max_examples=40)
 @given(PAIRS)
 def test_quadratic_kappa_is_that_of_scikit_learn(pairs):
@@ -97,6 +95,7 @@ def test_grades_have_figures_with_intervals_inside_the_possible_range():
         "accuracy",
         "balanced_accuracy",
         "quadratic_kappa",
+        "linear_kappa",
         "class_error",
     ]
     for metric in found.values():
@@ -123,7 +122,7 @@ def test_repeats_of_an_exam_are_not_more_exams():
 
 def test_classes_of_few_patients_have_a_value_and_no_interval():
     truth = [0] * 20 + [1] * 9 + [2] * 20
-    metric = error_metrics(decided((truth, [0] * 49)), SETTINGS)[1]
+    metric = class_error(decided((truth, [0] * 49)))
     assert metric.value == pytest.approx((9 + 40) / 49)
     assert metric.low is None
     assert "9 patients of class 2 of 3, at least 10 needed" in metric.method
@@ -139,7 +138,7 @@ def test_all_right_has_no_interval_of_balanced_accuracy():
 def test_intervals_contain_the_truth_about_as_often_as_they_say():
     held = 0
     for seed in range(60):
-        metric = error_metrics(decided(grades(75, seed)), SETTINGS)[1]
+        metric = class_error(decided(grades(75, seed)))
         low, _, high = numbers(metric)
         held += low <= (1 / 5 + 2 / 5 + 1 / 5) / 3 <= high
     assert held >= 52

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tests.unit.evaluate.makers import BINARY, SETTINGS, a_study
 from tests.unit.evaluate.test_classes import GRADES, three_grades
+from tests.unit.evaluate.test_resampling import classify_of
 from voxray.core.specs import EvaluateSpec
 from voxray.evaluate import evaluate_oof
 from voxray.evaluate.classes import judge
@@ -51,7 +52,7 @@ def judged():
 
 
 def arrays(rows):
-    own = judge(rows, BINARY.classify, SETTINGS)["yes"]
+    own = judge(rows, classify_of(BINARY), SETTINGS)["yes"]
     found = evaluate_oof(rows, BINARY, QUICK, seed=1)
     values = {m.metric: m.value for m in found}
     return own.exams, own.decisions.flagged, values

@@ -13,6 +13,7 @@ from tests.unit.evaluate.makers import (
     by_name,
 )
 from tests.unit.evaluate.test_classes import GRADES, LABELS, two_labels
+from tests.unit.evaluate.test_resampling import classify_of
 from voxray.core.specs import EvaluateSpec, TaskSpec
 from voxray.evaluate import evaluate_oof, shown_predictions
 from voxray.evaluate.patients import patient_predictions, patient_rule
@@ -35,7 +36,7 @@ def graded(exam, patient, label, shares):
 
 @pytest.mark.parametrize(("rule", "share"), [("maximum", 0.6), ("mean", 0.4)])
 def test_a_patient_is_positive_when_any_exam_is(rule, share):
-    first, second = patient_predictions(TWO_EXAMS, BINARY.classify, rule)
+    first, second = patient_predictions(TWO_EXAMS, classify_of(BINARY), rule)
     assert (first.exam_id, first.label) == ("p0", "yes")
     assert first.probabilities["yes"] == pytest.approx(share)
     assert first.probabilities["no"] == pytest.approx(1 - share)
@@ -44,7 +45,7 @@ def test_a_patient_is_positive_when_any_exam_is(rule, share):
 
 def test_repeats_stay_apart():
     rows = TWO_EXAMS + [replace(r, repeat=1) for r in TWO_EXAMS]
-    found = patient_predictions(rows, BINARY.classify, "mean")
+    found = patient_predictions(rows, classify_of(BINARY), "mean")
     assert [(row.repeat, row.patient_id) for row in found] == [
         (0, "p0"),
         (0, "p1"),
@@ -58,7 +59,7 @@ def test_of_ordered_classes_the_highest_counts_and_its_likeliest_exam():
         graded("e0", "p0", "low", (0.8, 0.1, 0.1)),
         graded("e1", "p0", "mid", (0.1, 0.2, 0.7)),
     ]
-    (found,) = patient_predictions(rows, GRADES.classify, "maximum")
+    (found,) = patient_predictions(rows, classify_of(GRADES), "maximum")
     assert found.label == "mid"
     assert found.probabilities == rows[1].probabilities
 
@@ -69,7 +70,7 @@ def test_patients_of_several_unordered_classes_are_left_out():
         replace(a_prediction(e, p, 0, label, 0.5), probabilities=shares)
         for e, p, label in (("e0", "p0", "a"), ("e1", "p0", "b"), ("e2", "p1", "c"))
     ]
-    (found,) = patient_predictions(rows, THREE.classify, "mean")
+    (found,) = patient_predictions(rows, classify_of(THREE), "mean")
     assert (found.patient_id, found.label) == ("p1", "c")
 
 
@@ -86,24 +87,28 @@ def test_a_label_is_there_when_any_exam_that_states_it_has_it():
             [({"nodule": 0}, 0.9), ({"nodule": 1, "fluid": 0}, 0.4)]
         )
     ]
-    (found,) = patient_predictions(rows, LABELS.classify, "maximum")
+    (found,) = patient_predictions(rows, classify_of(LABELS), "maximum")
     assert found.labels == {"nodule": 1, "fluid": 0}
     assert found.probabilities == {"nodule": 0.9, "fluid": 0.4}
 
 
 def test_the_rule_follows_the_task_unless_it_is_set():
-    assert patient_rule(BINARY.classify, SPEC) == "maximum"
-    assert patient_rule(ABOUT_PATIENTS.classify, SPEC) == "mean"
-    assert patient_rule(THREE.classify, EvaluateSpec(patient_score="maximum")) == "mean"
+    assert patient_rule(classify_of(BINARY), SPEC) == "maximum"
+    assert patient_rule(classify_of(ABOUT_PATIENTS), SPEC) == "mean"
+    assert (
+        patient_rule(classify_of(THREE), EvaluateSpec(patient_score="maximum"))
+        == "mean"
+    )
     highest = EvaluateSpec(patient_score="maximum")
-    assert patient_rule(ABOUT_PATIENTS.classify, highest) == "maximum"
+    assert patient_rule(classify_of(ABOUT_PATIENTS), highest) == "maximum"
 
 
 def test_figures_by_patient_are_those_of_the_combined_scores():
     rows = a_study(np.random.default_rng(0), exams=3)
     found = by_name(evaluate_oof(rows, BINARY, SPEC, seed=1))
 
-    highest, truth = {}, {}
+    highest: dict[str, float] = {}
+    truth: dict[str, bool] = {}
     for row in rows:
         own = highest.get(row.patient_id, 0)
         highest[row.patient_id] = max(own, row.probabilities["yes"])
@@ -142,5 +147,5 @@ def test_labels_have_figures_by_patient_and_their_mean():
 
 
 def test_pictures_count_patients_where_the_task_is_about_them():
-    assert shown_predictions(TWO_EXAMS, BINARY.classify, SPEC) == TWO_EXAMS
-    assert len(shown_predictions(TWO_EXAMS, ABOUT_PATIENTS.classify, SPEC)) == 2
+    assert shown_predictions(TWO_EXAMS, classify_of(BINARY), SPEC) == TWO_EXAMS
+    assert len(shown_predictions(TWO_EXAMS, classify_of(ABOUT_PATIENTS), SPEC)) == 2

@@ -119,5 +119,6 @@ def test_bins_count_patients_and_have_intervals_where_there_are_ten():
     assert sum(own.n_exams for own in bins) == 120
     assert [own.mean_score for own in bins] == sorted(own.mean_score for own in bins)
     for own in bins:
-        assert (own.low is None) == (own.n_patients < 10)
-        assert own.low is None or own.low <= own.share <= own.high
+        assert (own.low is None) == (own.high is None) == (own.n_patients < 10)
+        if own.low is not None and own.high is not None:
+            assert own.low <= own.share <= own.high

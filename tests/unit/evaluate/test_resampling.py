@@ -15,8 +15,13 @@ from voxray.evaluate.resampling import estimate_resampled
 NAMES = [metric.name for metric in RESAMPLED]
 
 
+def classify_of(task):
+    assert task.classify is not None
+    return task.classify
+
+
 def estimates(rows, spec=SPEC):
-    judged = judge(rows, BINARY.classify, SETTINGS)
+    judged = judge(rows, classify_of(BINARY), SETTINGS)
     settings = Settings(spec, seed=1)
     whole = judged["yes"].exams
     found = estimate_resampled(RESAMPLED, judged, whole, settings)

@@ -276,8 +276,8 @@ def test_labels_are_judged_on_the_exams_that_state_them():
 )
 def test_square_and_add_gives_the_intervals_that_newcombe_printed(one, other, expected):
     """Newcombe 1998, Statistics in Medicine 17:873, table II, method 10."""
-    sides = [Estimate(k / n, *wilson(k / n, n, LEVEL), "") for k, n in (one, other)]
-    low, value, high = numbers(less_rest(*sides, LEVEL))
+    own, rest = (Estimate(k / n, *wilson(k / n, n, LEVEL), "") for k, n in (one, other))
+    low, value, high = numbers(less_rest(own, rest, LEVEL))
     assert value == pytest.approx(one[0] / one[1] - other[0] / other[1])
     assert (low, high) == pytest.approx(expected, abs=5e-5)
 
@@ -316,8 +316,8 @@ def test_p_is_that_of_the_difference_of_two_logits(seed):
     values, errors = rng.uniform(0.6, 0.95, 2), rng.uniform(0.01, 0.05, 2)
     on_logit = errors / (values * (1 - values))
     z = (logit(values[0]) - logit(values[1])) / np.hypot(*on_logit)
-    sides = [an_estimate(v, e) for v, e in zip(values, errors, strict=True)]
-    found = interaction_p(*sides, LEVEL)
+    own, rest = (an_estimate(v, e) for v, e in zip(values, errors, strict=True))
+    found = interaction_p(own, rest, LEVEL)
     assert found == pytest.approx(2 * norm.cdf(-abs(z)), rel=1e-9)
 
 

@@ -1,33 +1,43 @@
 import pytest
 
 from voxray.core.errors import ConfigError
-from voxray.mlflow_store import (
-    fetch_files,
-    find_run,
-    log_files,
-    start_fold,
-    start_parent,
-)
+from voxray.mlflow_store import NewRun, fetch_files, find_run
 
 
-def test_a_run_is_found_by_id_and_by_name(store, fresh_name):
-    run = start_parent(store, fresh_name, f"{fresh_name} run")
-    by_id = find_run(store, run.run_id)
+@pytest.fixture
+def record(tracker, fresh_name):
+    """Records a run with these files in `tables`."""
+
+    def make(name, parent=None, files=None):
+        with tracker.start(NewRun(fresh_name, name), parent).under_way() as made:
+            if files:
+                made.log_files(files, "tables")
+        return made
+
+    return make
+
+
+def test_a_run_is_found_by_id_and_by_name(store, tracker, record, fresh_name):
+    run_id = tracker.run_id(record(f"{fresh_name} run").key)
+    by_id = find_run(store, run_id)
     assert by_id == find_run(store, f"{fresh_name} run")
-    assert (by_id.run_id, by_id.name) == (run.run_id, f"{fresh_name} run")
+    assert (by_id.run_id, by_id.name) == (run_id, f"{fresh_name} run")
 
 
-def test_a_fold_of_the_same_name_does_not_count(store, fresh_name):
-    run = start_parent(store, fresh_name, "fold 0")
-    start_fold(store, run, 0, 0)
-    assert find_run(store, "fold 0").run_id == run.run_id
+def test_a_fold_of_the_same_name_does_not_count(store, tracker, record, fresh_name):
+    parent = record(f"{fresh_name} fold 0")
+    record(f"{fresh_name} fold 0", parent.key)
+    found = find_run(store, f"{fresh_name} fold 0")
+    assert found.run_id == tracker.run_id(parent.key)
 
 
-def test_a_name_of_several_runs_is_refused_with_their_ids(store, fresh_name):
-    runs = [start_parent(store, fresh_name, f"{fresh_name}-twice") for _ in range(2)]
+def test_a_name_of_several_runs_is_refused_with_their_ids(
+    store, tracker, record, fresh_name
+):
+    runs = [record(f"{fresh_name}-twice") for _ in range(2)]
     with pytest.raises(ConfigError, match="2 runs are named") as caught:
         find_run(store, f"{fresh_name}-twice")
-    assert all(run.run_id in str(caught.value) for run in runs)
+    assert all(tracker.run_id(run.key) in str(caught.value) for run in runs)
 
 
 @pytest.mark.parametrize("named", ["nothing", "0" * 32, "it's", 'it\'s "so"'])
@@ -36,16 +46,19 @@ def test_a_run_that_is_not_there_is_refused(store, named):
         find_run(store, named)
 
 
-def test_files_are_fetched_into_a_folder(store, run, tmp_path):
-    log_files(store, run.run_id, {"a.json": "{}", "b.csv": "x"}, "tables")
-    folder = fetch_files(store, run.run_id, "tables", ["a.json"], tmp_path)
+def test_files_are_fetched_into_a_folder(store, tracker, record, tmp_path):
+    run = record("run", files={"a.json": "{}", "b.csv": "x"})
+    (tmp_path / "to").mkdir()
+    folder = fetch_files(
+        store, tracker.run_id(run.key), "tables", ["a.json"], tmp_path / "to"
+    )
     assert [path.name for path in folder.iterdir()] == ["a.json"]
 
 
-def test_a_file_that_the_run_lacks_is_named(store, run, tmp_path):
-    log_files(store, run.run_id, {"a.json": "{}"}, "tables")
+def test_a_file_that_the_run_lacks_is_named(store, tracker, record, tmp_path):
+    run_id = tracker.run_id(record("run", files={"a.json": "{}"}).key)
     with pytest.raises(ConfigError, match=r"has no 'b.json' in its folder 'tables'"):
-        fetch_files(store, run.run_id, "tables", ["a.json", "b.json"], tmp_path)
+        fetch_files(store, run_id, "tables", ["a.json", "b.json"], tmp_path)
 
 
 def test_a_run_without_the_folder_is_refused(store, run, tmp_path):

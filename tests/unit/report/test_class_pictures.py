@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -43,7 +46,7 @@ def a_table(classes=("no", "yes")):
     return ConfusionTable(tuple(classes), exams, "likeliest class decides")
 
 
-PICTURES = {
+PICTURES: dict[str, tuple[Callable[..., bytes], Any, list[Any]]] = {
     "precision_recall": (draw_precision_recall, [steps(0), steps(1)], [{}]),
     "reliability": (draw_reliability, [a_bin(0.1), a_bin(0.8)], [{}, 0.95]),
     "decision_curve": (draw_decision_curves, a_benefit(), [0.95]),

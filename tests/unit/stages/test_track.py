@@ -43,7 +43,7 @@ def statuses(workspace):
     store = Tracker(tracking_place(workspace, None), print).reach()
     with store.client() as client:
         found = client.get_experiment_by_name("lesions")
-        runs = client.search_runs([found.experiment_id])
+        runs = client.search_runs([found.experiment_id]) if found else []
     return [run.info.status for run in runs], [run.data.params for run in runs]
 
 

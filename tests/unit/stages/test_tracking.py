@@ -10,6 +10,7 @@ from tests.unit.stages.makers import KEY, a_context
 from voxray.core.errors import ConfigError
 from voxray.core.files import write_json
 from voxray.core.ids import Pseudonymizer
+from voxray.core.records import ScanId
 from voxray.stages.tracking import reopened_parent, shared_scan_id, without_names
 
 
@@ -38,11 +39,11 @@ def test_readable_ids_are_keyed_for_the_store(tmp_path):
     assert shared["fold"].tolist() == [0]
     assert shared["exam_id"].nunique() == 1
     assert TABLE["exam_id"][0] == "SECRET1"
-    assert shared_scan_id(context, "SECRET1").startswith("s-")
+    assert shared_scan_id(context, ScanId("SECRET1")).startswith("s-")
 
 
 def test_keyed_ids_stay_as_they_are(tmp_path):
     context = replace(a_context(tmp_path), pseudonymizer=Pseudonymizer(KEY))
 
     assert without_names(context, TABLE) is TABLE
-    assert shared_scan_id(context, "s-a") == "s-a"
+    assert shared_scan_id(context, ScanId("s-a")) == "s-a"

@@ -82,11 +82,11 @@ def test_the_averaged_network_knows_the_cohort_too(tmp_path):
 
 def test_what_a_fold_leaves_behind(tmp_path):
     job = a_job(tmp_path)
-    rows: list[EpochRow] = []
+    kept: list[Sequence[EpochRow]] = []
     events: list[Progress] = []
-    result = fit_fold(job, PLAIN_CPU, events.append, rows.append)
-    assert [row["step"] for row in rows] == [20, 40, 45]
-    assert list(result.history) == rows
+    result = fit_fold(job, PLAIN_CPU, events.append, kept.append)
+    assert [row["step"] for row in kept[-1]] == [20, 40, 45]
+    assert result.history == kept[-1]
     assert result.resumed_at_epoch is None
     assert [event.done for event in events] == list(range(1, 46))
     assert {event.total for event in events} == {45}
