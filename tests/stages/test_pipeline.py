@@ -502,7 +502,7 @@ def test_a_scan_that_upsets_a_library_stops_no_other(tmp_path, make_place):
     (record, *_) = read_manifest(place.folder / "ingest" / "manifest.csv")
     source = nifti_source(place.root / "scans" / record.path.name)
     odd = Plan.model_construct(**dict(a_plan()) | {"spacing_mm": ("x", "x", "x")})
-    with pytest.raises(ScanError, match=f"{record.scan_id}.*failed: ValueError"):
+    with pytest.raises(ScanError, match=f"{record.scan_id}.*failed: RuntimeError"):
         _PrepareExam(odd, tmp_path)(
             _Exam(record.exam_id, {record.channel: (record, source)}, None)
         )
