@@ -96,9 +96,9 @@ def fetch_files(
         there = {Path(f.path).name for f in client.list_artifacts(run_id, folder)}
         if missing := [name for name in names if name not in there]:
             msg = (
-                f"run {run_id} has no {missing[0]!r} in its folder {folder!r}: it waits "
-                "to be sent (`voxray track sync` does it), stage 5 has not finished, "
-                "or an older voxray recorded it (run stage 5 again)"
+                f"run {run_id} has no {missing[0]!r} in its folder {folder!r}: it "
+                "waits to be sent (`voxray track sync` does it), stage 5 has not "
+                "finished, or an older voxray recorded it (run stage 5 again)"
             )
             raise ConfigError(msg)
         there_now = [
