@@ -179,7 +179,7 @@ def test_subgroups_have_figures_and_say_what_they_cannot_tell(place):
     found = {(r["subset"], r["metric"]): r for r in rows if r["subset"] != "all"}
     subsets = ["side=L", "side=R", "age<50", "age>=50", "age=unknown"]
     assert list(dict.fromkeys(subset for subset, _ in found)) == subsets
-    assert found["side=R", "dice"]["low"] is not None
+    assert found["side=R", "dice"]["value"] is not None
     assert "one of 20 comparisons" in found["side=R", "dice_less_rest"]["method"]
     young = found["age<50", "auc"]
     assert young["value"] is None

@@ -50,7 +50,7 @@ def as_text(default: Any) -> str:
         if default is value or default == value:
             return word
     if isinstance(default, tuple):
-        return f"[{', '.join(default)}]"
+        return f"[{', '.join(map(str, default))}]"
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 

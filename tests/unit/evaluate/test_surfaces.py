@@ -80,6 +80,7 @@ def test_an_oracle_without_the_spacing_is_noticed():
     assert max(wrong) > 0.1
 
 
+@pytest.mark.bench
 def test_measures_are_those_of_surface_distance():
     oracle = pytest.importorskip(
         "surface_distance", reason="needs surface-distance-based-measures"
