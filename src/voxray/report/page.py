@@ -37,6 +37,16 @@ class _Picture:
     height: int
 
 
+_MAIN = {
+    *("auc", "average_precision", "sensitivity", "specificity", "accuracy"),
+    *("calibration_slope", "calibration_intercept", "brier"),
+    *("quadratic_kappa", "class_error", "ordinal_c_index"),
+    *("dice", "nsd", "hd95_mm", "volume_error_ml"),
+    *("lesion_sensitivity", "false_positive_lesions_per_exam", "froc_mean_sensitivity"),
+}
+"""Metrics that the page shows at once; the others are a click away."""
+
+
 def render_report(content: ReportContent) -> Iterator[tuple[str, bytes | str]]:
     """Make the files of a report, one at a time, the page last.
 
@@ -101,7 +111,8 @@ def _page(
         policy=POLICY,
         level=_common_level(content.evidence),
         meanings=wording.metric_meanings(own),
-        own=own,
+        main=[metric for metric in own if metric.metric in _MAIN],
+        further=[metric for metric in own if metric.metric not in _MAIN],
         subgroups=subgroup_rows(content.evidence),
         subgroups_line=subgroups_line(content.evidence),
         **_baseline_values(content),
