@@ -6,10 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from voxray.core.errors import ManifestError
 from voxray.core.files import atomic_path
 from voxray.core.records import ExamId, PatientId
 from voxray.evaluate.lesions import Lesion
+from voxray.evaluate.tables import read_columns
 
 _COLUMNS: dict[str, pa.DataType] = {
     "repeat": pa.int32(),
@@ -55,14 +55,7 @@ def read_lesions(path: Path) -> tuple[Lesion, ...]:
     Raises:
         ManifestError: If the file is missing or broken, or a column is missing.
     """
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        msg = f"cannot read {path.name!r}: {error}; run stage 5 again"
-        raise ManifestError(msg) from error
-    if missing := sorted(set(_COLUMNS) - set(table.column_names)):
-        msg = f"{path.name!r} lacks the columns {', '.join(missing)}"
-        raise ManifestError(msg)
+    table = read_columns(path, _COLUMNS)
     return tuple(
         Lesion(
             row["repeat"],

@@ -1,6 +1,6 @@
 """`evaluation.json` and `oof_predictions.parquet`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -108,15 +108,25 @@ def read_predictions(path: Path) -> tuple[OutOfFoldPrediction, ...]:
     Raises:
         ManifestError: If the file is missing or broken, or a column is missing.
     """
+    table = read_columns(path, _KEYS)
+    return tuple(_prediction(row) for row in table.to_pylist())
+
+
+def read_columns(path: Path, wanted: Collection[str]) -> pa.Table:
+    """Read a table that stage 5 wrote.
+
+    Raises:
+        ManifestError: If the file is missing or broken, or a column is missing.
+    """
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         msg = f"cannot read {path.name!r}: {error}; run stage 5 again"
         raise ManifestError(msg) from error
-    if missing := sorted(set(_KEYS) - set(table.column_names)):
+    if missing := sorted({*wanted} - set(table.column_names)):
         msg = f"{path.name!r} lacks the columns {', '.join(missing)}"
         raise ManifestError(msg)
-    return tuple(_prediction(row) for row in table.to_pylist())
+    return table
 
 
 def _prediction(row: Mapping[str, Any]) -> OutOfFoldPrediction:

@@ -83,7 +83,6 @@ def test_sensitivities_are_those_of_all_thresholds_tried(levels):
 
 
 def test_curve_is_monais():
-    pytest.importorskip("torch")
     from monai.metrics.froc import compute_froc_curve_data  # takes seconds
 
     rows, lesions = a_study(false_rate=2)
