@@ -1,7 +1,9 @@
 """What a fold is trained on, and what comes of it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from voxray.core.hashing import sha256_json
@@ -13,7 +15,7 @@ from voxray.train.seeding import FoldSeed
 EpochRow = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class FoldJob:
     """All that decides how a fold is trained.
 
@@ -39,6 +41,15 @@ class FoldJob:
     inputs_sha256: str
     name: str = field(default="fold")
     follow: Schedule | None = None
+
+    @cached_property
+    def views_a_step(self) -> float:
+        """How often a step sees each exam whole; a patch counts as its share of one."""
+        seen = math.prod(self.plan.input_shape)
+        shares = [
+            min(1.0, seen / math.prod(exam.cached.grid.shape)) for exam in self.training
+        ]
+        return self.plan.batch_size * sum(shares) / len(shares) ** 2
 
     @property
     def sha256(self) -> str:
