@@ -70,8 +70,8 @@ class FoldResult:
     """What came of a fold.
 
     Attributes:
-        history: One row per epoch: epoch, step, loss, learning_rate, seconds and, where
-            it was validated, what `validate` gives.
+        history: One row per epoch: epoch, step, loss, learning_rate, augmentation,
+            seconds and, where it was validated, what `validate` gives.
         resumed_at_epoch: Where a killed run continued; None if it ran in one go.
         shares: Of the fold's wall time, by `stopwatch.PHASES`.
         seconds: The fold's wall time.

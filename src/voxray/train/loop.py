@@ -148,6 +148,7 @@ class Loop:
             "step": self.step,
             "loss": sum(losses) / len(losses),
             "learning_rate": self._rate(self.step - 1),
+            "augmentation": self._strength(self.step - 1),
             **scores,
             "seconds": round(self.spent_s - began_s, 3),
         }
@@ -186,16 +187,16 @@ class Loop:
 
     def _train_step(self, batch: Batch, drawing: Drawing) -> torch.Tensor:
         self.watch.lap("data")
-        batch = self.learner.augmented(batch, drawing, self._strength())
+        batch = self.learner.augmented(batch, drawing, self._strength(self.step))
         self.watch.lap("augmentation")
         micro_batch = self.schedule.segment(self.step).micro_batch
         return self.learner.train_step(
             batch, self._rate(self.step), micro_batch, self.step, self.watch
         )
 
-    def _strength(self) -> float:
-        """Of augmentation, by the steps that hold now; none are known while timed."""
-        steps = self.schedule.segment(self.step).steps or 0
+    def _strength(self, step: int) -> float:
+        """Of augmentation, by the steps that hold then; none are known while timed."""
+        steps = self.schedule.segment(step).steps or 0
         views = steps * self.job.views_a_step
         return augmentation_strength(self.job.spec.augmentation, views)
 
