@@ -163,7 +163,7 @@ def obuchowski(exams):
     ill, well = ([(s, p) for s, p, y in rows if y == side] for side in (True, False))
     wins = np.array([[(i > w) + 0.5 * (i == w) for w, _ in well] for i, _ in ill])
     auc = wins.mean()
-    sums = {}
+    sums: dict[int, list[float]] = {}
     for side, own, values in ((0, ill, wins.mean(1)), (1, well, wins.mean(0))):
         for (_, patient), value in zip(own, values, strict=True):
             sums.setdefault(patient, [0.0, 0.0])[side] += (value - auc) / len(own)
