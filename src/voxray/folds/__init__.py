@@ -4,6 +4,8 @@ from voxray.folds.assign import assign_folds
 from voxray.folds.audit import Audit, AuditCheck, audit, audit_to_json
 from voxray.folds.groups import group_patients
 from voxray.folds.holdout import choose_holdout
+from voxray.folds.left_out import values_of_folds
+from voxray.folds.sizes import small_parts
 from voxray.folds.table import (
     FoldPatients,
     read_folds,
@@ -21,6 +23,8 @@ __all__ = [
     "choose_holdout",
     "group_patients",
     "read_folds",
+    "small_parts",
     "training_patients",
+    "values_of_folds",
     "write_folds",
 ]

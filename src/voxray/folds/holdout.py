@@ -1,15 +1,23 @@
 """Patients that no fold ever uses."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from voxray.core.errors import DatasetError
 from voxray.core.records import PatientId, ScanRecord
-from voxray.core.specs import FoldsSpec
+from voxray.core.specs import FoldsSpec, TaskSpec
 from voxray.core.specs.experiment import HoldoutColumn, HoldoutFraction
 from voxray.folds.groups import Link, group_patients, members_by_group
-from voxray.folds.strata import check_columns, column_value, content_key, draw_share
+from voxray.folds.strata import (
+    Group,
+    check_columns,
+    column_value,
+    content_key,
+    did_you_mean,
+    draw_share,
+)
 
 _DRAW = 1
 
@@ -64,6 +72,7 @@ def _by_column(
         msg = (
             f"folds.holdout: no scan has {holdout.value!r} in the column "
             f"{holdout.column!r}; its values are {', '.join(values[:10])}"
+            f"{did_you_mean(holdout.value, values)}"
         )
         raise DatasetError(msg)
     return chosen
@@ -93,3 +102,26 @@ def _by_fraction(
 def _labels(scans: Sequence[ScanRecord]) -> tuple[str, ...]:
     found = {f"{key}={value}" for scan in scans for key, value in scan.labels.items()}
     return tuple(sorted(found)) or ("",)
+
+
+def check_holdout(kept_out: Sequence[Group], task: TaskSpec, spec: FoldsSpec) -> None:
+    """Refuse a holdout that could never tell one class from another.
+
+    Raises:
+        DatasetError: If its patients lack a class; of several labels nothing is asked.
+    """
+    classify = task.classify
+    if not kept_out or classify is None or classify.columns:
+        return
+    counts = Counter(name for group in kept_out for name in group.classes)
+    lacking = [name for name in classify.classes if not counts[name]]
+    if lacking:
+        n_patients = sum(len(group.patients) for group in kept_out)
+        said = ", ".join(f"{name}: {counts[name]}" for name in classify.classes)
+        by_value = isinstance(spec.holdout, HoldoutColumn)
+        remedy = "choose another value" if by_value else "take a larger fraction"
+        msg = (
+            f"folds.holdout keeps {n_patients} patients out, none of class "
+            f"{lacking[0]!r} ({said}); nothing could be said about it there: {remedy}"
+        )
+        raise DatasetError(msg)

@@ -24,22 +24,56 @@ class HoldoutFraction(Spec):
     fraction: Fraction
 
 
+_STRATIFIED, _LEAVE_ONE_OUT = "stratified", "leave_one_out_of:"
+
+
 class FoldsSpec(Spec):
     """How patients are split.
 
     Attributes:
-        n: Number of folds.
+        scheme: "stratified" draws folds that look alike. "leave_one_out_of:COLUMN"
+            makes a fold of each value of a column, such as a site.
+        n: Number of folds; with "leave_one_out_of" the values decide.
         repeats: How often the whole split is drawn anew.
         stratify: Balanced over folds: "label" or meta columns.
         holdout: Patients no fold ever uses.
         validation: Share of a fold's training patients that only watches training.
     """
 
+    scheme: str = _STRATIFIED
     n: Annotated[int, Field(ge=2, le=50)] = 5
     repeats: Annotated[int, Field(ge=1, le=50)] = 1
     stratify: tuple[str, ...] = ("label",)
     holdout: HoldoutColumn | HoldoutFraction | None = None
     validation: Fraction = 0.1
+
+    @property
+    def left_out_column(self) -> str | None:
+        """The column of which each value is a fold; None where folds are drawn."""
+        column = self.scheme.removeprefix(_LEAVE_ONE_OUT).strip()
+        return None if self.scheme == _STRATIFIED else column
+
+    @field_validator("scheme")
+    @classmethod
+    def _known_scheme(cls, value: str) -> str:
+        named = value.removeprefix(_LEAVE_ONE_OUT).strip()
+        if value != _STRATIFIED and named in {"", value}:
+            msg = (
+                f"{value!r} is no scheme; write {_STRATIFIED!r} or "
+                f"'{_LEAVE_ONE_OUT}COLUMN'"
+            )
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _drawn_once(self) -> Self:
+        if self.left_out_column is not None and self.repeats > 1:
+            msg = (
+                f"repeats: {self.repeats} repeats of {self.scheme!r} would be the same "
+                "folds; set folds.repeats to 1"
+            )
+            raise ValueError(msg)
+        return self
 
 
 class OperatingPointSpec(Spec):
