@@ -15,6 +15,7 @@ from voxray.evaluate.froc import FrocCurve, LesionStudy, froc_curve
 from voxray.evaluate.lesion_table import read_lesions, write_lesions
 from voxray.evaluate.lesions import Lesion, LesionSource, find_lesions
 from voxray.evaluate.masks import MaskMeasures, measure_masks
+from voxray.evaluate.local import LOCAL_THRESHOLD, NEEDED, needed_exams
 from voxray.evaluate.mislabelled import (
     Suspect,
     possibly_mislabelled,
@@ -24,6 +25,7 @@ from voxray.evaluate.mislabelled import (
 from voxray.evaluate.oof import evaluate_oof
 from voxray.evaluate.pairing import Pair, Side, make_pair, make_side
 from voxray.evaluate.patients import PER_PATIENT
+from voxray.evaluate.registered import evaluate_registered, registered_points
 from voxray.evaluate.roc import RocCurve, class_roc_points, roc_points
 from voxray.evaluate.segmentation import volume_error_ml
 from voxray.evaluate.subgroups import Grouping, subgroup_metrics
@@ -38,6 +40,8 @@ from voxray.evaluate.threshold import fit_decision
 from voxray.evaluate.worst import WorstExam, read_worst, worst_exams, write_worst
 
 __all__ = [
+    "LOCAL_THRESHOLD",
+    "NEEDED",
     "PER_PATIENT",
     "ClassCurves",
     "FrocCurve",
@@ -61,6 +65,7 @@ __all__ = [
     "confusion_tables",
     "dice_per_class",
     "evaluate_oof",
+    "evaluate_registered",
     "find_lesions",
     "fit_decision",
     "froc_curve",
@@ -69,12 +74,14 @@ __all__ = [
     "measure_masks",
     "metrics_from_json",
     "metrics_to_json",
+    "needed_exams",
     "network_rows",
     "possibly_mislabelled",
     "read_lesions",
     "read_predictions",
     "read_suspects",
     "read_worst",
+    "registered_points",
     "require_out_of_fold",
     "roc_points",
     "shown_predictions",

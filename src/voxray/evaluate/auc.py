@@ -180,6 +180,8 @@ def _resampled(
 def _how(exams: ScoredExams, n_used: int, *, pooled: bool) -> str:
     if pooled:
         return "all folds pooled, though scores of different networks share no scale"
+    if len(exams.fold_names) == 1:
+        return "scores of one predictor"
     how = f"mean over {n_used} folds of the within-fold AUC"
     used = {exams.fold_names[int(exams.fold[part[0]])] for part in exams.usable_folds()}
     left_out = [name for name in exams.fold_names if name not in used]

@@ -46,6 +46,19 @@ def decide_by_threshold(exams: ScoredExams, point: OperatingPointSpec) -> Decisi
     return Decisions(flagged, decided, how)
 
 
+def decisions_on(class_: str, exams: ScoredExams, settings: Settings) -> Decisions:
+    """Cut at the registered threshold of a class, else as `decide_by_threshold`."""
+    point = settings.registered.get(class_)
+    if point is None:
+        return decide_by_threshold(exams, settings.spec.operating_point)
+    how = (
+        f"registered threshold of {point.threshold:.4f}, chosen elsewhere for "
+        f"{point.metric} of at least {point.at_least:g}"
+    )
+    everyone = np.ones(len(exams.score), dtype=np.bool_)
+    return Decisions(exams.score >= point.threshold, everyone, how)
+
+
 def operating_metrics(
     class_: str, exams: ScoredExams, decisions: Decisions, settings: Settings
 ) -> list[Metric]:
@@ -75,7 +88,7 @@ def estimate_share(
     """Share of the used predictions that are right, an exam's repeats averaged."""
     if not used.any():
         return not_estimable(None, "no exam could be decided without its own fold", how)
-    n_right, n_exams = _per_patient(exams, right, used)
+    n_right, n_exams = per_patient(exams, right, used)
     value = float(n_right.sum() / n_exams.sum())
     if len(n_exams) < MIN_PATIENTS:
         why = f"{len(n_exams)} patients, at least {MIN_PATIENTS} needed"
@@ -113,9 +126,10 @@ def effective_n(n_right: Array, n_exams: Array) -> float:
     return total / min(max(variance / binomial, 1.0), alike)
 
 
-def _per_patient(
+def per_patient(
     exams: ScoredExams, right: NDArray[np.bool_], used: NDArray[np.bool_]
 ) -> tuple[Array, Array]:
+    """Right and all used exams of each patient who has one, repeats sharing one exam."""
     n_repeats = np.bincount(exams.exam[used], minlength=int(exams.exam.max()) + 1)
     weight = 1 / n_repeats[exams.exam[used]]
     patient = exams.patient[used]

@@ -4,18 +4,19 @@ from voxray.score.folder import (
     SCORES_FILE,
     SOURCES_FILE,
     SUMMARY_FILE,
-    ScoreRequest,
     ScoreSummary,
     score_folder,
     scored_model,
 )
 from voxray.score.references import range_problem
+from voxray.score.request import Known, ScoreRequest
 from voxray.score.table import ScoreColumns, read_scores, write_scores
 
 __all__ = [
     "SCORES_FILE",
     "SOURCES_FILE",
     "SUMMARY_FILE",
+    "Known",
     "ScoreColumns",
     "ScoreRequest",
     "ScoreSummary",

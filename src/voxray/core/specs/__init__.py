@@ -12,7 +12,13 @@ from voxray.core.specs.clean_up import CleanUp, StructureCleanUp
 from voxray.core.specs.data import DataSpec, LabelsSpec
 from voxray.core.specs.decision import Calibration, DecisionRule, OperatingPoint
 from voxray.core.specs.experiment import EvaluateSpec, Experiment, FoldsSpec
-from voxray.core.specs.package import IntakeRules, ModelPackage, ReferenceStatistics
+from voxray.core.specs.package import (
+    IntakeRules,
+    ModelPackage,
+    ReferenceStatistics,
+    SeenScans,
+    Truth,
+)
 from voxray.core.specs.plan import FoldValues, IntensityWindow, NetworkPlan, Plan
 from voxray.core.specs.target import Target
 from voxray.core.specs.task import ClassifySpec, SegmentSpec, TaskSpec
@@ -40,11 +46,13 @@ __all__ = [
     "OperatingPoint",
     "Plan",
     "ReferenceStatistics",
+    "SeenScans",
     "SegmentSpec",
     "Spec",
     "StructureCleanUp",
     "Target",
     "TaskSpec",
     "TrainSpec",
+    "Truth",
     "one_scan_an_exam",
 ]
