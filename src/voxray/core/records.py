@@ -245,6 +245,15 @@ NETWORK = "network"
 ALL = "all"
 """`Metric.subset` of a figure that is of no subgroup."""
 
+REPEAT = "repeat "
+"""Begins `Metric.subset` of one repeat of the split."""
+
+LEFT_OUT = "left out: "
+"""Begins `Metric.subset` of the patients that one fold of a value leaves out."""
+
+HOLDOUT = "holdout"
+"""`Metric.subset` of the registered model on the locked holdout."""
+
 LESS_REST = "_less_rest"
 """End of `Metric.metric` of a subgroup's figure less that of all other exams."""
 
@@ -260,7 +269,9 @@ class Metric:
         value: None when not estimable; `method` then says why.
         low: Lower end of the interval at `level`.
         subset: "all", or the subgroup, e.g. "sex=F" or "age_years<40". A metric that
-            ends in "_less_rest" is the subgroup less all other exams.
+            ends in "_less_rest" is the subgroup less all other exams. "repeat 0" is of
+            one repeat of the split, "left out: site=A" of a fold that leaves out a
+            value, "holdout" of the registered model on the locked holdout.
         model: What was judged: "network", "baseline:NAME", or "columns+network". A
             metric that ends in "_difference" is the network less this baseline, for
             "columns+network" this less the columns alone.

@@ -9,6 +9,7 @@ from voxray.evaluate.curves import (
     confusion_tables,
     shown_predictions,
 )
+from voxray.evaluate.design_parts import design_metrics, repeat_name
 from voxray.evaluate.dice import dice_per_class
 from voxray.evaluate.estimate import Settings
 from voxray.evaluate.froc import FrocCurve, LesionStudy, froc_curve
@@ -63,6 +64,7 @@ __all__ = [
     "compare_baselines",
     "compare_pair",
     "confusion_tables",
+    "design_metrics",
     "dice_per_class",
     "evaluate_oof",
     "evaluate_registered",
@@ -82,6 +84,7 @@ __all__ = [
     "read_suspects",
     "read_worst",
     "registered_points",
+    "repeat_name",
     "require_out_of_fold",
     "roc_points",
     "shown_predictions",

@@ -6,6 +6,7 @@ from voxray.core.records import Metric, OutOfFoldPrediction
 from voxray.core.specs import EvaluateSpec, OperatingPoint, TaskSpec
 from voxray.evaluate.checks import check_predictions
 from voxray.evaluate.classes import class_metrics
+from voxray.evaluate.design_parts import say_repeats
 from voxray.evaluate.estimate import Settings
 from voxray.evaluate.froc import LesionStudy, lesion_metrics
 from voxray.evaluate.lesions import Lesion
@@ -57,4 +58,4 @@ def evaluate_oof(
             if lesions is not None and name in spec.lesions:
                 study = LesionStudy.of(predictions, lesions, name)
                 rows += lesion_metrics(study, name, settings)
-    return tuple(rows)
+    return say_repeats(rows, len({row.repeat for row in predictions}))

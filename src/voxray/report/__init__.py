@@ -29,6 +29,7 @@ from voxray.report.content import (
     WorstMask,
 )
 from voxray.report.decision_curve import draw_decision_curves
+from voxray.report.design_parts import parts_line
 from voxray.report.evidence_figures import (
     FoldHistory,
     draw_dice,
@@ -98,6 +99,7 @@ __all__ = [
     "draw_reliability",
     "draw_roc",
     "draw_training",
+    "parts_line",
     "png_size",
     "range_in_words",
     "render_card",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voxray.core.records import ALL, NETWORK, Finding, Metric, ScanId
+from voxray.core.records import ALL, NETWORK, REPEAT, Finding, Metric, ScanId
 from voxray.core.specs import (
     DecisionRule,
     ModelPackage,
@@ -12,6 +12,7 @@ from voxray.core.specs import (
     Target,
 )
 from voxray.report.baselines import baselines_line, comparisons, signed
+from voxray.report.design_parts import part_name, part_rows, parts_title
 from voxray.report.subgroups import subgroup_rows, subgroups_line
 from voxray.report.wording import estimate
 
@@ -64,8 +65,8 @@ def render_card(card: ModelCard) -> str:
         "## Figures on held-out patients",
         "",
         "Each figure is that of the single fold networks on patients they never saw; "
-        "the registered model is their ensemble. Intervals are conditional on the "
-        "trained networks.",
+        f"the registered model is {_ensemble(card.metrics)}. Intervals are conditional "
+        "on the trained networks.",
         "",
         "| metric | class | value | interval | patients | method |",
         "|---|---|---|---|---|---|",
@@ -75,6 +76,7 @@ def render_card(card: ModelCard) -> str:
             if metric.model == NETWORK and metric.subset == ALL
         ),
         "",
+        *_parts(card.metrics),
         *_subgroups(card.metrics),
         *_baselines(card.metrics),
         "## Decision",
@@ -87,6 +89,31 @@ def render_card(card: ModelCard) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _ensemble(metrics: Sequence[Metric]) -> str:
+    """Which of the networks that were judged the model is made of."""
+    repeated = any(metric.subset.startswith(REPEAT) for metric in metrics)
+    return "the ensemble of those of the first repeat" if repeated else "their ensemble"
+
+
+def _parts(metrics: Sequence[Metric]) -> list[str]:
+    """Figures of each repeat or each value that was left out; nothing without any."""
+    rows = part_rows(metrics)
+    if not rows:
+        return []
+    return [
+        f"## {parts_title(rows)}",
+        "",
+        "| part | metric | class | figure | patients |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {part_name(row)} | {row.metric} | {row.class_} | {estimate(row)} | "
+            f"{row.n_patients} |"
+            for row in rows
+        ),
+        "",
+    ]
 
 
 def _subgroups(metrics: Sequence[Metric]) -> list[str]:

@@ -11,6 +11,7 @@ from voxray.core.wording import counted
 from voxray.report import wording
 from voxray.report.baselines import comparisons, place, reach, signed
 from voxray.report.content import ReportContent, ReportFigure
+from voxray.report.design_parts import part_name, part_rows, parts_title
 from voxray.report.naming import picture_name, png_size
 from voxray.report.subgroups import subgroup_rows, subgroups_line
 from voxray.report.tables import (
@@ -113,6 +114,8 @@ def _page(
         meanings=wording.metric_meanings(own),
         main=[metric for metric in own if metric.metric in _MAIN],
         further=[metric for metric in own if metric.metric not in _MAIN],
+        parts=part_rows(content.evidence),
+        parts_title=parts_title(part_rows(content.evidence)),
         subgroups=subgroup_rows(content.evidence),
         subgroups_line=subgroups_line(content.evidence),
         **_baseline_values(content),
@@ -192,6 +195,7 @@ def environment() -> Environment:
         method=wording.method,
         millilitres=wording.millilitres,
         number=wording.number,
+        part=part_name,
         percent=wording.percent,
         probability=wording.probability,
         signed=signed,

@@ -1,7 +1,8 @@
 """Part of stage 5: figures of masks, and pictures of the worst ones."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +52,7 @@ def draw_masks(
     if segment is None:
         return {}
     note, structures = experiment.note, tuple(segment.classes)
-    dice = {
-        name: [d for p in predictions if (d := p.dice.get(name)) is not None]
-        for name in structures
-    }
+    dice = {name: dice_of_exams(predictions, name) for name in structures}
     pairs = {name: _volumes(predictions, name) for name in structures}
     figures = {
         "dice.png": draw_dice(dice, metrics, note),
@@ -67,10 +65,24 @@ def draw_masks(
 
 def _volumes(predictions: Sequence[OutOfFoldPrediction], name: str) -> VolumePairs:
     used = [row for row in predictions if volume_error_ml(row, name) is not None]
-    return VolumePairs(
-        np.array([row.true_volume_ml[name] for row in used], dtype=np.float64),
-        np.array([row.volume_ml[name] for row in used], dtype=np.float64),
-    )
+    drawn = _mean_over_repeats(used, lambda row: row.true_volume_ml[name])
+    said = _mean_over_repeats(used, lambda row: row.volume_ml[name])
+    return VolumePairs(np.array(drawn), np.array(said))
+
+
+def dice_of_exams(predictions: Sequence[OutOfFoldPrediction], name: str) -> list[float]:
+    """Dice of each exam that has one, repeats averaged: an exam is one point."""
+    used = [row for row in predictions if row.dice.get(name) is not None]
+    return _mean_over_repeats(used, lambda row: row.dice[name] or 0.0)
+
+
+def _mean_over_repeats(
+    rows: Sequence[OutOfFoldPrediction], value: Callable[[OutOfFoldPrediction], float]
+) -> list[float]:
+    of_exam: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        of_exam[row.exam_id].append(value(row))
+    return [float(np.mean(values)) for values in of_exam.values()]
 
 
 def _curves(

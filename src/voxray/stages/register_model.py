@@ -51,7 +51,7 @@ def run(context: StageContext) -> StageOutcome:
     folder.mkdir()
     study = read_study(context)
     package = _package(context, study)
-    for fold, file in zip(study.folds(), package.networks, strict=True):
+    for fold, file in zip(study.registered_folds(), package.networks, strict=True):
         shutil.copyfile(_trained(context, fold) / NETWORK_FILE, folder / file)
     metrics = read_metrics(context)
     card = _card(context, study, package, metrics)
@@ -75,7 +75,7 @@ def read_metrics(context: StageContext) -> tuple[Metric, ...]:
 
 def _package(context: StageContext, study: Study) -> ModelPackage:
     experiment, plan = context.experiment, study.plan
-    names = study.folds()
+    names = study.registered_folds()
     decision = read_json(context.folder / "evaluate" / DECISION_FILE)["decision"]
     return ModelPackage(
         name=experiment.model_name,

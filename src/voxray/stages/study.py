@@ -7,6 +7,7 @@ from pathlib import Path
 from voxray.core.files import read_json
 from voxray.core.records import (
     ExamId,
+    FoldRole,
     FoldRow,
     MaskSource,
     PatientId,
@@ -67,6 +68,18 @@ class Study:
         """Every fold of every repeat, in order."""
         found = {(row.repeat, row.fold) for row in self.rows}
         return tuple(FoldName(repeat, fold) for repeat, fold in sorted(found))
+
+    def registered_folds(self) -> tuple[FoldName, ...]:
+        """Folds whose networks are the model: those of the first repeat.
+
+        Further repeats tell how figures vary from one split to another. They change no
+        model: it is the same with one repeat, and scoring takes no longer.
+        """
+        return tuple(name for name in self.folds() if name.repeat == 0)
+
+    def holdout(self) -> frozenset[PatientId]:
+        """Patients that no fold uses."""
+        return frozenset(r.patient_id for r in self.rows if r.role is FoldRole.HOLDOUT)
 
     def record(self, exam_id: ExamId) -> ScanRecord:
         """The exam's scan of the first channel: its grid, mask, label and patient."""

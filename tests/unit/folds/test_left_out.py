@@ -56,7 +56,7 @@ def test_validation_is_drawn_from_the_other_values():
 @pytest.mark.parametrize("column", ["site", "sex", "modality"])
 def test_columns_of_the_headers_can_be_left_out(column):
     records = [
-        replace(r, **{column: "MF"[n % 4 // 2]}) for n, r in enumerate(a_cohort(8))
+        replace(r, **{column: "MF"[n // 4 % 2]}) for n, r in enumerate(a_cohort(8))
     ]
     spec = FoldsSpec(scheme=f"leave_one_out_of:{column}")
 
