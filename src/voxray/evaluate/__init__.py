@@ -9,6 +9,8 @@ from voxray.evaluate.curves import (
     confusion_tables,
     shown_predictions,
 )
+from voxray.evaluate.decided import DecisionEvidence, judge_decision
+from voxray.evaluate.decision import fit_decision, in_parts
 from voxray.evaluate.dice import dice_per_class
 from voxray.evaluate.estimate import Settings
 from voxray.evaluate.froc import FrocCurve, LesionStudy, froc_curve
@@ -34,12 +36,12 @@ from voxray.evaluate.tables import (
     write_baselines,
     write_predictions,
 )
-from voxray.evaluate.threshold import fit_decision
 from voxray.evaluate.worst import WorstExam, read_worst, worst_exams, write_worst
 
 __all__ = [
     "PER_PATIENT",
     "ClassCurves",
+    "DecisionEvidence",
     "FrocCurve",
     "Grouping",
     "Lesion",
@@ -64,6 +66,8 @@ __all__ = [
     "find_lesions",
     "fit_decision",
     "froc_curve",
+    "in_parts",
+    "judge_decision",
     "make_pair",
     "make_side",
     "measure_masks",

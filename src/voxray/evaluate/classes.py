@@ -96,9 +96,9 @@ def judge(
     """
     scored = scored_per_class(predictions, classify)
     if len(scored) == 1 or classify.target is Target.LABELS:
-        point = settings.spec.operating_point
+        point, kind = settings.spec.operating_point, settings.spec.calibration
         return {
-            name: JudgedExams(exams, decide_by_threshold(exams, point))
+            name: JudgedExams(exams, decide_by_threshold(exams, point, kind))
             for name, exams in scored.items()
         }
     decided = decide_among(scored, classify)

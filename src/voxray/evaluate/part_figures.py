@@ -23,9 +23,8 @@ from voxray.evaluate.estimate import (
     not_estimable,
 )
 from voxray.evaluate.exams import ScoredExams, predictions_of
-from voxray.evaluate.proportions import estimate_share
+from voxray.evaluate.proportions import decide_by_threshold, estimate_share
 from voxray.evaluate.segmentation import segmentation_metrics
-from voxray.evaluate.threshold import crossfit_decisions
 
 Rows = Sequence[OutOfFoldPrediction]
 Mask = NDArray[np.bool_]
@@ -158,7 +157,9 @@ def _shares(predictions: Rows, class_: str, settings: Settings) -> Iterator[Part
     """Sensitivity and specificity at the operating point."""
     rows = _in_order(predictions)
     exams = ScoredExams.of_class(rows, class_)
-    flagged, decided = crossfit_decisions(exams, settings.spec.operating_point)
+    point, kind = settings.spec.operating_point, settings.spec.calibration
+    decisions = decide_by_threshold(exams, point, kind)
+    flagged, decided = decisions.flagged, decisions.decided
     right = flagged == exams.positive
     strata = _strata([exams])
     for name, side in (

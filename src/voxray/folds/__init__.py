@@ -3,7 +3,7 @@
 from voxray.folds.assign import assign_folds
 from voxray.folds.audit import Audit, AuditCheck, audit, audit_to_json
 from voxray.folds.groups import group_patients
-from voxray.folds.holdout import choose_holdout
+from voxray.folds.holdout import choose_calibration, choose_holdout
 from voxray.folds.table import (
     FoldPatients,
     read_folds,
@@ -18,6 +18,7 @@ __all__ = [
     "assign_folds",
     "audit",
     "audit_to_json",
+    "choose_calibration",
     "choose_holdout",
     "group_patients",
     "read_folds",

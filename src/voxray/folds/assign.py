@@ -10,7 +10,7 @@ from voxray.core.errors import DatasetError
 from voxray.core.records import FoldRole, FoldRow, PatientId, ScanRecord
 from voxray.core.specs import FoldsSpec, TaskSpec
 from voxray.folds.groups import Link, group_patients, members_by_group
-from voxray.folds.holdout import choose_holdout
+from voxray.folds.holdout import choose_calibration, choose_holdout
 from voxray.folds.strata import Group, describe_groups, draw_share, merge_small
 
 _FOLDS, _VALIDATION = 2, 3
@@ -33,13 +33,13 @@ def assign_folds(
     Args:
         records: Manifest rows.
         task: Says which label column holds the class.
-        spec: Number of folds and repeats, columns, holdout, validation share.
+        spec: Number of folds and repeats, columns, holdout, calibration, validation.
         seed: Of the experiment.
         linked: Pairs of patients that share an image; they never part.
 
     Returns:
-        Rows for held-out, validation and holdout patients, by repeat, fold, role and
-        patient. A patient without a row in a fold is trained on there.
+        Rows for held-out, validation, holdout and calibration patients, by repeat,
+        fold, role and patient. A patient without a row in a fold is trained on there.
 
     Raises:
         DatasetError: If there is one class only, a class or the whole has fewer
@@ -48,21 +48,33 @@ def assign_folds(
     """
     pairs = tuple(linked)
     holdout = choose_holdout(records, spec, seed, pairs)
+    calibration = choose_calibration(records, spec, seed, pairs, holdout)
     members = members_by_group(group_patients(records, pairs))
     described = describe_groups(members, records, task, spec.stratify)
     kept_out = [group for group in described if group.patients[0] in holdout]
-    groups = [group for group in described if group.patients[0] not in holdout]
+    aside = [group for group in described if group.patients[0] in calibration]
+    unused = holdout | calibration
+    groups = [group for group in described if group.patients[0] not in unused]
     _check_counts(groups, task, spec)
     if task.classify is not None and task.classify.columns:
         patients = {patient for group in groups for patient in group.patients}
         used = [record for record in records if record.patient_id in patients]
         _check_labels(used, task.classify.columns)
-    rows = (
+    rows = [
         row
         for repeat in range(spec.repeats)
         for row in _one_repeat(groups, kept_out, spec, (seed, repeat))
-    )
+    ]
+    rows += _in_every_fold(aside, rows, FoldRole.CALIBRATION)
     return tuple(sorted(rows, key=_row_order))
+
+
+def _in_every_fold(
+    groups: Sequence[Group], rows: Sequence[FoldRow], role: FoldRole
+) -> list[FoldRow]:
+    """Rows of groups that have one role everywhere."""
+    folds = sorted({(row.repeat, row.fold) for row in rows})
+    return [r for g in groups for fold in folds for r in _rows(g, *fold, role)]
 
 
 def _row_order(row: FoldRow) -> tuple[int, int, int, str]:

@@ -135,12 +135,16 @@ def _outcome(result: Audit) -> StageOutcome:
         "folds": result.n_folds,
         "repeats": result.n_repeats,
         "holdout": result.n_holdout,
+        "calibration": result.n_calibration,
     }
     patients = counted(result.n_patients, "patient")
     groups = counted(result.n_groups, "group")
     repeats = counted(result.n_repeats, "repeat")
+    aside = f"{result.n_holdout} in the holdout"
+    if result.n_calibration:
+        aside += f", {result.n_calibration} for calibration"
     message = (
-        f"{patients} ({groups}, {result.n_holdout} in the holdout), {result.n_folds} "
+        f"{patients} ({groups}, {aside}), {result.n_folds} "
         f"folds, {repeats}; audit passed: no patient and no image is on two sides"
     )
     return StageOutcome(counts=counts, message=message)
