@@ -9,14 +9,16 @@ from voxray.evaluate.curves import (
     confusion_tables,
     shown_predictions,
 )
+from voxray.evaluate.decided import DecisionEvidence, judge_decision
+from voxray.evaluate.decision import fit_decision, in_parts
 from voxray.evaluate.design_parts import design_metrics, repeat_name
 from voxray.evaluate.dice import dice_per_class
 from voxray.evaluate.estimate import Settings
 from voxray.evaluate.froc import FrocCurve, LesionStudy, froc_curve
 from voxray.evaluate.lesion_table import read_lesions, write_lesions
 from voxray.evaluate.lesions import Lesion, LesionSource, find_lesions
-from voxray.evaluate.masks import MaskMeasures, measure_masks
 from voxray.evaluate.local import LOCAL_THRESHOLD, NEEDED, needed_exams
+from voxray.evaluate.masks import MaskMeasures, measure_masks
 from voxray.evaluate.mislabelled import (
     Suspect,
     possibly_mislabelled,
@@ -37,7 +39,6 @@ from voxray.evaluate.tables import (
     write_baselines,
     write_predictions,
 )
-from voxray.evaluate.threshold import fit_decision
 from voxray.evaluate.worst import WorstExam, read_worst, worst_exams, write_worst
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "NEEDED",
     "PER_PATIENT",
     "ClassCurves",
+    "DecisionEvidence",
     "FrocCurve",
     "Grouping",
     "Lesion",
@@ -71,6 +73,8 @@ __all__ = [
     "find_lesions",
     "fit_decision",
     "froc_curve",
+    "in_parts",
+    "judge_decision",
     "make_pair",
     "make_side",
     "measure_masks",

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxray.core.records import Metric
-from voxray.core.specs.experiment import OperatingPointSpec
+from voxray.core.specs import OperatingPointSpec
+from voxray.evaluate.calibrators import Wanted, settle_two_sided
 from voxray.evaluate.estimate import (
     CONDITIONAL,
     MIN_PATIENTS,
@@ -16,7 +17,7 @@ from voxray.evaluate.estimate import (
 )
 from voxray.evaluate.exams import ScoredExams
 from voxray.evaluate.intervals import wilson
-from voxray.evaluate.threshold import crossfit_decisions
+from voxray.evaluate.threshold import crossfit_decisions, too_few_for
 
 Array = NDArray[np.float64]
 
@@ -36,24 +37,38 @@ class Decisions:
     how: str
 
 
-def decide_by_threshold(exams: ScoredExams, point: OperatingPointSpec) -> Decisions:
-    """Cut at an operating point, each fold's threshold chosen on the other folds."""
-    flagged, decided = crossfit_decisions(exams, point)
-    how = (
-        f"threshold of each fold chosen on the other folds for {point.metric} of at "
-        f"least {point.at_least:g}"
-    )
-    return Decisions(flagged, decided, how)
+def decide_by_threshold(
+    exams: ScoredExams, point: OperatingPointSpec, kind: Wanted = "none"
+) -> Decisions:
+    """Cut at an operating point, each fold's threshold chosen on the other folds.
+
+    Args:
+        exams: Scores as the networks gave them.
+        point: What the threshold is for.
+        kind: Of the calibration before the cut.
+    """
+    settled = settle_two_sided(exams, kind)
+    flagged, decided = crossfit_decisions(exams, point, settled)
+    how = f"threshold of each fold chosen on the other folds for {point.in_words}"
+    return Decisions(flagged, decided, how + few_in_words(exams, point))
+
+
+def few_in_words(exams: ScoredExams, point: OperatingPointSpec) -> str:
+    """Added where there are too few patients for what is asked; else nothing."""
+    lacks_a_class = exams.n_positive == 0 or exams.n_negative == 0
+    few = "" if lacks_a_class else too_few_for(exams, point)
+    return f" ({few})" if few else ""
 
 
 def decisions_on(class_: str, exams: ScoredExams, settings: Settings) -> Decisions:
     """Cut at the registered threshold of a class, else as `decide_by_threshold`."""
     point = settings.registered.get(class_)
     if point is None:
-        return decide_by_threshold(exams, settings.spec.operating_point)
+        spec = settings.spec
+        return decide_by_threshold(exams, spec.operating_point, spec.calibration)
     how = (
         f"registered threshold of {point.threshold:.4f}, chosen elsewhere for "
-        f"{point.metric} of at least {point.at_least:g}"
+        f"{point.in_words}"
     )
     everyone = np.ones(len(exams.score), dtype=np.bool_)
     return Decisions(exams.score >= point.threshold, everyone, how)

@@ -3,7 +3,7 @@
 from voxray.folds.assign import assign_folds
 from voxray.folds.audit import Audit, AuditCheck, audit, audit_to_json
 from voxray.folds.groups import group_patients
-from voxray.folds.holdout import choose_holdout
+from voxray.folds.holdout import choose_calibration, choose_holdout
 from voxray.folds.left_out import values_of_folds
 from voxray.folds.sizes import small_parts
 from voxray.folds.table import (
@@ -20,6 +20,7 @@ __all__ = [
     "assign_folds",
     "audit",
     "audit_to_json",
+    "choose_calibration",
     "choose_holdout",
     "group_patients",
     "read_folds",

@@ -10,7 +10,7 @@ from voxray.core.errors import DatasetError
 from voxray.core.records import FoldRole, FoldRow, PatientId, ScanRecord
 from voxray.core.specs import FoldsSpec, TaskSpec
 from voxray.folds.groups import Link, group_patients, members_by_group
-from voxray.folds.holdout import check_holdout, choose_holdout
+from voxray.folds.holdout import check_holdout, choose_calibration, choose_holdout
 from voxray.folds.left_out import values_of_groups
 from voxray.folds.strata import Group, describe_groups, draw_share, merge_small
 
@@ -37,13 +37,13 @@ def assign_folds(
     Args:
         records: Manifest rows.
         task: Says which label column holds the class.
-        spec: Number of folds and repeats, columns, holdout, validation share.
+        spec: Number of folds and repeats, columns, holdout, calibration, validation.
         seed: Of the experiment.
         linked: Pairs of patients that share an image; they never part.
 
     Returns:
-        Rows for held-out, validation and holdout patients, by repeat, fold, role and
-        patient. A patient without a row in a fold is trained on there.
+        Rows for held-out, validation, holdout and calibration patients, by repeat,
+        fold, role and patient. A patient without a row in a fold is trained on there.
 
     Raises:
         DatasetError: If there is one class only, a class or the whole has fewer
@@ -53,10 +53,13 @@ def assign_folds(
     """
     pairs = tuple(linked)
     holdout = choose_holdout(records, spec, seed, pairs)
+    calibration = choose_calibration(records, spec, seed, pairs, holdout)
     members = members_by_group(group_patients(records, pairs))
     described = describe_groups(members, records, task, spec.stratify)
     kept_out = [group for group in described if group.patients[0] in holdout]
-    groups = [group for group in described if group.patients[0] not in holdout]
+    aside = [group for group in described if group.patients[0] in calibration]
+    unused = holdout | calibration
+    groups = [group for group in described if group.patients[0] not in unused]
     check_holdout(kept_out, task, spec)
     column = spec.left_out_column
     left_out = _by_value(groups, records, column, task) if column else None
@@ -66,17 +69,29 @@ def assign_folds(
         patients = {patient for group in groups for patient in group.patients}
         used = [record for record in records if record.patient_id in patients]
         _check_labels(used, task.classify.columns)
-    rows = (
+    rows = [
         row
         for repeat in range(spec.repeats)
         for row in _one_repeat(
-            (groups, kept_out),
+            groups,
             left_out or _split(groups, spec.n, (seed, repeat)),
             spec,
             (seed, repeat),
         )
+    ]
+    unused_rows = (
+        *_in_every_fold(kept_out, rows, FoldRole.HOLDOUT),
+        *_in_every_fold(aside, rows, FoldRole.CALIBRATION),
     )
-    return tuple(sorted(rows, key=_row_order))
+    return tuple(sorted((*rows, *unused_rows), key=_row_order))
+
+
+def _in_every_fold(
+    groups: Sequence[Group], rows: Sequence[FoldRow], role: FoldRole
+) -> list[FoldRow]:
+    """Rows of groups that have one role everywhere."""
+    folds = sorted({(row.repeat, row.fold) for row in rows})
+    return [r for g in groups for fold in folds for r in _rows(g, *fold, role)]
 
 
 def _row_order(row: FoldRow) -> tuple[int, int, int, str]:
@@ -119,13 +134,12 @@ def _check_left(value: str, rest: Sequence[Group], task: TaskSpec) -> None:
 
 
 def _one_repeat(
-    parts: tuple[Sequence[Group], Sequence[Group]],
+    groups: Sequence[Group],
     folds: _FoldsOfGroups,
     spec: FoldsSpec,
     seeds: tuple[int, int],
 ) -> Iterator[FoldRow]:
-    """Rows of all folds; `parts` are the groups in folds, and those in the holdout."""
-    (groups, kept_out), (_, repeat) = parts, seeds
+    _, repeat = seeds
     for fold, held_out in enumerate(folds):
         training = {g.name: g.stratum[:1] for g in groups if g.name not in held_out}
         generator = np.random.default_rng([*seeds, _VALIDATION, fold])
@@ -135,8 +149,6 @@ def _one_repeat(
                 yield from _rows(group, repeat, fold, FoldRole.HELD_OUT)
             elif group.name in validation:
                 yield from _rows(group, repeat, fold, FoldRole.VALIDATION)
-        for group in kept_out:
-            yield from _rows(group, repeat, fold, FoldRole.HOLDOUT)
 
 
 def _split(

@@ -146,17 +146,20 @@ def _outcome(result: Audit, spec: FoldsSpec) -> StageOutcome:
         "folds": result.n_folds,
         "repeats": result.n_repeats,
         "holdout": result.n_holdout,
+        "calibration": result.n_calibration,
     }
     patients = counted(result.n_patients, "patient")
     groups = counted(result.n_groups, "group")
     repeats = counted(result.n_repeats, "repeat")
     column = spec.left_out_column
-    folds = f"{result.n_folds} folds" + (
-        f", one per value of {column!r}" if column else ""
-    )
+    folds = f"{result.n_folds} folds"
+    folds += f", one per value of {column!r}" if column else ""
+    aside = f"{result.n_holdout} in the holdout"
+    if result.n_calibration:
+        aside += f", {result.n_calibration} for calibration"
     message = (
-        f"{patients} ({groups}, {result.n_holdout} in the holdout), {folds}, "
-        f"{repeats}; audit passed: no patient and no image is on two sides"
+        f"{patients} ({groups}, {aside}), {folds}, {repeats}; audit passed: no patient "
+        "and no image is on two sides"
     )
     return StageOutcome(counts=counts, message=message)
 

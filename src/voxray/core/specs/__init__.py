@@ -10,8 +10,18 @@ from voxray.core.specs.channels import (
 )
 from voxray.core.specs.clean_up import CleanUp, StructureCleanUp
 from voxray.core.specs.data import DataSpec, LabelsSpec
-from voxray.core.specs.decision import Calibration, DecisionRule, OperatingPoint
-from voxray.core.specs.experiment import EvaluateSpec, Experiment, FoldsSpec
+from voxray.core.specs.decision import (
+    Calibration,
+    DecisionRule,
+    OperatingPoint,
+    Referral,
+)
+from voxray.core.specs.experiment import (
+    EvaluateSpec,
+    Experiment,
+    FoldsSpec,
+    OperatingPointSpec,
+)
 from voxray.core.specs.package import (
     IntakeRules,
     ModelPackage,
@@ -44,8 +54,10 @@ __all__ = [
     "ModelPackage",
     "NetworkPlan",
     "OperatingPoint",
+    "OperatingPointSpec",
     "Plan",
     "ReferenceStatistics",
+    "Referral",
     "SeenScans",
     "SegmentSpec",
     "Spec",
