@@ -28,7 +28,11 @@ from voxray.evaluate.mislabelled import (
 from voxray.evaluate.oof import evaluate_oof
 from voxray.evaluate.pairing import Pair, Side, make_pair, make_side
 from voxray.evaluate.patients import PER_PATIENT
-from voxray.evaluate.registered import evaluate_registered, registered_points
+from voxray.evaluate.registered import (
+    evaluate_registered,
+    holdout_metrics,
+    registered_points,
+)
 from voxray.evaluate.roc import RocCurve, class_roc_points, roc_points
 from voxray.evaluate.segmentation import volume_error_ml
 from voxray.evaluate.subgroups import Grouping, subgroup_metrics
@@ -73,6 +77,7 @@ __all__ = [
     "find_lesions",
     "fit_decision",
     "froc_curve",
+    "holdout_metrics",
     "in_parts",
     "judge_decision",
     "make_pair",

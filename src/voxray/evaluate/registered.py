@@ -1,10 +1,12 @@
 """Figures of a model as it is registered, on patients that it has never seen."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from voxray.core.records import Metric, OutOfFoldPrediction
+from voxray.core.records import HOLDOUT, Metric, OutOfFoldPrediction
 from voxray.core.specs import DecisionRule, EvaluateSpec, OperatingPoint, TaskSpec
 from voxray.evaluate.estimate import Settings
+from voxray.evaluate.lesions import Lesion
 from voxray.evaluate.local import local_metrics
 from voxray.evaluate.oof import evaluate_oof
 
@@ -52,6 +54,35 @@ def evaluate_registered(
         else []
     )
     return (*(row for row in rows if row.metric not in _OF_FOLDS), *local)
+
+
+def holdout_metrics(
+    predictions: Sequence[OutOfFoldPrediction],
+    lesions: Sequence[Lesion],
+    task: TaskSpec,
+    settings: Settings,
+    how: str,
+) -> tuple[Metric, ...]:
+    """Figures of the locked holdout: nothing is chosen on it, no threshold either.
+
+    Args:
+        predictions: One per exam, in one fold, calibrated as registered.
+        lesions: Of the structures that are counted lesion by lesion.
+        task: Classes and structures.
+        settings: With `registered_points`.
+        how: Begins the method of each figure.
+
+    Raises:
+        DatasetError: As `evaluate_registered`.
+    """
+    spec = without_fixed_points(settings.spec)
+    points = settings.registered
+    rows = evaluate_oof(predictions, task, spec, settings.seed, lesions, points)
+    return tuple(
+        replace(row, subset=HOLDOUT, method=f"{how}; {row.method}")
+        for row in rows
+        if row.metric not in _OF_FOLDS
+    )
 
 
 def without_fixed_points(spec: EvaluateSpec) -> EvaluateSpec:

@@ -15,6 +15,7 @@ from voxray.mlflow_store.found_runs import (  # noqa: E402
     FoundRun,
     fetch_files,
     find_run,
+    tags_of_runs,
 )
 from voxray.mlflow_store.gate import (  # noqa: E402
     AUDIT_PASSED,
@@ -96,6 +97,7 @@ __all__ = [
     "resolve_model",
     "rollback",
     "save_pyfunc",
+    "tags_of_runs",
     "ui_address",
     "ui_command",
     "verify_registered",

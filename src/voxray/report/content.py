@@ -124,6 +124,9 @@ class ReportContent:
         model: None without a model.
         training: None without training data.
         evidence: Metrics of held-out patients, of the network and of baselines.
+        holdout: Metrics of the registered model on the locked holdout; empty while
+            nobody looked.
+        holdout_line: Which look that was, in words.
         suspects: Exams whose label or mask may be wrong.
         worst: Exams with the worst masks, by structure and rank.
         figures: Pictures of the evidence.
@@ -142,6 +145,8 @@ class ReportContent:
     model: ModelFacts | None = None
     training: TrainingData | None = None
     evidence: tuple[Metric, ...] = ()
+    holdout: tuple[Metric, ...] = ()
+    holdout_line: str = ""
     suspects: tuple[SuspectScan, ...] = ()
     worst: tuple[WorstMask, ...] = ()
     figures: tuple[ReportFigure, ...] = ()

@@ -114,6 +114,8 @@ def _page(
         meanings=wording.metric_meanings(own),
         main=[metric for metric in own if metric.metric in _MAIN],
         further=[metric for metric in own if metric.metric not in _MAIN],
+        holdout_main=[m for m in content.holdout if m.metric in _MAIN],
+        holdout_further=[m for m in content.holdout if m.metric not in _MAIN],
         parts=part_rows(content.evidence),
         parts_title=parts_title(part_rows(content.evidence)),
         subgroups=subgroup_rows(content.evidence),

@@ -92,7 +92,7 @@ def _judge(context: StageContext, parent: TrackedRun) -> StageOutcome:
     _write_figures(folder / FIGURES, figures)
     _record(context, study, parent, metrics, figures)
     counts = {"predictions": len(predictions), "metrics": len(metrics)}
-    return StageOutcome(counts, _headline(metrics))
+    return StageOutcome(counts, headline(metrics))
 
 
 def _measure(
@@ -215,12 +215,33 @@ def _record(
         parent.log_files({name: listed.to_csv(index=False)}, TABLES)
     others = {name: folder / name for name in (EVALUATION_FILE, DECISION_FILE)}
     parent.log_files(others, TABLES)
+    describe_parent(context, study, parent, metrics, tuple(figures))
+
+
+def describe_parent(
+    context: StageContext,
+    study: Study,
+    parent: TrackedRun,
+    metrics: Sequence[Metric],
+    shown: Sequence[str],
+    *,
+    holdout: str = "",
+) -> None:
+    """Write the page of the run that stage 4 opened.
+
+    Args:
+        context: Of the experiment.
+        study: What was split, and how.
+        parent: The run.
+        metrics: Of stage 5.
+        shown: Names of the figures.
+        holdout: What the locked holdout showed; "" while nobody looked.
+    """
     facts = " ".join(_design_in_words(context, study))
-    for line in filter(None, (parts_line(metrics), subgroups_line(metrics))):
-        facts = f"{facts}\n\n{line}"
-    note = context.experiment.note
-    own, shown = network_rows(metrics), tuple(figures)
-    parent.describe(parent_page(_headline(metrics), facts, own, shown, note))
+    lines = parts_line(metrics), subgroups_line(metrics), holdout
+    facts = "\n\n".join(filter(None, (facts, *lines)))
+    own, note = network_rows(metrics), context.experiment.note
+    parent.describe(parent_page(headline(metrics), facts, own, shown, note))
 
 
 def _design_in_words(context: StageContext, study: Study) -> Iterator[str]:
@@ -241,7 +262,8 @@ def _design_in_words(context: StageContext, study: Study) -> Iterator[str]:
         yield f"The locked holdout of {n} was not looked at for these figures."
 
 
-def _headline(metrics: Sequence[Metric]) -> str:
+def headline(metrics: Sequence[Metric]) -> str:
+    """The most important figures of the network, and of the baselines."""
     own = network_rows(metrics)
     shown = [m for m in own if m.metric in _HEADLINE and m.value is not None]
     said = "; ".join(_words(m) for m in shown)

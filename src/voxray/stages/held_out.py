@@ -168,8 +168,15 @@ class _Kept:
 
 def mask_file(folder: Path, repeat: int, exam_id: ExamId) -> Path:
     """Where the predicted mask of a held-out exam is, below the folder of stage 5."""
-    below = f"repeat_{repeat}" if repeat else ""
-    return folder / MASKS / below / f"{exam_id}.nii.gz"
+    return _masks(folder, repeat) / _mask_name(exam_id)
+
+
+def _masks(folder: Path, repeat: int) -> Path:
+    return folder / MASKS / (f"repeat_{repeat}" if repeat else "")
+
+
+def _mask_name(exam_id: ExamId) -> str:
+    return f"{exam_id}.nii.gz"
 
 
 def _drop_strays(folder: Path, wanted: set[Path]) -> None:
@@ -184,22 +191,29 @@ def _drop_strays(folder: Path, wanted: set[Path]) -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Judge:
-    """The network of one fold, asked about that fold's held-out exams."""
+class Judge:
+    """Networks that are asked, as one, about exams they never saw.
+
+    Attributes:
+        name: Of the fold whose network it is.
+        members: The network of a fold, or those of an ensemble.
+        masks: Folder for the masks.
+    """
 
     context: StageContext
     study: Study
     name: FoldName
-    member: Member
+    members: tuple[Member, ...]
     clean_up: CleanUp
-    folder: Path
+    masks: Path
     compute: Compute
 
     def predict(self, exam_id: ExamId) -> HeldOut:
+        """Prediction and lesions of one exam; its mask is written."""
         plan, record = self.study.plan, self.study.record(exam_id)
         classify = self.context.experiment.task.classify
         image = np.asarray(self.study.cached[exam_id].read_image())
-        said, _ = predict_ensemble([self.member], image, plan, self.compute)
+        said, _ = predict_ensemble(self.members, image, plan, self.compute)
         row = OutOfFoldPrediction(
             repeat=self.name.repeat,
             fold=self.name.fold,
@@ -223,8 +237,7 @@ class _Judge:
         grid, cached = self.study.record(exam_id).grid, self.study.cached[exam_id]
         labels = labels_on_source(shares, cached.grid, grid, self.study.plan)
         labels = clean(labels, grid, self.study.plan, self.clean_up)
-        path = mask_file(self.folder, self.name.repeat, exam_id)
-        write_label_map(path, labels, grid)
+        write_label_map(self.masks / _mask_name(exam_id), labels, grid)
         return labels
 
     def _measured(
@@ -275,12 +288,13 @@ class _Judge:
 
 def _judge(
     context: StageContext, study: Study, name: FoldName, folder: Path, compute: Compute
-) -> _Judge:
+) -> Judge:
     trained = context.folder / "train" / name.folder
     values = FoldValues.model_validate(read_json(trained / VALUES_FILE))
     network = load_network(trained / NETWORK_FILE, study.plan, compute)
     member, rules = (network, values), read_clean_up(trained)
-    return _Judge(context, study, name, member, rules, folder, compute)
+    masks = _masks(folder, name.repeat)
+    return Judge(context, study, name, (member,), rules, masks, compute)
 
 
 def _named(names: Sequence[str], shares: np.ndarray) -> dict[str, float]:
