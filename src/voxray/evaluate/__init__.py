@@ -14,8 +14,8 @@ from voxray.evaluate.estimate import Settings
 from voxray.evaluate.froc import FrocCurve, LesionStudy, froc_curve
 from voxray.evaluate.lesion_table import read_lesions, write_lesions
 from voxray.evaluate.lesions import Lesion, LesionSource, find_lesions
-from voxray.evaluate.masks import MaskMeasures, measure_masks
 from voxray.evaluate.local import LOCAL_THRESHOLD, NEEDED, needed_exams
+from voxray.evaluate.masks import MaskMeasures, measure_masks
 from voxray.evaluate.mislabelled import (
     Suspect,
     possibly_mislabelled,

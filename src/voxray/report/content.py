@@ -124,6 +124,8 @@ class ReportContent:
         model: None without a model.
         training: None without training data.
         evidence: Metrics of held-out patients, of the network and of baselines.
+        account: Sentences on what was judged, where it is not the held-out patients of
+            the training.
         suspects: Exams whose label or mask may be wrong.
         worst: Exams with the worst masks, by structure and rank.
         figures: Pictures of the evidence.
@@ -142,6 +144,7 @@ class ReportContent:
     model: ModelFacts | None = None
     training: TrainingData | None = None
     evidence: tuple[Metric, ...] = ()
+    account: tuple[str, ...] = ()
     suspects: tuple[SuspectScan, ...] = ()
     worst: tuple[WorstMask, ...] = ()
     figures: tuple[ReportFigure, ...] = ()
