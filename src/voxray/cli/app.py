@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import voxray
-from voxray.cli import compare, data, holdout, models, pipeline, track, ui
+from voxray.cli import compare, data, evaluate, holdout, models, pipeline, track, ui
 from voxray.cli.threads import settle_threads
 
 _HELP = "From a folder of medical scans to a checked, registered model, and to scores."
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 pipeline.add_to(app)
 holdout.add_to(app)
+evaluate.add_to(app)
 compare.add_to(app)
 models.add_to(app)
 data.add_to(app)

@@ -72,8 +72,8 @@ def confusion_tables(
     """Table of true and decided classes; of labels one each, else one named "".
 
     Two classes and labels are decided at the registered operating point, or the
-    threshold of each fold is chosen on the other folds. A table of which no exam could be decided is left
-    out.
+    threshold of each fold is chosen on the other folds. A table of which no exam could
+    be decided is left out.
     """
     names = classify.label_names
     if len(classify.judged_names) > 1 and classify.target is not Target.LABELS:

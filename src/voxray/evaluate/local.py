@@ -81,15 +81,13 @@ def _threshold(
         why = f"{len(n_exams)} patients, at least {MIN_PATIENTS} needed"
         return not_estimable(cut, why, how)
     effective = effective_n(n_right, n_exams)
-    ends = sorted(
-        _cut_at(exams.score[own], share, point)
-        for share in wilson(point.at_least, effective, settings.level)
-    )
+    shares = wilson(point.at_least, effective, settings.level)
+    low, high = _ends(exams.score[own], shares, point)
     said = (
         f"{how}; Woodruff interval by Wilson with effective n = {effective:.1f} by "
         "patients; chosen on what it would be judged on, so check it on other patients"
     )
-    return Estimate(cut, min(ends[0], cut), max(ends[1], cut), said)
+    return Estimate(cut, min(low, cut), max(high, cut), said)
 
 
 def _own(exams: ScoredExams, point: OperatingPoint) -> NDArray[np.bool_]:
@@ -97,10 +95,16 @@ def _own(exams: ScoredExams, point: OperatingPoint) -> NDArray[np.bool_]:
     return exams.positive if point.metric == "sensitivity" else ~exams.positive
 
 
-def _cut_at(score: Array, share: float, point: OperatingPoint) -> float:
-    """Score at which this share is kept: above it of positive, below it of negative."""
-    level = 1 - share if point.metric == "sensitivity" else share
-    return float(np.quantile(score, level, method="inverted_cdf"))
+def _ends(
+    score: Array, shares: tuple[float, float], point: OperatingPoint
+) -> tuple[float, float]:
+    """Scores at which these shares are kept, rounded outwards to an exam's score."""
+    ordered = np.sort(score)
+    low, high = shares
+    if point.metric == "sensitivity":
+        low, high = 1 - high, 1 - low
+    below, above = math.floor(low * len(score)), math.ceil(high * len(score))
+    return float(ordered[below - 1]) if below else 0.0, float(ordered[above - 1])
 
 
 def _needed(

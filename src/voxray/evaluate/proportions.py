@@ -144,7 +144,7 @@ def effective_n(n_right: Array, n_exams: Array) -> float:
 def per_patient(
     exams: ScoredExams, right: NDArray[np.bool_], used: NDArray[np.bool_]
 ) -> tuple[Array, Array]:
-    """Right and all used exams of each patient who has one, repeats sharing one exam."""
+    """Right and all used exams of each patient with one, repeats sharing one exam."""
     n_repeats = np.bincount(exams.exam[used], minlength=int(exams.exam.max()) + 1)
     weight = 1 / n_repeats[exams.exam[used]]
     patient = exams.patient[used]

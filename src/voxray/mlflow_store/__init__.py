@@ -11,6 +11,7 @@ from voxray.mlflow_store.catalogue import (  # noqa: E402
     describe_model,
     list_models,
 )
+from voxray.mlflow_store.evaluations import note_evaluation  # noqa: E402
 from voxray.mlflow_store.found_runs import (  # noqa: E402
     FoundRun,
     fetch_files,
@@ -32,6 +33,7 @@ from voxray.mlflow_store.refs import (  # noqa: E402
     HOW_TO_NAME,
     ModelVersionRef,
     export_model,
+    find_version,
     is_registered,
     resolve_model,
 )
@@ -86,8 +88,10 @@ __all__ = [
     "export_model",
     "fetch_files",
     "find_run",
+    "find_version",
     "is_registered",
     "list_models",
+    "note_evaluation",
     "open_store",
     "open_tracker",
     "parent_page",

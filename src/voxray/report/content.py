@@ -124,6 +124,8 @@ class ReportContent:
         model: None without a model.
         training: None without training data.
         evidence: Metrics of held-out patients, of the network and of baselines.
+        account: Sentences on what was judged, where it is not the held-out patients of
+            the training.
         holdout: Metrics of the registered model on the locked holdout; empty while
             nobody looked.
         holdout_line: Which look that was, in words.
@@ -145,6 +147,7 @@ class ReportContent:
     model: ModelFacts | None = None
     training: TrainingData | None = None
     evidence: tuple[Metric, ...] = ()
+    account: tuple[str, ...] = ()
     holdout: tuple[Metric, ...] = ()
     holdout_line: str = ""
     suspects: tuple[SuspectScan, ...] = ()

@@ -11,6 +11,8 @@ NOT_ESTIMABLE = "not estimable"
 _NAMES = {
     "auc": "Area under the ROC curve (AUC)",
     "auc_pooled": "AUC, all folds pooled",
+    "local_threshold": "Threshold that these exams would need",
+    "exams_needed": "Exams such a threshold takes",
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
     "ppv": "Positive predictive value",
@@ -59,6 +61,10 @@ _NAMES = {
 _MEANINGS = {
     "auc": "The chance that a positive exam gets a higher probability than a negative "
     "one of the same fold. 0.5 is guessing, 1 is perfect.",
+    "local_threshold": "The cut that would keep the registered target on these exams. "
+    "It was chosen on them, so check it on other patients before use.",
+    "exams_needed": "How many exams of the class that the target counts make its share "
+    "known to the stated precision.",
     "auc_pooled": "The same over exams of different folds, whose networks need not be "
     "on one scale.",
     "sensitivity": "The share of positive exams that the threshold calls positive.",

@@ -1,7 +1,7 @@
 """Every exam predicted by the network that never saw its patient, a fold at a time."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from voxray.evaluate import (
     Lesion,
     LesionSource,
     find_lesions,
-    measure_masks,
     read_lesions,
     read_predictions,
     write_lesions,
@@ -32,10 +31,11 @@ from voxray.model import (
     load_network,
     predict_ensemble,
 )
-from voxray.preprocess import clean, labels_on_source, slabs_on, volumes_ml
+from voxray.preprocess import clean, labels_on_source, slabs_on
 from voxray.scan_io import read_mask, write_label_map
 from voxray.stages.fingerprint import code_hash
 from voxray.stages.frame import StageContext, earlier
+from voxray.stages.measured import with_masks
 from voxray.stages.study import FoldName, Study, mask_source
 from voxray.stages.targets import class_name, labels_of
 from voxray.stages.train import CLEAN_UP_FILE, VALUES_FILE, read_clean_up
@@ -226,11 +226,13 @@ class Judge:
             ),
         )
         mask = mask_source(record, self.context.experiment)
-        if said.masks is None or mask is None:
+        segment = self.context.experiment.task.segment
+        if said.masks is None or mask is None or segment is None:
             return HeldOut((row,))
         labels = self._write_mask(exam_id, said.masks)
         masks = labels, read_mask(mask).voxels
-        return HeldOut((self._measured(row, *masks),), self._lesions(row, *masks, said))
+        measured = with_masks(row, masks, record.grid, plan, segment)
+        return HeldOut((measured,), self._lesions(row, *masks, said))
 
     def _write_mask(self, exam_id: ExamId, shares: Array) -> NDArray[np.uint16]:
         """The mask on the grid of the scan as it came, without what is cleaned out."""
@@ -239,25 +241,6 @@ class Judge:
         labels = clean(labels, grid, self.study.plan, self.clean_up)
         write_label_map(self.masks / _mask_name(exam_id), labels, grid)
         return labels
-
-    def _measured(
-        self, row: OutOfFoldPrediction, labels: Array, drawn: Array
-    ) -> OutOfFoldPrediction:
-        """With measures and volumes, on the grid of the scan as it came."""
-        segment = self.context.experiment.task.segment
-        grid, plan = self.study.record(row.exam_id).grid, self.study.plan
-        classes = segment.classes if segment else {}
-        measures = measure_masks(labels, drawn, grid, classes)
-        return replace(
-            row,
-            dice={name: m.dice for name, m in measures.items()},
-            iou={name: m.iou for name, m in measures.items()},
-            nsd={name: m.nsd for name, m in measures.items()},
-            hd95_mm={name: m.hd95_mm for name, m in measures.items()},
-            assd_mm={name: m.assd_mm for name, m in measures.items()},
-            volume_ml=volumes_ml(labels, grid, plan),
-            true_volume_ml=volumes_ml(drawn, grid, plan),
-        )
 
     def _lesions(
         self, row: OutOfFoldPrediction, labels: Array, drawn: Array, said: Probabilities

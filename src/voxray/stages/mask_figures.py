@@ -12,7 +12,6 @@ from voxray.core.errors import ManifestError, ScanError
 from voxray.core.files import atomic_path
 from voxray.core.geometry import to_nearest_ras
 from voxray.core.records import Metric, OutOfFoldPrediction, ScanSource
-from voxray.core.specs import Experiment
 from voxray.evaluate import (
     Lesion,
     LesionStudy,
@@ -31,6 +30,7 @@ from voxray.report import (
     draw_overlay,
 )
 from voxray.scan_io import read_label_map, read_mask, read_volume
+from voxray.stages.asked import Asked
 from voxray.stages.frame import StageContext
 from voxray.stages.held_out import mask_file
 from voxray.stages.study import Study, mask_source, read_scan_sources
@@ -42,23 +42,23 @@ _MOST_PICTURES = 8  # of each structure
 
 
 def draw_masks(
-    experiment: Experiment,
+    asked: Asked,
     predictions: Sequence[OutOfFoldPrediction],
     lesions: Sequence[Lesion],
     metrics: Sequence[Metric],
 ) -> dict[str, bytes]:
     """Figures by file name; none without masks."""
-    segment = experiment.task.segment
+    segment = asked.task.segment
     if segment is None:
         return {}
-    note, structures = experiment.note, tuple(segment.classes)
+    note, structures = asked.note, tuple(segment.classes)
     dice = {name: dice_of_exams(predictions, name) for name in structures}
     pairs = {name: _volumes(predictions, name) for name in structures}
     figures = {
         "dice.png": draw_dice(dice, metrics, note),
         "bland_altman.png": draw_bland_altman(pairs, metrics, note),
     }
-    if curves := _curves(experiment, predictions, lesions):
+    if curves := _curves(asked, predictions, lesions):
         figures["froc.png"] = draw_froc(curves, metrics, note)
     return figures
 
@@ -86,13 +86,13 @@ def _mean_over_repeats(
 
 
 def _curves(
-    experiment: Experiment,
+    asked: Asked,
     predictions: Sequence[OutOfFoldPrediction],
     lesions: Sequence[Lesion],
 ) -> Mapping[str, LesionCurve]:
     """Of the structures that have a drawn lesion."""
     curves = {}
-    for name in experiment.evaluate.lesions:
+    for name in asked.evaluate.lesions:
         study = LesionStudy.of(predictions, lesions, name)
         if study.n_drawn.any():
             curve = froc_curve(study)

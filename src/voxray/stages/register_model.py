@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import voxray
-from voxray.core.files import read_json
+from voxray.core.files import read_json, write_json
 from voxray.core.hashing import sha256_json
-from voxray.core.records import Metric, PatientId, ScanRecord, Sha256
+from voxray.core.records import FoldRole, Metric, PatientId, ScanRecord, Sha256
+from voxray.core.seen import SEEN_FILE, remember
 from voxray.core.specs import (
     CleanUp,
     DecisionRule,
@@ -15,6 +16,7 @@ from voxray.core.specs import (
     FoldValues,
     ModelPackage,
     ReferenceStatistics,
+    Truth,
 )
 from voxray.evaluate import metrics_from_json
 from voxray.mlflow_store import (
@@ -23,7 +25,7 @@ from voxray.mlflow_store import (
     Registration,
     register_model,
 )
-from voxray.model import write_package
+from voxray.model import hash_files, write_package
 from voxray.preprocess import ScanGeometry, learn_references
 from voxray.report import ModelCard, render_card
 from voxray.stages.evidence_files import DECISION_FILE, EVALUATION_FILE
@@ -53,6 +55,8 @@ def run(context: StageContext) -> StageOutcome:
     package = _package(context, study)
     for fold, file in zip(study.registered_folds(), package.networks, strict=True):
         shutil.copyfile(_trained(context, fold) / NETWORK_FILE, folder / file)
+    seen = remember(_seen(study), context.pseudonymizer, _salt(folder, package))
+    write_json(folder / SEEN_FILE, seen.model_dump(mode="json"))
     metrics = read_metrics(context)
     card = _card(context, study, package, metrics)
     sha256 = write_package(folder, package, card)
@@ -90,11 +94,42 @@ def _package(context: StageContext, study: Study) -> ModelPackage:
         decision=DecisionRule.model_validate(decision) if decision else None,
         references=_references(study, plan.channels[0]),
         channel_references={c: _references(study, c) for c in plan.channels[1:]},
+        truth=_truth(experiment),
         units={f"volume_ml_{name}": "mL" for name in plan.structures},
         licence=experiment.register_.licence,
         intended_use=experiment.register_.intended_use,
         files={},
     )
+
+
+def _truth(experiment: Experiment) -> Truth:
+    """How labelled scans are judged elsewhere. No path: it may name people."""
+    labels = experiment.data.labels
+    return Truth(
+        task=experiment.task,
+        key=labels.key if labels else None,
+        by=labels.by if labels else "scan",
+        patient=experiment.data.patient,
+        evaluate=experiment.evaluate,
+        seed=experiment.seed,
+    )
+
+
+def _seen(study: Study) -> list[ScanRecord]:
+    """Scans of all patients but those of the holdout, who have no part in anything."""
+    kept_out = {r.patient_id for r in study.rows if r.role is FoldRole.HOLDOUT}
+    return [
+        scan
+        for scans in study.exams.values()
+        for scan in scans.values()
+        if scan.patient_id not in kept_out
+    ]
+
+
+def _salt(folder: Path, package: ModelPackage) -> str:
+    """Of the weights: the same for the same model, another for every other one."""
+    hashes = hash_files(folder, package.networks)
+    return sha256_json([hashes, package.experiment_sha256])[:32]
 
 
 def _references(study: Study, channel: str) -> ReferenceStatistics:

@@ -16,7 +16,7 @@ from voxray.core.records import (
     ScanSource,
     exams_of,
 )
-from voxray.core.specs import Experiment, FoldValues, Plan
+from voxray.core.specs import Experiment, FoldValues, Plan, SegmentSpec
 from voxray.folds import FoldPatients, read_folds, training_patients
 from voxray.manifest import read_manifest, read_sources
 from voxray.preprocess import (
@@ -155,7 +155,13 @@ def read_scan_sources(
 
 def mask_source(record: ScanRecord, experiment: Experiment) -> MaskSource | None:
     """The drawn mask of an exam, by its scan of the first channel; None without one."""
-    masks, segment = experiment.data.masks, experiment.task.segment
+    return drawn_mask(record, experiment.data.masks, experiment.task.segment)
+
+
+def drawn_mask(
+    record: ScanRecord, masks: Path | None, segment: SegmentSpec | None
+) -> MaskSource | None:
+    """The same of a folder of masks; `segment` says which structures are wanted."""
     if masks is None or record.mask_path is None:
         return None
     classes = segment.classes.items() if segment else ()
