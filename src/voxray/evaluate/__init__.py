@@ -10,7 +10,7 @@ from voxray.evaluate.curves import (
     shown_predictions,
 )
 from voxray.evaluate.decided import DecisionEvidence, judge_decision
-from voxray.evaluate.decision import fit_decision, in_parts
+from voxray.evaluate.decision import FittedOn, fit_decision, in_parts
 from voxray.evaluate.dice import dice_per_class
 from voxray.evaluate.estimate import Settings
 from voxray.evaluate.froc import FrocCurve, LesionStudy, froc_curve
@@ -42,6 +42,7 @@ __all__ = [
     "PER_PATIENT",
     "ClassCurves",
     "DecisionEvidence",
+    "FittedOn",
     "FrocCurve",
     "Grouping",
     "Lesion",

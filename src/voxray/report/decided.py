@@ -140,6 +140,6 @@ def _referral(rule: DecisionRule) -> str:
         return "No exam is referred to a person: no rule was stated (evaluate.refer)."
     return (
         f"Referred to a person: exams of an uncertainty of at least "
-        f"{rule.refer.uncertainty:.4f}, chosen so that at most {rule.refer.at_most:g} of "
-        f"new patients are expected to be, on {rule.refer.n_patients} patients."
+        f"{rule.refer.uncertainty:.4f}, chosen on {rule.refer.n_patients} patients so "
+        f"that at most {rule.refer.at_most:g} of new patients are expected to be."
     )

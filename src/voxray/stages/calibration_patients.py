@@ -1,6 +1,6 @@
 """What the registered ensemble says of the patients that no network ever saw."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,13 @@ from voxray.core.errors import DatasetError, LeakageError, ManifestError
 from voxray.core.files import read_json, write_json
 from voxray.core.hashing import sha256_file, sha256_json
 from voxray.core.progress import Progress
-from voxray.core.records import ExamId, FoldRole, OutOfFoldPrediction, PatientId
+from voxray.core.records import (
+    ExamId,
+    FoldRole,
+    OutOfFoldPrediction,
+    PatientId,
+    Sha256,
+)
 from voxray.evaluate import in_parts, read_predictions, write_predictions
 from voxray.model import Compute, Member, choose_compute, predict_ensemble
 from voxray.stages.evidence_files import CALIBRATION_FILE
@@ -83,7 +89,7 @@ def _record(folder: Path) -> Path:
     return (folder / CALIBRATION_FILE).with_suffix(".json")
 
 
-def _holds(table: Path, record: Path, known: dict[str, str]) -> bool:
+def _holds(table: Path, record: Path, known: Mapping[str, Sha256]) -> bool:
     try:
         said = read_json(record)
     except ManifestError:

@@ -8,6 +8,7 @@ from voxray.core.records import OutOfFoldPrediction
 from voxray.core.specs import DecisionRule
 from voxray.evaluate import (
     DecisionEvidence,
+    FittedOn,
     Settings,
     fit_decision,
     judge_decision,
@@ -38,7 +39,8 @@ def fit_and_judge(
     """
     experiment = context.experiment
     kept = predict_calibration(context, study, folder)
-    used, on = (kept, "calibration") if kept else (predictions, "out_of_fold")
+    used = kept or predictions
+    on: FittedOn = "calibration" if kept else "out_of_fold"
     rule = fit_decision(used, experiment.task, experiment.evaluate, on)
     fitted = rule.model_dump(mode="json") if rule else None
     write_json(folder / DECISION_FILE, {"decision": fitted})

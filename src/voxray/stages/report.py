@@ -64,8 +64,8 @@ _CAPTIONS = {
     "Elkin 2006). Above both other lines the network is of use.",
     "confusion.png": "True against decided classes: two classes and labels at the "
     "operating point, each fold's threshold chosen on the others.",
-    "risk_coverage.png": "Share of wrong decisions when the least certain exams are left "
-    "to a person, by rules fitted on other exams.",
+    "risk_coverage.png": "Share of wrong decisions when the least certain exams are "
+    "left to a person, by rules fitted on other exams.",
     "dice.png": "Dice of every held-out exam, with the mean over patients.",
     "bland_altman.png": "Predicted less drawn volume of every held-out exam against "
     "the mean of both: bias (solid) and limits of agreement (dashed), with intervals.",
