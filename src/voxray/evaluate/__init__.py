@@ -10,7 +10,7 @@ from voxray.evaluate.curves import (
     shown_predictions,
 )
 from voxray.evaluate.decided import DecisionEvidence, judge_decision
-from voxray.evaluate.decision import fit_decision, in_parts
+from voxray.evaluate.decision import FittedOn, fit_decision, in_parts
 from voxray.evaluate.design_parts import design_metrics, repeat_name
 from voxray.evaluate.dice import dice_per_class
 from voxray.evaluate.estimate import Settings
@@ -51,6 +51,7 @@ __all__ = [
     "PER_PATIENT",
     "ClassCurves",
     "DecisionEvidence",
+    "FittedOn",
     "FrocCurve",
     "Grouping",
     "Lesion",

@@ -42,6 +42,9 @@ _HOW: dict[FittedOn, str] = {
     "calibration": "the ensemble as registered, on patients no network saw; each part "
     "of them judged by calibration and threshold fitted on the others",
 }
+NOT_REFERRED = "_not_referred"
+"""Ends the name of a figure of the exams that are not referred."""
+
 _OF_PROBABILITIES = [m for m in RESAMPLED if m.name in {"brier", "log_loss"}]
 
 
@@ -87,8 +90,10 @@ def judge_decision(
     name = REGISTERED if fitted_on == "calibration" else DECIDED_NETWORK
     own: list[Metric] = []
     for class_, exams in scored_per_class(said, classify).items():
-        flagged = _flagged(decided, class_, classify)
-        own += _of_class(class_, exams, flagged, settings, whole=name == REGISTERED)
+        own += _of_probabilities(class_, exams, settings)
+        if name == REGISTERED:
+            about = _about(decided, class_, classify)
+            own += _of_decisions(class_, exams, about, settings)
     mistakes = _Mistakes.of(decided, classify)
     own += mistakes.metrics(settings)
     rows += [replace(m, model=name, method=f"{how}; {m.method}") for m in own]
@@ -109,17 +114,28 @@ def _before(
     return [replace(m, model=ENSEMBLE, method=f"{how}; {m.method}") for m in rows]
 
 
-def _of_class(
-    class_: str, exams: ScoredExams, flagged: Mask, settings: Settings, *, whole: bool
+def _of_decisions(
+    class_: str,
+    exams: ScoredExams,
+    decided: Sequence[DecidedExam],
+    settings: Settings,
 ) -> list[Metric]:
-    rows = _of_probabilities(class_, exams, settings)
-    if not whole:
-        return rows
+    """With a rule for referral, sensitivity and specificity of the rest besides."""
+    flagged = _flags([class_ in e.decision.split(LABEL_SEPARATOR) for e in decided])
     point = settings.spec.operating_point
     how = f"threshold for {point.in_words}{few_in_words(exams, point)}"
-    decisions = Decisions(flagged, np.ones(len(flagged), dtype=np.bool_), how)
-    rows += operating_metrics(class_, exams, decisions, settings)
-    return rows + predictive_metrics(class_, JudgedExams(exams, decisions), settings)
+    decisions = Decisions(flagged, np.ones_like(flagged), how)
+    rows = operating_metrics(class_, exams, decisions, settings)
+    rows += predictive_metrics(class_, JudgedExams(exams, decisions), settings)
+    if settings.spec.refer is None:
+        return rows
+    kept = replace(decisions, decided=~_flags([bool(e.refer) for e in decided]))
+    rest = operating_metrics(class_, exams, kept, settings)
+    return rows + [replace(m, metric=m.metric + NOT_REFERRED) for m in rest]
+
+
+def _flags(values: Sequence[bool]) -> Mask:
+    return np.array(values, dtype=np.bool_)
 
 
 def _of_probabilities(
@@ -134,15 +150,14 @@ def _of_probabilities(
     return rows
 
 
-def _flagged(
+def _about(
     decided: Sequence[DecidedExam], class_: str, classify: ClassifySpec
-) -> Mask:
-    """Whether each exam is decided to be the class, in the order of `ScoredExams`."""
+) -> list[DecidedExam]:
+    """Those that state a label, or all of exclusive classes; as in `ScoredExams`."""
     rows = _in_order(decided)
-    if classify.target is Target.LABELS:
-        rows = [row for row in rows if class_ in row.prediction.labels]
-    said = [row.decision.split(LABEL_SEPARATOR) for row in rows]
-    return np.array([class_ in names for names in said], dtype=np.bool_)
+    if classify.target is not Target.LABELS:
+        return rows
+    return [row for row in rows if class_ in row.prediction.labels]
 
 
 def _in_order(decided: Sequence[DecidedExam]) -> list[DecidedExam]:
@@ -172,11 +187,11 @@ class _Mistakes:
         exams = replace(
             ScoredExams.of_class(rows, classify.label_names[0]),
             score=np.array([exam.uncertainty for exam in ordered]),
-            positive=np.array([_is_wrong(exam, classify) for exam in ordered]),
+            positive=_flags([_is_wrong(exam, classify) for exam in ordered]),
         )
-        said = [exam.refer for exam in ordered]
-        refer = None if None in said else np.array(said, dtype=np.bool_)
-        return cls(exams, refer)
+        refer = [exam.refer for exam in ordered]
+        asked = None not in refer
+        return cls(exams, _flags([bool(r) for r in refer]) if asked else None)
 
     def metrics(self, settings: Settings) -> list[Metric]:
         """Area under risk and coverage; with a rule what is referred, and the rest."""
@@ -188,7 +203,7 @@ class _Mistakes:
             return rows
         how = f"at most {settings.spec.refer.at_most:g} of patients are to be referred"
         kept = self._share(
-            "error_rate_not_referred", exams.positive, ~self.refer, settings
+            "error_rate" + NOT_REFERRED, exams.positive, ~self.refer, settings
         )
         referred = self._referred(self.refer, settings)
         return rows + [

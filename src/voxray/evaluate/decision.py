@@ -1,7 +1,7 @@
 """Fit the rule that is registered, and try it on exams it was not fitted on."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -282,13 +282,12 @@ def _mean_over_repeats(predictions: _Predictions) -> list[OutOfFoldPrediction]:
     ]
 
 
-def _decided(predictions: _Predictions, rule: DecisionRule) -> Iterator[DecidedExam]:
-    for row in predictions:
-        said = calibrate(row.probabilities, rule)
-        found = uncertainty(said, rule)
-        yield DecidedExam(
-            replace(row, probabilities=said),
-            decide(said, rule),
-            found,
-            refers(found, rule),
-        )
+def _decided(predictions: _Predictions, rule: DecisionRule) -> list[DecidedExam]:
+    return [_by_rule(row, rule) for row in predictions]
+
+
+def _by_rule(row: OutOfFoldPrediction, rule: DecisionRule) -> DecidedExam:
+    said = calibrate(row.probabilities, rule)
+    found = uncertainty(said, rule)
+    calibrated_row = replace(row, probabilities=said)
+    return DecidedExam(calibrated_row, decide(said, rule), found, refers(found, rule))

@@ -26,8 +26,9 @@ def fit_referral(
 ) -> Referral:
     """Choose the uncertainty from which on an exam is referred.
 
-    A patient is referred when any exam is. Of n patients at most k = at_most (n + 1) are,
-    so that the expected share of new patients is at most `at_most` (as for thresholds).
+    A patient is referred when any exam is. Of n patients at most k = at_most (n + 1)
+    are, so that the expected share of new patients is at most `at_most` (as for
+    thresholds).
 
     Args:
         values: Uncertainty, one an exam.
@@ -47,8 +48,8 @@ def fit_referral(
         n_top = int((falling == falling[0]).sum())
         msg = (
             f"evaluate.refer: at_most {at_most:g} of {n} patients is {most}, and "
-            f"{n_top} are most uncertain alike, so that nobody could be referred; refer "
-            "a larger share, or leave the rule out"
+            f"{n_top} are most uncertain alike, so that nobody could be referred; "
+            "refer a larger share, or leave the rule out"
         )
         raise DatasetError(msg)
     return Referral(at_most=at_most, uncertainty=float(fits[0]), n_patients=n)
@@ -78,8 +79,8 @@ def weighted_aurc(judged: JudgedExams, weights: Array) -> Array:
 AURC = ResampledMetric(
     "aurc",
     weighted_aurc,
-    "area under the curve of risk and coverage: share of wrong decisions, mean over all "
-    "shares of exams kept, the most certain first",
+    "area under the curve of risk and coverage: share of wrong decisions, mean over "
+    "all shares of exams kept, the most certain first",
 )
 
 
@@ -106,7 +107,7 @@ def estimate_aurc(exams: ScoredExams, settings: Settings) -> Estimate:
 
 
 def risk_coverage(exams: ScoredExams, settings: Settings) -> RiskCoverageCurve:
-    """Share of wrong decisions among the most certain exams, with intervals by patients.
+    """Share of wrong decisions among the most certain exams, intervals by patients.
 
     Args:
         exams: As for `estimate_aurc`.

@@ -2,12 +2,12 @@
 
 A threshold that keeps 95 % on the exams it was chosen on keeps less on others. With n
 patients of one exam each, of which the threshold misses k - 1, a new patient's score is
-equally likely to fall in each of the n + 1 gaps between theirs, and k of these lie below
-the k-th smallest: the expected sensitivity on new patients is 1 - k / (n + 1), whatever
-the distribution of the scores (Wilks 1941, Annals of Mathematical Statistics 12:91). It
-is kept when the missed exams, and all exams of one more patient, are a share of at most
-1 - t (Angelopoulos et al. 2024, ICLR, "Conformal risk control", with the patient as the
-unit). A sensitivity of 0.95 takes 19 patients.
+equally likely to fall in each of the n + 1 gaps between theirs, and k of these lie
+below the k-th smallest: the expected sensitivity on new patients is 1 - k / (n + 1),
+whatever the distribution of the scores (Wilks 1941, Annals of Mathematical Statistics
+12:91). So t is kept when the missed exams, and all exams of one more patient, are a
+share of at most 1 - t of all these (Angelopoulos et al. 2024, ICLR, "Conformal risk
+control", with the patient as the unit). A sensitivity of 0.95 takes 19 patients.
 """
 
 import math
@@ -37,8 +37,8 @@ def choose_threshold(
 
     Sensitivity or specificity: of the thresholds that are expected to keep it on new
     patients the best for the other one, midway between two neighbouring scores; equal
-    scores stay together, so that it is kept, never just missed. With fewer patients than
-    `fewest_patients` no threshold is, and the one that misses nobody of these is taken.
+    scores stay together, so that it is kept, never just missed. With fewer patients
+    than `fewest_patients` none is, and the one that misses nobody of these is taken.
     Cost: the threshold of the least cost on these exams; of equals the most sensitive.
     Net benefit: the probability itself, which must be calibrated.
 

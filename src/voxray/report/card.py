@@ -4,23 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voxray.core.records import ALL, NETWORK, REPEAT, Finding, Metric, ScanId
-from voxray.core.specs import (
-    DecisionRule,
-    ModelPackage,
-    OperatingPoint,
-    ReferenceStatistics,
-    Target,
-)
+from voxray.core.specs import ModelPackage, ReferenceStatistics
 from voxray.report.baselines import baselines_line, comparisons, signed
+from voxray.report.decided import decision_section
 from voxray.report.design_parts import part_name, part_rows, parts_title
 from voxray.report.subgroups import subgroup_rows, subgroups_line
 from voxray.report.wording import estimate
 
-_WITHOUT_THRESHOLD = {
-    Target.EXCLUSIVE: "The likeliest class.",
-    Target.ORDINAL: "The median class: the first at which the probabilities, summed in "
-    "order, reach one half.",
-}
 _AXES = ("left-right", "front-back", "foot-head")
 
 
@@ -81,8 +71,7 @@ def render_card(card: ModelCard) -> str:
         *_baselines(card.metrics),
         "## Decision",
         "",
-        _decision(package),
-        "",
+        *decision_section(package.decision, card.metrics),
         "## Plan",
         "",
         *(f"- {name}: {reason}" for name, reason in package.plan.reasons.items()),
@@ -204,33 +193,3 @@ def _row(metric: Metric) -> str:
     n = f"{metric.n_patients}"
     cells = (metric.metric, metric.class_, value, interval, n, metric.method)
     return f"| {' | '.join(cells)} |"
-
-
-def _decision(package: ModelPackage) -> str:
-    rule = package.decision
-    if rule is None:
-        return "None: the model draws masks."
-    if rule.operating_points:
-        points = rule.operating_points.items()
-        each = [f"- {_threshold(name, point)}" for name, point in points]
-        return "\n".join([f"Each label by itself. {_calibration(rule)}", "", *each])
-    if rule.operating_point is not None:
-        return f"{_threshold(rule.positive, rule.operating_point)} {_calibration(rule)}"
-    return _WITHOUT_THRESHOLD[rule.target]
-
-
-def _calibration(rule: DecisionRule) -> str:
-    used = [how for how in (rule.calibration, *rule.calibrations.values()) if how]
-    if not used:
-        return "Probabilities are not calibrated."
-    kinds = ", ".join(sorted({how.kind for how in used}))
-    return f"Probabilities are calibrated ({kinds}) on the same scores."
-
-
-def _threshold(name: str, point: OperatingPoint) -> str:
-    return (
-        f"{name!r} when its probability is at least {point.threshold:.4f}, "
-        f"chosen for {point.metric} of at least {point.at_least:g} on the out-of-fold "
-        f"scores of {point.n_positive} positive and {point.n_negative} negative "
-        "patients."
-    )

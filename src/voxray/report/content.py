@@ -18,6 +18,7 @@ class ModelFacts:
         positive: The class whose probability the threshold is compared with; None:
             every class gets a column.
         operating_point: In words, e.g. "sensitivity at least 0.95".
+        decision: How exams are decided and referred, and on what that was fitted.
         intended_use: What it may be used for, and what not.
         training_range: Modality, spacing and field of view it accepts, in words.
     """
@@ -30,6 +31,7 @@ class ModelFacts:
     licence: str = ""
     positive: str | None = None
     operating_point: str = ""
+    decision: tuple[str, ...] = ()
     training_range: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -11,6 +11,7 @@ from voxray.core.wording import counted
 from voxray.report import wording
 from voxray.report.baselines import comparisons, place, reach, signed
 from voxray.report.content import ReportContent, ReportFigure
+from voxray.report.decided import decided_rows, whose_in_words
 from voxray.report.design_parts import part_name, part_rows, parts_title
 from voxray.report.naming import picture_name, png_size
 from voxray.report.subgroups import subgroup_rows, subgroups_line
@@ -115,6 +116,7 @@ def _page(
         meanings=wording.metric_meanings(own),
         main=[metric for metric in own if metric.metric in _MAIN],
         further=[metric for metric in own if metric.metric not in _MAIN],
+        decided=decided_rows(content.evidence),
         holdout_main=[m for m in content.holdout if m.metric in _MAIN],
         holdout_further=[m for m in content.holdout if m.metric not in _MAIN],
         parts=part_rows(content.evidence),
@@ -205,6 +207,7 @@ def environment() -> Environment:
         place=place,
         short=wording.short,
         share=_share,
+        whose=whose_in_words,
     )
     made.tests["positive_for"] = _is_positive
     return made

@@ -15,7 +15,6 @@ from voxray.evaluate import (
     compare_baselines,
     design_metrics,
     evaluate_oof,
-    fit_decision,
     metrics_to_json,
     network_rows,
     possibly_mislabelled,
@@ -36,11 +35,14 @@ from voxray.report import (
     draw_forest,
     draw_training,
     parts_line,
+    registered_line,
     subgroups_line,
 )
 from voxray.stages.baselines import draw_suspects, find_rivals
 from voxray.stages.class_figures import class_figures
+from voxray.stages.decision import fit_and_judge, risk_figures
 from voxray.stages.evidence_files import (
+    CALIBRATION_FILE,
     DECISION_FILE,
     EVALUATION_FILE,
     FIGURES,
@@ -77,16 +79,14 @@ def _judge(context: StageContext, parent: TrackedRun) -> StageOutcome:
     require_out_of_fold(predictions, study.rows)
     write_predictions(predictions, folder / PREDICTIONS_FILE)
     write_lesions(found.lesions, folder / LESIONS_FILE)
-    metrics = _measure(context, study, found, folder)
+    evidence = fit_and_judge(context, study, predictions, folder)
+    metrics = (*_measure(context, study, found, folder), *evidence.metrics)
     write_json(folder / EVALUATION_FILE, {"metrics": metrics_to_json(metrics)})
     _list_suspects(context, study, predictions, folder)
     list_worst(context, study, predictions, folder)
     experiment = context.experiment
-    registered = [row for row in predictions if row.repeat == 0]
-    decision = fit_decision(registered, experiment.task, experiment.evaluate)
-    fitted = decision.model_dump(mode="json") if decision else None
-    write_json(folder / DECISION_FILE, {"decision": fitted})
     figures = _draw(context, study, found, network_rows(metrics))
+    figures |= risk_figures(evidence, context)
     if experiment.evaluate.subgroups:
         figures["subgroups.png"] = draw_forest(metrics, experiment.note)
     _write_figures(folder / FIGURES, figures)
@@ -207,7 +207,10 @@ def _record(
     folder = context.folder / FOLDER
     parent.log_metrics(metrics)
     parent.log_figures(figures)
-    for name in (PREDICTIONS_FILE, BASELINES_FILE, LESIONS_FILE):
+    tables = (PREDICTIONS_FILE, BASELINES_FILE, LESIONS_FILE, CALIBRATION_FILE)
+    for name in tables:
+        if not (folder / name).is_file():
+            continue  # no patients were kept for calibration
         table = pd.read_parquet(folder / name)
         parent.log_table(Path(name).stem, without_names(context, table))
     for name in (SUSPECTS_FILE, WORST_FILE):
@@ -269,7 +272,9 @@ def headline(metrics: Sequence[Metric]) -> str:
     said = "; ".join(_words(m) for m in shown)
     line = said or "nothing estimable, see evaluation.json"
     against = baselines_line(metrics)
-    return f"{line}; {against}" if against else line
+    said = f"{line}; {against}" if against else line
+    decided = registered_line(metrics)
+    return f"{said}; {decided}" if decided else said
 
 
 def _words(metric: Metric) -> str:

@@ -72,7 +72,7 @@ def predict_held_out(context: StageContext, study: Study, folder: Path) -> HeldO
     A fold that the same networks predicted before is read: what is judged, and how, may
     change without asking a network again, and a run that was stopped goes on.
     """
-    inputs = _inputs_sha256(context, study.folds())
+    inputs = inputs_sha256(context, study.folds())
     compute = choose_compute(context.experiment.train.device)
     todo = {
         name: study.exams_of(study.patients(name).held_out) for name in study.folds()
@@ -96,8 +96,8 @@ def predict_held_out(context: StageContext, study: Study, folder: Path) -> HeldO
     return found
 
 
-def _inputs_sha256(context: StageContext, folds: Sequence[FoldName]) -> Sha256:
-    """Of all that decides what the networks say, and how masks are measured.
+def inputs_sha256(context: StageContext, folds: Sequence[FoldName]) -> Sha256:
+    """Hash of all that decides what the networks say, and how masks are measured.
 
     Of training what is used: not in which run of which store it was recorded.
     """
@@ -222,7 +222,7 @@ class Judge:
             label=class_name(record, classify),
             labels=labels_of(record, classify),
             probabilities=(
-                {} if said.classes is None else _named(plan.classes, said.classes)
+                {} if said.classes is None else named(plan.classes, said.classes)
             ),
         )
         mask = mask_source(record, self.context.experiment)
@@ -272,13 +272,21 @@ class Judge:
 def _judge(
     context: StageContext, study: Study, name: FoldName, folder: Path, compute: Compute
 ) -> Judge:
-    trained = context.folder / "train" / name.folder
-    values = FoldValues.model_validate(read_json(trained / VALUES_FILE))
-    network = load_network(trained / NETWORK_FILE, study.plan, compute)
-    member, rules = (network, values), read_clean_up(trained)
+    member = fold_member(context, study, name, compute)
+    rules = read_clean_up(context.folder / "train" / name.folder)
     masks = _masks(folder, name.repeat)
     return Judge(context, study, name, (member,), rules, masks, compute)
 
 
-def _named(names: Sequence[str], shares: np.ndarray) -> dict[str, float]:
+def fold_member(
+    context: StageContext, study: Study, name: FoldName, compute: Compute
+) -> Member:
+    """Network of a fold, and what the fold learned from values."""
+    trained = context.folder / "train" / name.folder
+    values = FoldValues.model_validate(read_json(trained / VALUES_FILE))
+    return load_network(trained / NETWORK_FILE, study.plan, compute), values
+
+
+def named(names: Sequence[str], shares: np.ndarray) -> dict[str, float]:
+    """Probabilities by class."""
     return {name: float(p) for name, p in zip(names, shares, strict=True)}

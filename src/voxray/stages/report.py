@@ -39,6 +39,7 @@ from voxray.report import (
     draw_overlay,
     range_in_words,
     render_report,
+    rule_in_words,
     wanted_overlays,
 )
 from voxray.scan_io import read_label_map, read_volume
@@ -67,6 +68,8 @@ _CAPTIONS = {
     "Elkin 2006). Above both other lines the network is of use.",
     "confusion.png": "True against decided classes: two classes and labels at the "
     "operating point, each fold's threshold chosen on the others.",
+    "risk_coverage.png": "Share of wrong decisions when the least certain exams are "
+    "left to a person, by rules fitted on other exams.",
     "dice.png": "Dice of every held-out exam, with the mean over patients.",
     "bland_altman.png": "Predicted less drawn volume of every held-out exam against "
     "the mean of both: bias (solid) and limits of agreement (dashed), with intervals.",
@@ -135,7 +138,7 @@ def _facts(package: ModelPackage, version: str, sha256: Sha256) -> ModelFacts:
     rule = package.decision
     points = [rule.operating_point, *rule.operating_points.values()] if rule else []
     point = next((point for point in points if point), None)
-    said = f"{point.metric} of at least {point.at_least:g}" if point else ""
+    said = point.in_words if point else ""
     return ModelFacts(
         name=package.name,
         version=version,
@@ -145,6 +148,7 @@ def _facts(package: ModelPackage, version: str, sha256: Sha256) -> ModelFacts:
         licence=package.licence,
         positive=rule.positive if rule and rule.operating_point else None,
         operating_point=said,
+        decision=tuple(rule_in_words(rule)) if rule else (),
         training_range=dict(range_in_words(package.references)),
     )
 
