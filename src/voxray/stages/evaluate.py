@@ -8,7 +8,13 @@ import pandas as pd
 
 from voxray.core.files import atomic_path, read_json, write_json
 from voxray.core.hashing import sha256_file
-from voxray.core.records import LEFT_OUT, Metric, OutOfFoldPrediction, Sha256
+from voxray.core.records import (
+    LEFT_OUT,
+    FoldRole,
+    Metric,
+    OutOfFoldPrediction,
+    Sha256,
+)
 from voxray.core.specs import Experiment
 from voxray.core.wording import counted
 from voxray.evaluate import (
@@ -250,7 +256,8 @@ def describe_parent(
 def _design_in_words(context: StageContext, study: Study) -> Iterator[str]:
     """Who was held out, how often, and who was not looked at."""
     spec, holdout = context.experiment.folds, study.holdout()
-    n_patients = len({row.patient_id for row in study.rows} - holdout)
+    rows = (row for row in study.rows if row.role is FoldRole.HELD_OUT)
+    n_patients = len({row.patient_id for row in rows})
     n_folds = len(study.registered_folds())
     how = f"{counted(n_patients, 'patient')} in {n_folds} folds, split by patient."
     if spec.left_out_column:
@@ -296,7 +303,8 @@ def _inputs(context: StageContext) -> Mapping[str, Sha256]:
 
 def _config(experiment: Experiment) -> Mapping[str, object]:
     said = experiment.model_dump(mode="json")
-    return {name: said[name] for name in ("seed", "task", "evaluate", "note", "track")}
+    kept = ("seed", "task", "evaluate", "note", "track")
+    return {**{name: said[name] for name in kept}, "scheme": experiment.folds.scheme}
 
 
 STAGE = Stage(
