@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from voxray.core.decision import calibrate
-from voxray.core.errors import ConfigError, DatasetError, MachineError
+from voxray.core.errors import ConfigError, DatasetError, MachineError, ManifestError
 from voxray.core.files import atomic_path, read_json, write_json
 from voxray.core.hashing import sha256_file, sha256_json
 from voxray.core.progress import Progress
@@ -107,11 +107,22 @@ def holdout_command(experiment: Experiment, session: Session) -> int:
         for name in STAGE_NAMES[: STAGE_NAMES.index("register_model") + 1]:
             require_stage(load_stage(name), context)
         found = look_at_holdout(context)
-        if read_record(context.folder / "report") is not None:
-            run_stage(load_stage("report"), context)
+        _report(context)
     session.say(f"holdout: {in_words(found)}")
     session.say(f"finished, see {found.folder}")
     return 0
+
+
+def _report(context: StageContext) -> None:
+    """Write the report again, where there is one and what it shows is up to date."""
+    if read_record(context.folder / "report") is None:
+        return
+    try:
+        require_stage(load_stage("score"), context)
+    except (ConfigError, ManifestError):
+        context.say("the report does not show this look yet; run the experiment again")
+    else:
+        run_stage(load_stage("report"), context)
 
 
 def look_at_holdout(context: StageContext) -> LookedAt:
