@@ -137,15 +137,16 @@ def _one_class(exams: ScoredExams) -> Estimate | None:
 
 
 def _kept(exams: ScoredExams, mask: Mask) -> ScoredExams:
-    """Part of the predictions; exams and patients are numbered anew."""
+    """Part of the predictions; folds, exams and patients are numbered anew."""
+    folds, fold = np.unique(exams.fold[mask], return_inverse=True)
     return ScoredExams(
-        fold=exams.fold[mask],
+        fold=np.asarray(fold, dtype=np.intp),
         repeat=exams.repeat[mask],
         exam=_numbered_anew(exams.exam[mask]),
         patient=_numbered_anew(exams.patient[mask]),
         positive=exams.positive[mask],
         score=exams.score[mask],
-        fold_names=exams.fold_names,
+        fold_names=tuple(exams.fold_names[number] for number in folds),
     )
 
 

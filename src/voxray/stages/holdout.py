@@ -24,7 +24,7 @@ from voxray.core.records import (
     ScanRecord,
     Sha256,
 )
-from voxray.core.specs import DecisionRule, Experiment, ModelPackage
+from voxray.core.specs import DecisionRule, Experiment, ModelPackage, OperatingPoint
 from voxray.core.wording import counted
 from voxray.evaluate import (
     Settings,
@@ -292,7 +292,7 @@ def _judge(
     points = registered_points(package.decision)
     how = (
         f"look {look.number} at the locked holdout, registered ensemble of "
-        f"{counted(len(package.networks), 'network')}"
+        f"{counted(len(package.networks), 'network')}, which is one fold"
     )
     metrics = holdout_metrics(
         found.predictions,
@@ -302,7 +302,7 @@ def _judge(
         how,
     )
     write_json(folder / EVALUATION_FILE, {"metrics": metrics_to_json(metrics)})
-    figures = _draw(context, found, metrics, look)
+    figures = _draw(context, found, metrics, place, points)
     for name, png in figures.items():
         with atomic_path(folder / FIGURES / name) as temporary:
             temporary.write_bytes(png)
@@ -344,13 +344,17 @@ def _calibrated(
 
 
 def _draw(
-    context: StageContext, found: HeldOut, metrics: Sequence[Metric], look: Look
+    context: StageContext,
+    found: HeldOut,
+    metrics: Sequence[Metric],
+    place: LookedAt,
+    points: Mapping[str, OperatingPoint],
 ) -> dict[str, bytes]:
     """The pictures of stage 5 that say something of one predictor."""
-    note = f"Locked holdout, look {look.number}. {context.experiment.note}".strip()
-    spec = context.experiment.model_copy(update={"note": note})
+    note = f"Locked holdout, look {place.look.number}. {context.experiment.note}"
+    spec = context.experiment.model_copy(update={"note": note.strip()})
     rows = network_rows([replace(row, subset=ALL) for row in metrics])
-    figures = class_figures(found.predictions, rows, spec)
+    figures = class_figures(found.predictions, rows, spec, points)
     return figures | draw_masks(spec, found.predictions, found.lesions, rows)
 
 

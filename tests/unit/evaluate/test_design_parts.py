@@ -91,6 +91,7 @@ def test_auc_of_a_repeat_is_the_mean_over_its_own_folds():
         auc = of_part(found, f"repeat {number}", "auc")
         assert auc.value == pytest.approx(np.mean(aucs))
         assert auc.n_patients == 60
+        assert "left out" not in auc.method
 
 
 def test_auc_of_all_is_the_mean_of_the_repeats():
