@@ -35,9 +35,8 @@ class Check:
 
 def reasons(checks: Sequence[Check]) -> list[str]:
     """What speaks against it; empty when nothing does."""
-    return [
-        f"{c.rule}: {c.found}, asked: {c.asked}" for c in checks if c.passed is False
-    ]
+    against = (check for check in checks if check.passed is False)
+    return [f"{c.rule}: {c.found}; asked: {c.asked}" for c in against]
 
 
 def figure_checks(gate: ModelGate, values: Mapping[str, float]) -> Iterator[Check]:
