@@ -233,7 +233,7 @@ def test_a_model_that_the_policy_does_not_name_is_refused_and_recorded(
 def test_somebody_who_was_first_is_a_reason_and_is_recorded(
     tmp_path, school, store, policy
 ):
-    write_patients(tmp_path / "locked", 30, seed=2)
+    write_patients(tmp_path / "locked", 44, seed=2)
     for name, jitter in (("one", 0), ("two", 1e-4)):
         folder = write_model_of(tmp_path / name, school.pupil(jitter=jitter))
         register(store, "spots", folder)
