@@ -13,6 +13,8 @@ from tests.stages.labelled import (
     write_toy,
 )
 from tests.stages.makers import a_session
+from tests.unit.model.makers import a_package, a_plan
+from tests.unit.score.makers import write_scan
 from voxray.core.errors import ConfigError, DatasetError
 from voxray.evaluate import read_predictions
 from voxray.ingest import IntakeOptions, ingest_folder
@@ -35,15 +37,9 @@ def scores(folder):
 
 def records_of(folder):
     """What a model that was trained on this folder has seen."""
-    rules = a_package_rules()
+    rules = a_package(a_plan("classify")).rules
     options = IntakeOptions(folder / "scans", rules, patient="each_file")
     return ingest_folder(options, READABLE).records
-
-
-def a_package_rules():
-    from tests.unit.model.makers import a_package, a_plan
-
-    return a_package(a_plan("classify")).rules
 
 
 def test_figures_are_those_of_the_scores_at_the_registered_threshold(
@@ -105,7 +101,9 @@ def test_when_all_patients_were_seen_nothing_is_judged(tmp_path, session):
     write_labelled(tmp_path, 2)
     write_toy(tmp_path / "model", seen=records_of(tmp_path))
 
-    with pytest.raises(DatasetError, match="no labelled exam is left .* 2 patients of"):
+    with pytest.raises(
+        DatasetError, match=r"no labelled exam is left .* 2 patients of"
+    ):
         evaluated(a_request(tmp_path), session)
 
 
@@ -161,8 +159,6 @@ def test_one_class_only_is_said_and_gives_no_misleading_figure(tmp_path, session
 def test_exams_that_the_model_refuses_are_counted_with_their_truth(
     tmp_path, session, said
 ):
-    from tests.unit.score.makers import write_scan
-
     write_labelled(tmp_path, 4)
     write_scan(tmp_path / "scans" / "c01.nii.gz", 1, spacing=3.0)
     write_toy(tmp_path / "model")
@@ -208,10 +204,10 @@ def test_a_model_of_an_older_voxray_asks_for_the_column(tmp_path, session):
     write_labelled(tmp_path, 3)
     write_toy(tmp_path / "model", truth=None)
 
-    with pytest.raises(ConfigError, match="does not say in which column .*--column"):
+    with pytest.raises(ConfigError, match=r"does not say in which column .*--column"):
         evaluated(a_request(tmp_path), session)
     request = a_request(tmp_path, column="state", patient="each_file")
-    with pytest.raises(DatasetError, match="nothing|no labelled|none"):
+    with pytest.raises(DatasetError, match=r"nothing|no labelled|none"):
         evaluated(request, session)  # classes go by their names there, not by 0 and 1
 
 
@@ -228,7 +224,7 @@ def test_subgroups_that_these_scans_lack_are_said(tmp_path, session, said):
 
 
 @pytest.mark.parametrize(
-    ("said", "problem"),
+    ("asked", "problem"),
     [
         ({"labels": None}, "is judged by --labels; give it"),
         ({"labels": "nothing.csv"}, "--labels: .* does not exist"),
@@ -237,12 +233,12 @@ def test_subgroups_that_these_scans_lack_are_said(tmp_path, session, said):
         ({"by": "moon"}, "--by 'moon' is none of scan, exam"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(tmp_path, session, said, problem):
+def test_what_cannot_be_asked_is_refused(tmp_path, session, asked, problem):
     write_labelled(tmp_path, 1)
     write_toy(tmp_path / "model")
 
     with pytest.raises(ConfigError, match=problem):
-        evaluated(a_request(tmp_path, **said), session)
+        evaluated(a_request(tmp_path, **asked), session)
 
 
 def test_without_patients_nothing_is_judged(tmp_path, session):

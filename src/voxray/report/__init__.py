@@ -10,7 +10,12 @@ from voxray.report.baselines import (
     comparisons,
     verdict,
 )
-from voxray.report.card import ModelCard, range_in_words, render_card
+from voxray.report.card import (
+    ModelCard,
+    pictures_section,
+    range_in_words,
+    render_card,
+)
 from voxray.report.class_rocs import draw_class_rocs
 from voxray.report.compared import (
     TABLE_HEADER,
@@ -104,6 +109,7 @@ __all__ = [
     "draw_roc",
     "draw_training",
     "parts_line",
+    "pictures_section",
     "png_size",
     "range_in_words",
     "registered_line",

@@ -23,6 +23,7 @@ class ModelCard:
         metrics: Measured out of fold, on patients the single networks never saw.
         exceptions: Training scans that a person used against the policy, with the
             finding.
+        limits: What a person knows of it.
     """
 
     package: ModelPackage
@@ -30,6 +31,7 @@ class ModelCard:
     n_patients: int
     metrics: Sequence[Metric]
     exceptions: Sequence[tuple[ScanId, Finding]] = ()
+    limits: str = ""
 
 
 def render_card(card: ModelCard) -> str:
@@ -40,9 +42,13 @@ def render_card(card: ModelCard) -> str:
         f"# {package.name}",
         "",
         *note,
-        f"Intended use: {package.intended_use}",
+        "## Intended use",
         "",
-        f"Licence: {package.licence}. Made by voxray {package.voxray_version}.",
+        package.intended_use,
+        "",
+        "## Licence",
+        "",
+        f"{package.licence}. Made by voxray {package.voxray_version}.",
         "",
         "## Training data",
         "",
@@ -72,6 +78,10 @@ def render_card(card: ModelCard) -> str:
         "## Decision",
         "",
         *decision_section(package.decision, card.metrics),
+        "## Limits",
+        "",
+        *(f"- {line}" for line in _limits(card)),
+        "",
         "## Plan",
         "",
         *(f"- {name}: {reason}" for name, reason in package.plan.reasons.items()),
@@ -103,6 +113,40 @@ def _parts(metrics: Sequence[Metric]) -> list[str]:
         ),
         "",
     ]
+def pictures_section(files: Sequence[str]) -> str:
+    """Pictures beside the card, as the card's last section."""
+    shown = [
+        f"![{name.rpartition('/')[2].partition('.')[0]}]({name})" for name in files
+    ]
+    return "\n".join(["## Figures", "", *shown, ""]) if files else ""
+
+
+def _limits(card: ModelCard) -> list[str]:
+    """What a person says, then what the evidence cannot tell."""
+    own = [m for m in card.metrics if m.model == NETWORK and m.subset == ALL]
+    open_ = [m for m in own if m.low is None and m.unit == "patient"]
+    rule = card.package.decision
+    calibrated = rule is not None and (rule.calibration or rule.calibrations)
+    said = [card.limits] if card.limits else []
+    said.append(
+        f"All figures are of the {card.n_patients} patients of these training data. "
+        "Other hospitals, scanners and patients may give others: `voxray evaluate` "
+        "measures them."
+    )
+    said.append(
+        "Scans outside the range above are refused; how the model does on them is not "
+        "known."
+    )
+    if rule is not None and not calibrated:
+        said.append("Probabilities are not calibrated: they order exams, no more.")
+    if open_:
+        names = ", ".join(
+            dict.fromkeys(f"{m.metric} {m.class_}".strip() for m in open_)
+        )
+        said.append(f"No interval could be given of: {names}.")
+    if not subgroup_rows(card.metrics):
+        said.append("No subgroup was looked at: set evaluate.subgroups.")
+    return said
 
 
 def _subgroups(metrics: Sequence[Metric]) -> list[str]:

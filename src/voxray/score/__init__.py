@@ -1,5 +1,6 @@
 """Score a folder of new scans with a model folder; one bad scan never stops it."""
 
+from voxray.score.exam import FoundExam, Scorer, score_exam
 from voxray.score.folder import (
     SCORES_FILE,
     SOURCES_FILE,
@@ -16,12 +17,15 @@ __all__ = [
     "SCORES_FILE",
     "SOURCES_FILE",
     "SUMMARY_FILE",
+    "FoundExam",
     "Known",
     "ScoreColumns",
     "ScoreRequest",
     "ScoreSummary",
+    "Scorer",
     "range_problem",
     "read_scores",
+    "score_exam",
     "score_folder",
     "scored_model",
     "write_scores",

@@ -1,12 +1,12 @@
 """Judge what a registered model says of labelled scans that it never saw."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.ids import Pseudonymizer
-from voxray.core.records import ALL, Metric, OutOfFoldPrediction
-from voxray.core.specs import EvaluateSpec, SeenScans, TaskSpec
+from voxray.core.records import ALL, Metric, OutOfFoldPrediction, PatientId
+from voxray.core.specs import EvaluateSpec, TaskSpec
 from voxray.core.specs.experiment import SubgroupColumn
 from voxray.evaluate import (
     LOCAL_THRESHOLD,
@@ -19,7 +19,7 @@ from voxray.evaluate import (
 )
 from voxray.report import draw_forest
 from voxray.stages.class_figures import class_figures
-from voxray.stages.elsewhere_account import Account, account_for, seen_patients
+from voxray.stages.elsewhere_account import Account, account_for
 from voxray.stages.labelled import Scored
 from voxray.stages.mask_figures import draw_masks
 from voxray.stages.subgroup_columns import check_subgroups, find_groupings
@@ -67,14 +67,14 @@ class Judgement:
     """How it is judged.
 
     Attributes:
-        seen: Lists of patients that are left out: a model's own, or those of several.
+        excluded: Patients that are left out; see `seen_patients`.
         ids: Made the pseudonyms.
         precision: Half of the width that the share at a local threshold may have.
         subgroups: Columns in place of those of the model; None for those.
         level: Of intervals, in place of the model's; None for that.
     """
 
-    seen: Sequence[SeenScans]
+    excluded: Collection[PatientId]
     ids: Pseudonymizer
     precision: float = 0.05
     subgroups: Columns | None = None
@@ -87,7 +87,7 @@ def judge(scored: Scored, how: Judgement) -> Evaluated:
     Raises:
         DatasetError: If no exam is left, or a prediction is not finite.
     """
-    excluded = seen_patients(scored, how.seen, how.ids)
+    excluded = frozenset(how.excluded)
     account = account_for(scored, excluded, how.ids)
     kept = tuple(p for p in scored.predictions if p.patient_id not in excluded)
     if not kept:

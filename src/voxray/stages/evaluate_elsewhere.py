@@ -21,6 +21,7 @@ from voxray.stages.elsewhere import (
     judge,
     local_sentences,
 )
+from voxray.stages.elsewhere_account import seen_patients
 from voxray.stages.elsewhere_record import record_evaluation
 from voxray.stages.evidence_files import EVALUATION_FILE, FIGURES
 from voxray.stages.labelled import Way, score_labelled
@@ -86,8 +87,9 @@ def evaluate_command(request: EvaluateRequest, session: Session) -> int:
     ids = Pseudonymizer(session.key, readable=request.readable_ids)
     way = Way(request.out, ids, session.workers, session.listen)
     scored = score_labelled(model, request.given, way)
-    seen = () if scored.seen is None else (scored.seen,)
-    found = judge(scored, Judgement(seen, ids, request.precision))
+    lists = [] if scored.seen is None else [scored.seen]
+    excluded = seen_patients(scored, lists, ids)
+    found = judge(scored, Judgement(excluded, ids, request.precision))
     figures = draw(found)
     _write(found, figures, request, model)
     for line in (*found.account.shown, *local_sentences(found.metrics)):

@@ -27,10 +27,11 @@ from voxray.mlflow_store import (
 )
 from voxray.model import hash_files, write_package
 from voxray.preprocess import ScanGeometry, learn_references
-from voxray.report import ModelCard, render_card
-from voxray.stages.evidence_files import DECISION_FILE, EVALUATION_FILE
+from voxray.report import ModelCard, pictures_section, render_card
+from voxray.stages.evidence_files import DECISION_FILE, EVALUATION_FILE, FIGURES
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.ingest import intake_rules
+from voxray.stages.read_back import ReadBack
 from voxray.stages.study import FoldName, Study, read_study
 from voxray.stages.tracking import open_tracking, read_parent_key, shared_scan_id
 from voxray.stages.train import VALUES_FILE, read_clean_up
@@ -59,9 +60,11 @@ def run(context: StageContext) -> StageOutcome:
     write_json(folder / SEEN_FILE, seen.model_dump(mode="json"))
     metrics = read_metrics(context)
     card = _card(context, study, package, metrics)
-    sha256 = write_package(folder, package, card)
+    pictures = _copy_pictures(context, folder)
+    sha256 = write_package(folder, package, card + pictures)
     name = context.experiment.model_name
-    registration = Registration(name, card, _tags(context))
+    back = ReadBack(context, study, package)
+    registration = Registration(name, card, _tags(context), back.compare)
     tracker = open_tracking(context)
     run_id = tracker.run_id(read_parent_key(context))
     version = register_model(tracker.reach(), run_id, folder, registration)
@@ -69,6 +72,19 @@ def run(context: StageContext) -> StageOutcome:
     return StageOutcome(
         {"version": version, "networks": len(package.networks)}, message
     )
+
+
+def _copy_pictures(context: StageContext, folder: Path) -> str:
+    """Put the evidence's figures beside the card; returns the section that shows them.
+
+    The section is not part of the registry's page, which cannot show them.
+    """
+    there = context.folder / "evaluate" / FIGURES
+    if not there.is_dir():
+        return ""
+    shutil.copytree(there, folder / FIGURES)
+    names = sorted(path.name for path in there.iterdir())
+    return pictures_section([f"{FIGURES}/{name}" for name in names])
 
 
 def read_metrics(context: StageContext) -> tuple[Metric, ...]:
@@ -179,7 +195,14 @@ def _card(
         if finding.override
     ]
     return render_card(
-        ModelCard(package, len(exams), len(patients), metrics, tuple(signed))
+        ModelCard(
+            package,
+            len(exams),
+            len(patients),
+            metrics,
+            tuple(signed),
+            context.experiment.register_.limits,
+        )
     )
 
 

@@ -264,11 +264,17 @@ class EvaluateSpec(Spec):
 
 
 class RegisterSpec(Spec):
-    """Name in the model registry; the experiment's name by default."""
+    """Name in the model registry; the experiment's name by default.
+
+    Attributes:
+        limits: What the model must not be used for, or is known to fail on; stands in
+            the card, under what voxray itself knows.
+    """
 
     name: Name | None = None
     licence: str = "unstated"
     intended_use: str = "Research only. Not a medical device."
+    limits: str = ""
 
 
 class TrackSpec(Spec):
