@@ -110,7 +110,9 @@ def fewest_patients(at_least: float) -> int:
 
 
 def expected_rate(exams: ScoredExams, point: OperatingPointSpec) -> float | None:
-    """Sensitivity or specificity to be expected of new patients.
+    """Sensitivity or specificity to be expected of new patients, at the least.
+
+    More where exams of a patient are not alike: the rule counts with the worst.
 
     Returns:
         None for other purposes. Below `point.at_least` with too few patients.
