@@ -1,7 +1,7 @@
 """Does the operating point keep its sensitivity on patients it was not chosen on?
 
 Patients are split into halves anew, many times. Threshold and calibration are fitted on
-one half and judged on the other, by the plain quantile and by the rule that voxray uses.
+one half and judged on the other: by the plain quantile, and by the rule of voxray.
 
     python -m tests.benchmarks.operating_point oof_predictions.parquet ...
     python -m tests.benchmarks.operating_point workspace/EXPERIMENT
