@@ -1,13 +1,14 @@
 """Where to cut a probability, chosen on exams that are not reported.
 
-A threshold that keeps 95 % on the exams it was chosen on keeps less on others. With n
-patients of one exam each, of which the threshold misses k - 1, a new patient's score is
-equally likely to fall in each of the n + 1 gaps between theirs, and k of these lie
-below the k-th smallest: the expected sensitivity on new patients is 1 - k / (n + 1),
-whatever the distribution of the scores (Wilks 1941, Annals of Mathematical Statistics
-12:91). So t is kept when the missed exams, and all exams of one more patient, are a
-share of at most 1 - t of all these (Angelopoulos et al. 2024, ICLR, "Conformal risk
-control", with the patient as the unit). A sensitivity of 0.95 takes 19 patients.
+A threshold that keeps 95 % on the exams it was chosen on keeps less on others. Of n
+patients with one exam each a new one is equally likely to score in each of the n + 1
+gaps between them, so that the k-th smallest score keeps an expected 1 - k / (n + 1) of
+new patients, whatever the distribution (Wilks 1941, Annals of Mathematical Statistics
+12:91). To keep t, k is (1 - t)(n + 1), interpolated between two scores (Hyndman & Fan
+1996, American Statistician 50:361, definition 6); k is 1 or more with n of t / (1 - t)
+or more, for 0.95 with 19 patients. With several exams a patient the missed exams, and
+all those of one more patient, are to be a share of 1 - t (as in Angelopoulos et al.
+2024, ICLR, "Conformal risk control", with the patient as the unit).
 """
 
 import math
@@ -23,8 +24,12 @@ from voxray.evaluate.exams import ScoredExams
 Array = NDArray[np.float64]
 Numbers = NDArray[np.intp]
 
-_ROUNDING = 1e-9
+_DIGITS = 9
+"""After the point; 0.05 x 20 is 1."""
+
 _RATES = {"sensitivity", "specificity"}
+_BEYOND = float(np.nextafter(1.0, 2.0))
+"""A threshold that no probability reaches."""
 
 
 def choose_threshold(
@@ -35,10 +40,10 @@ def choose_threshold(
 ) -> float:
     """Best threshold for a purpose: `score >= threshold` means positive.
 
-    Sensitivity or specificity: of the thresholds that are expected to keep it on new
-    patients the best for the other one, midway between two neighbouring scores; equal
-    scores stay together, so that it is kept, never just missed. With fewer patients
-    than `fewest_patients` none is, and the one that misses nobody of these is taken.
+    Sensitivity or specificity: the highest, or lowest, that is expected to keep it on
+    new patients, midway to the next score of the other class, which costs nothing.
+    Equal scores stay together on the side of what is kept. With fewer patients than
+    `fewest_patients` no threshold is, and one that misses nobody of these is taken.
     Cost: the threshold of the least cost on these exams; of equals the most sensitive.
     Net benefit: the probability itself, which must be calibrated.
 
@@ -53,28 +58,26 @@ def choose_threshold(
         return point.probability
     if point.metric == "cost":
         return _cheapest(score, positive, point)
-    side = positive if point.metric == "sensitivity" else ~positive
-    n_patients = len(np.unique(patient[side])) if patient is not None else side.sum()
-    own = np.sort(score[side])
-    wrong = _may_be_wrong(len(own), int(n_patients), point.at_least)
-    levels = np.unique(score)
     if point.metric == "sensitivity":
-        lowest_flagged = own[wrong]
-        below = levels[levels < lowest_flagged]
-        return _midway(float(below[-1]) if len(below) else 0.0, float(lowest_flagged))
-    highest_clear = own[-1 - wrong]
-    above = levels[levels > highest_clear]
-    return _midway(float(highest_clear), float(above[0]) if len(above) else _BEYOND)
+        kept = _kept(score[positive], point.at_least, _numbers(patient, positive))
+        others = score[~positive & (score < kept)]
+        return _midway(float(others.max(initial=0.0)), kept)
+    clear = -_kept(-score[~positive], point.at_least, _numbers(patient, ~positive))
+    others = score[positive & (score > clear)]
+    return _midway(clear, float(others.min(initial=_BEYOND)))
 
 
-_BEYOND = float(np.nextafter(1.0, 2.0))
+def _numbers(patient: Numbers | None, own: NDArray[np.bool_]) -> Numbers:
+    return np.arange(own.sum()) if patient is None else patient[own]
 
 
-def _may_be_wrong(n_exams: int, n_patients: int, at_least: float) -> int:
-    """Exams that may be missed when another patient's are all missed besides."""
-    one_more = n_exams / n_patients
-    spare = (1 - at_least) * (n_exams + one_more) - one_more
-    return max(0, math.floor(spare + _ROUNDING))
+def _kept(score: Array, at_least: float, patient: Numbers) -> float:
+    """Score that a share of new exams is expected to reach."""
+    n_exams = len(score)
+    one_more = n_exams / len(np.unique(patient))
+    missed = (1 - at_least) * (n_exams + one_more) - one_more
+    places = np.arange(n_exams)
+    return float(np.interp(round(missed, _DIGITS), places, np.sort(score)))
 
 
 def _cheapest(
@@ -103,29 +106,27 @@ def fewest_patients(at_least: float) -> int:
         >>> fewest_patients(0.95)
         19
     """
-    return math.ceil(at_least / (1 - at_least) - _ROUNDING)
+    return math.ceil(round(at_least / (1 - at_least), _DIGITS))
 
 
 def expected_rate(exams: ScoredExams, point: OperatingPointSpec) -> float | None:
     """Sensitivity or specificity to be expected of new patients, at the least.
+
+    More where exams of a patient are not alike: the rule counts with the worst.
 
     Returns:
         None for other purposes. Below `point.at_least` with too few patients.
     """
     if point.metric not in _RATES:
         return None
-    sensitivity = point.metric == "sensitivity"
-    n = exams.n_positive if sensitivity else exams.n_negative
-    n_exams = len(np.unique(exams.exam[exams.positive == sensitivity]))
-    wrong = _may_be_wrong(n_exams, n, point.at_least)
-    one_more = n_exams / n
-    return 1 - (wrong + one_more) / (n_exams + one_more)
+    n = exams.n_positive if point.metric == "sensitivity" else exams.n_negative
+    return min(point.at_least, n / (n + 1))
 
 
 def too_few_for(exams: ScoredExams, point: OperatingPointSpec) -> str:
     """Why the value asked for cannot be expected, with numbers; "" when it can."""
     expected = expected_rate(exams, point)
-    if expected is None or expected >= point.at_least - _ROUNDING:
+    if expected is None or expected >= point.at_least - 10**-_DIGITS:
         return ""
     sensitivity = point.metric == "sensitivity"
     n = exams.n_positive if sensitivity else exams.n_negative

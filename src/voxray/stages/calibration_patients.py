@@ -12,6 +12,7 @@ from voxray.core.progress import Progress
 from voxray.core.records import (
     ExamId,
     FoldRole,
+    FoldRow,
     OutOfFoldPrediction,
     PatientId,
     Sha256,
@@ -41,7 +42,7 @@ def predict_calibration(
         LeakageError: If such a patient has another role in a fold.
     """
     table, record = folder / CALIBRATION_FILE, _record(folder)
-    patients = calibration_patients(study)
+    patients = calibration_patients(study.rows)
     classify = context.experiment.task.classify
     if not patients or classify is None:
         table.unlink(missing_ok=True)
@@ -66,23 +67,29 @@ def predict_calibration(
     return rows
 
 
-def calibration_patients(study: Study) -> frozenset[PatientId]:
+def calibration_patients(rows: Sequence[FoldRow]) -> frozenset[PatientId]:
     """Patients whose only role, in every fold, is calibration.
 
     Raises:
-        LeakageError: If one is trained on, watched or held out anywhere.
+        LeakageError: If one is trained on, watched or held out in a fold.
     """
-    role = FoldRole.CALIBRATION
-    found = frozenset(row.patient_id for row in study.rows if row.role is role)
-    for name in study.folds():
-        for part, patients in study.patients(name)._asdict().items():
-            if both := sorted(found & patients):
-                msg = (
-                    f"calibration patient {both[0]!r} is {part} in fold {name.fold} of "
-                    f"repeat {name.repeat}; split again with stage 3"
-                )
-                raise LeakageError(msg)
+    folds = {(row.repeat, row.fold) for row in rows}
+    kept = {(r.repeat, r.fold, r.patient_id) for r in rows if _is_calibration(r)}
+    found = frozenset(patient for *_, patient in kept)
+    lacking = {(*fold, patient) for fold in folds for patient in found} - kept
+    other = {(r.repeat, r.fold, r.patient_id) for r in rows if not _is_calibration(r)}
+    if leaks := sorted(lacking | (other & kept)):
+        repeat, fold, patient = leaks[0]
+        msg = (
+            f"calibration patient {patient!r} has another role in fold {fold} of "
+            f"repeat {repeat}; split again with stage 3"
+        )
+        raise LeakageError(msg)
     return found
+
+
+def _is_calibration(row: FoldRow) -> bool:
+    return row.role is FoldRole.CALIBRATION
 
 
 def _record(folder: Path) -> Path:
