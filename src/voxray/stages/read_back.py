@@ -110,7 +110,7 @@ class ReadBack:
 
     def _trained(self, compute: Compute) -> list[Member]:
         members: list[Member] = []
-        for name in self.study.folds():
+        for name in self.study.registered_folds():
             trained = self.context.folder / "train" / name.folder
             values = FoldValues.model_validate(read_json(trained / VALUES_FILE))
             network = load_network(trained / NETWORK_FILE, self.study.plan, compute)
