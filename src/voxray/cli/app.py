@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import voxray
-from voxray.cli import compare, data, models, pipeline, track, ui
+from voxray.cli import compare, data, evaluate, holdout, models, pipeline, track, ui
 from voxray.cli.threads import settle_threads
 
 _HELP = "From a folder of medical scans to a checked, registered model, and to scores."
@@ -24,6 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 pipeline.add_to(app)
+holdout.add_to(app)
+evaluate.add_to(app)
 compare.add_to(app)
 models.add_to(app)
 data.add_to(app)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from voxray.cli import wording
-from voxray.cli.command import Shell, command
+from voxray.cli.command import Shell, Workers, command
 
 Ref = Annotated[
     str,
@@ -46,19 +46,41 @@ def show(shell: Shell, ref: Ref) -> int:
     return 0
 
 
-def promote(
+def promote(  # noqa: PLR0913 - one argument per option
     shell: Shell,
     ref: Ref,
     *,
     policy: Annotated[
         Path | None, typer.Option(help="Gate policy (YAML); the shipped one else.")
     ] = None,
+    scans: Annotated[
+        Path | None,
+        typer.Option(help="Where the locked set lies; as in the policy by default."),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Its label table, together with --scans.")
+    ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Its masks, together with --scans.")
+    ] = None,
+    workers: Workers = None,
 ) -> int:
     """Make a version the champion, if the gate policy allows it."""
-    from voxray.stages import models
+    from voxray.core.errors import ConfigError, GateError
+    from voxray.stages.promote import PromoteRequest
+    from voxray.stages.promote import promote as judge
+    from voxray.stages.truth import LabelledScans
 
-    champion = models.promote(shell.workspace, ref, policy)
-    shell.screen.say(f"{champion} is the champion now; 1 model promoted")
+    if scans is None and (labels or masks):
+        msg = "--labels and --masks are of the locked set: give --scans too"
+        raise ConfigError(msg)
+    given = LabelledScans(scans, labels, masks) if scans else None
+    request = PromoteRequest(ref, policy, given)
+    found = judge(request, shell.session(workers))
+    _say_all(shell, wording.facts(found.facts))
+    if not found.passed:
+        raise GateError(found.sentence)
+    shell.screen.say(found.sentence)
     return 0
 
 

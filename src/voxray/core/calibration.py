@@ -7,13 +7,13 @@ from voxray.core.specs import Calibration
 
 Array = NDArray[np.float64]
 
-_LEAST = 1e-6
+LEAST = 1e-6
 """Probabilities nearer to 0 or 1 are taken as this far: networks give exact 0 and 1."""
 
 
 def log_odds(probability: Array) -> Array:
     """Logit, finite for 0 and 1 too."""
-    inside = np.clip(np.asarray(probability, dtype=np.float64), _LEAST, 1 - _LEAST)
+    inside = np.clip(np.asarray(probability, dtype=np.float64), LEAST, 1 - LEAST)
     return np.asarray(np.log(inside) - np.log1p(-inside))
 
 
@@ -43,6 +43,6 @@ def tempered(probabilities: Array, calibration: Calibration | None) -> Array:
     given = np.asarray(probabilities, dtype=np.float64)
     if calibration is None:
         return given
-    powers = calibration.slope * np.log(np.maximum(given, _LEAST))
+    powers = calibration.slope * np.log(np.maximum(given, LEAST))
     shares = np.exp(powers - powers.max(axis=1, keepdims=True))
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))

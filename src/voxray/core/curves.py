@@ -65,6 +65,23 @@ class BenefitCurve:
 
 
 @dataclass(frozen=True, slots=True)
+class RiskCoverageCurve:
+    """Share of wrong decisions when only the most certain exams are decided.
+
+    Attributes:
+        coverage: Share of exams that are decided, rising to 1.
+        risk: Share of wrong decisions among them.
+        low: Lower end of the pointwise interval by patients; None with too few.
+        high: Upper end.
+    """
+
+    coverage: tuple[float, ...]
+    risk: tuple[float, ...]
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConfusionTable:
     """How often each true class was decided to be which.
 

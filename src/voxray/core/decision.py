@@ -1,4 +1,4 @@
-"""Apply a fitted decision rule: calibrate, then decide. Fitting is in `evaluate`."""
+"""Apply a fitted decision rule: calibrate, decide, refer. Fitting is in `evaluate`."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from voxray.core.calibration import calibrated, tempered
+from voxray.core.calibration import LEAST, calibrated, log_odds, tempered
 from voxray.core.specs import DecisionRule, Target
 from voxray.core.specs.task import LABEL_SEPARATOR, NO_LABEL
 
@@ -81,6 +81,50 @@ def _one_class(probabilities: Mapping[str, float], rule: DecisionRule) -> str:
 def _labels_there(probabilities: Mapping[str, float], rule: DecisionRule) -> list[str]:
     points = rule.operating_points
     return [n for n in rule.classes if probabilities[n] >= points[n].threshold]
+
+
+def uncertainty(probabilities: Mapping[str, float], rule: DecisionRule) -> float:
+    """How near the decision is to another one: 0.5 at the edge, towards 0 far from it.
+
+    With m, the difference in log odds from the nearest probability that would be
+    decided otherwise, it is 1 / (1 + exp(m)). At a threshold of 0.5 that is one less
+    the probability of the decided class, which no more elaborate score of a classifier
+    beats reliably (Jaeger et al. 2023, ICLR); any other threshold is moved there.
+
+    Args:
+        probabilities: One per class of `rule.classes`, after `calibrate`.
+        rule: Two classes and labels are compared with their thresholds, of labels the
+            nearest counts; other exclusive classes with the second likeliest; ordered
+            ones by their cumulative probabilities with one half.
+
+    Raises:
+        KeyError: If a class is missing.
+    """
+    given = np.array([probabilities[name] for name in rule.classes], dtype=np.float64)
+    if rule.target is Target.LABELS:
+        cuts = [rule.operating_points[name].threshold for name in rule.classes]
+        margins = np.abs(log_odds(given) - log_odds(np.array(cuts)))
+    elif rule.target is Target.ORDINAL:
+        margins = np.abs(log_odds(np.cumsum(given)[:-1]))
+    elif rule.operating_point is not None:
+        cut = np.array(rule.operating_point.threshold)
+        margins = np.abs(
+            log_odds(np.array(probabilities[rule.positive])) - log_odds(cut)
+        )
+    else:
+        second, first = np.sort(np.maximum(given, LEAST))[-2:]
+        margins = np.log(first / second)
+    return float(1 / (1 + np.exp(np.min(margins))))
+
+
+def refers(found: float, rule: DecisionRule) -> bool | None:
+    """Whether a person should decide; None where no rule was stated.
+
+    Args:
+        found: From `uncertainty`.
+        rule: Says from which on.
+    """
+    return None if rule.refer is None else found >= rule.refer.uncertainty
 
 
 def median_class(probabilities: NDArray[np.floating]) -> NDArray[np.intp]:

@@ -187,6 +187,7 @@ class FoldRole(StrEnum):
     HELD_OUT = "held_out"
     VALIDATION = "validation"
     HOLDOUT = "holdout"
+    CALIBRATION = "calibration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,8 @@ class FoldRow:
     """One patient's role in one fold. A patient without a row there is trained on.
 
     Attributes:
-        fold: Held-out part k; -1 never occurs: a holdout patient has one row per fold.
+        fold: Held-out part k; -1 never occurs: a patient of the holdout or of
+            calibration has one row per fold.
         group: Patients linked by copies share a group and never part.
     """
 
@@ -242,8 +244,26 @@ class OutOfFoldPrediction:
 NETWORK = "network"
 """`Metric.model` of the network itself."""
 
+DECIDED_NETWORK = "network+decision"
+"""Of the network's calibrated probabilities and their decisions, out of fold."""
+
+ENSEMBLE = "ensemble"
+"""Of the ensemble of fold networks, on the patients of `folds.calibration`."""
+
+REGISTERED = "registered"
+"""Of that ensemble with calibration and decision, as it is registered."""
+
 ALL = "all"
 """`Metric.subset` of a figure that is of no subgroup."""
+
+REPEAT = "repeat "
+"""Begins `Metric.subset` of one repeat of the split."""
+
+LEFT_OUT = "left out: "
+"""Begins `Metric.subset` of the patients that one fold of a value leaves out."""
+
+HOLDOUT = "holdout"
+"""`Metric.subset` of the registered model on the locked holdout."""
 
 LESS_REST = "_less_rest"
 """End of `Metric.metric` of a subgroup's figure less that of all other exams."""
@@ -260,10 +280,13 @@ class Metric:
         value: None when not estimable; `method` then says why.
         low: Lower end of the interval at `level`.
         subset: "all", or the subgroup, e.g. "sex=F" or "age_years<40". A metric that
-            ends in "_less_rest" is the subgroup less all other exams.
-        model: What was judged: "network", "baseline:NAME", or "columns+network". A
-            metric that ends in "_difference" is the network less this baseline, for
-            "columns+network" this less the columns alone.
+            ends in "_less_rest" is the subgroup less all other exams. "repeat 0" is of
+            one repeat of the split, "left out: site=A" of a fold that leaves out a
+            value, "holdout" of the registered model on the locked holdout.
+        model: What was judged: "network", "baseline:NAME", "columns+network", or one
+            of `DECIDED_NETWORK`, `ENSEMBLE` and `REGISTERED`. A metric that ends in
+            "_difference" is the network less this baseline, for "columns+network" this
+            less the columns alone.
     """
 
     metric: str
@@ -301,6 +324,9 @@ class ScoreRow:
             by ";", or "none". None where there is no decision.
         threshold: Of the operating point of two classes.
         thresholds: Of each label, where labels do not exclude each other.
+        refer: Whether a person should decide instead; None where no rule was stated.
+        uncertainty: How near the decision is to another one, 0 to 0.5.
+        disagreement: Largest standard deviation of a class probability over networks.
     """
 
     exam_id: ExamId
@@ -315,6 +341,7 @@ class ScoreRow:
     threshold: float | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     uncertainty: float | None = None
+    disagreement: float | None = None
     ood: float | None = None
     mask: str | None = None
     volume_ml: Mapping[str, float] = field(default_factory=dict)

@@ -9,11 +9,15 @@ from voxray.evaluate.curves import (
     confusion_tables,
     shown_predictions,
 )
+from voxray.evaluate.decided import DecisionEvidence, judge_decision
+from voxray.evaluate.decision import FittedOn, fit_decision, in_parts
+from voxray.evaluate.design_parts import design_metrics, repeat_name
 from voxray.evaluate.dice import dice_per_class
 from voxray.evaluate.estimate import Settings
 from voxray.evaluate.froc import FrocCurve, LesionStudy, froc_curve
 from voxray.evaluate.lesion_table import read_lesions, write_lesions
 from voxray.evaluate.lesions import Lesion, LesionSource, find_lesions
+from voxray.evaluate.local import LOCAL_THRESHOLD, NEEDED, needed_exams
 from voxray.evaluate.masks import MaskMeasures, measure_masks
 from voxray.evaluate.mislabelled import (
     Suspect,
@@ -24,6 +28,11 @@ from voxray.evaluate.mislabelled import (
 from voxray.evaluate.oof import evaluate_oof
 from voxray.evaluate.pairing import Pair, Side, make_pair, make_side
 from voxray.evaluate.patients import PER_PATIENT
+from voxray.evaluate.registered import (
+    evaluate_registered,
+    holdout_metrics,
+    registered_points,
+)
 from voxray.evaluate.roc import RocCurve, class_roc_points, roc_points
 from voxray.evaluate.segmentation import volume_error_ml
 from voxray.evaluate.subgroups import Grouping, subgroup_metrics
@@ -34,12 +43,15 @@ from voxray.evaluate.tables import (
     write_baselines,
     write_predictions,
 )
-from voxray.evaluate.threshold import fit_decision
 from voxray.evaluate.worst import WorstExam, read_worst, worst_exams, write_worst
 
 __all__ = [
+    "LOCAL_THRESHOLD",
+    "NEEDED",
     "PER_PATIENT",
     "ClassCurves",
+    "DecisionEvidence",
+    "FittedOn",
     "FrocCurve",
     "Grouping",
     "Lesion",
@@ -59,22 +71,30 @@ __all__ = [
     "compare_baselines",
     "compare_pair",
     "confusion_tables",
+    "design_metrics",
     "dice_per_class",
     "evaluate_oof",
+    "evaluate_registered",
     "find_lesions",
     "fit_decision",
     "froc_curve",
+    "holdout_metrics",
+    "in_parts",
+    "judge_decision",
     "make_pair",
     "make_side",
     "measure_masks",
     "metrics_from_json",
     "metrics_to_json",
+    "needed_exams",
     "network_rows",
     "possibly_mislabelled",
     "read_lesions",
     "read_predictions",
     "read_suspects",
     "read_worst",
+    "registered_points",
+    "repeat_name",
     "require_out_of_fold",
     "roc_points",
     "shown_predictions",

@@ -152,6 +152,8 @@ def mean_variance(drawn: Sequence[Array], delong: Sequence[float]) -> float:
 def _how(exams: ScoredExams, *, pooled: bool) -> str:
     if pooled:
         return "all folds pooled, though scores of different networks share no scale"
+    if len(exams.fold_names) == 1:
+        return "scores of one predictor"
     used = {exams.fold_names[int(exams.fold[part[0]])] for part in exams.usable_folds()}
     how = f"mean over {len(used)} folds of the within-fold AUC"
     left_out = [name for name in exams.fold_names if name not in used]

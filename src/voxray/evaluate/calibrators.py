@@ -23,6 +23,7 @@ from voxray.evaluate.estimate import MIN_PATIENTS
 from voxray.evaluate.exams import ScoredExams
 
 Wanted = Literal["auto", "platt", "temperature", "isotonic", "none"]
+Fitted = Literal["platt", "temperature", "isotonic"]
 Array = NDArray[np.float64]
 
 FEWEST_FOR_STEPS = 500
@@ -112,15 +113,27 @@ def fit_isotonic(score: Array, positive: NDArray[np.bool_]) -> Calibration:
     )
 
 
-def fit_two_sided(
-    score: Array, positive: NDArray[np.bool_], exams: ScoredExams, kind: Wanted
+def fit_kind(
+    score: Array, positive: NDArray[np.bool_], kind: Fitted | None
 ) -> Calibration | None:
-    """Of one class against the other, or of a label.
+    """Fit a calibration of one class against the other, or of a label.
 
     Args:
         score: Probability, one an exam.
-        positive: The same exams.
-        exams: They come from; patients are counted.
+        positive: Both values occur.
+        kind: As settled; None fits none.
+    """
+    if kind is None:
+        return None
+    fit = fit_isotonic if kind == "isotonic" else fit_platt
+    return fit(score, positive)
+
+
+def settle_two_sided(exams: ScoredExams, kind: Wanted) -> Fitted | None:
+    """Which calibration of one class against the other, or of a label, is fitted.
+
+    Args:
+        exams: All there are; patients are counted.
         kind: As in the experiment.
 
     Returns:
@@ -144,14 +157,13 @@ def fit_two_sided(
             f"{'platt' if n_least >= MIN_PATIENTS else 'none'!r}"
         )
         raise DatasetError(msg)
-    fit = fit_isotonic if kind == "isotonic" else fit_platt
-    return fit(score, positive)
+    return "isotonic" if kind == "isotonic" else "platt"
 
 
-def fit_classes(
+def settle_classes(
     predictions: Sequence[OutOfFoldPrediction], classes: Sequence[str], kind: Wanted
-) -> Calibration | None:
-    """Of three or more exclusive classes, an exam's repeats each by itself.
+) -> Fitted | None:
+    """Which calibration of three or more exclusive classes is fitted.
 
     Returns:
         None where none is wanted, or patients are too few for "auto".
@@ -173,6 +185,13 @@ def fit_classes(
             f"{fewest} patients, there are {n_patients}; take 'none'"
         )
         raise DatasetError(msg)
+    return "temperature"
+
+
+def fit_classes(
+    predictions: Sequence[OutOfFoldPrediction], classes: Sequence[str]
+) -> Calibration:
+    """Of three or more exclusive classes; one row per exam."""
     given = [[row.probabilities[name] for name in classes] for row in predictions]
     truth = [list(classes).index(row.label or "") for row in predictions]
     return fit_temperature(np.array(given), np.array(truth, dtype=np.intp))

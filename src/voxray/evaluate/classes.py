@@ -28,7 +28,7 @@ from voxray.evaluate.patients import (
     patient_rule,
     wants_patients,
 )
-from voxray.evaluate.proportions import Decisions, decide_by_threshold
+from voxray.evaluate.proportions import Decisions, decisions_on
 from voxray.evaluate.resampling import JudgedExams
 
 _Predictions = Sequence[OutOfFoldPrediction]
@@ -96,9 +96,8 @@ def judge(
     """
     scored = scored_per_class(predictions, classify)
     if len(scored) == 1 or classify.target is Target.LABELS:
-        point = settings.spec.operating_point
         return {
-            name: JudgedExams(exams, decide_by_threshold(exams, point))
+            name: JudgedExams(exams, decisions_on(name, exams, settings))
             for name, exams in scored.items()
         }
     decided = decide_among(scored, classify)

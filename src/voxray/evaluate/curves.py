@@ -1,6 +1,6 @@
 """Curves and tables of classes for a person to look at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from voxray.core.curves import (
     ReliabilityBin,
 )
 from voxray.core.records import OutOfFoldPrediction
-from voxray.core.specs import ClassifySpec, EvaluateSpec, Target
+from voxray.core.specs import ClassifySpec, EvaluateSpec, OperatingPoint, Target
 from voxray.evaluate.classes import decide_among, judge, two_sided
 from voxray.evaluate.confusion import DecidedExams
 from voxray.evaluate.estimate import Settings
@@ -67,18 +67,20 @@ def confusion_tables(
     predictions: Sequence[OutOfFoldPrediction],
     classify: ClassifySpec,
     spec: EvaluateSpec,
+    registered: Mapping[str, OperatingPoint] | None = None,
 ) -> dict[str, ConfusionTable]:
     """Table of true and decided classes; of labels one each, else one named "".
 
-    Two classes and labels are decided at the operating point, the threshold of each
-    fold chosen on the other folds. A table of which no exam could be decided is left
-    out.
+    Two classes and labels are decided at the registered operating point, or the
+    threshold of each fold is chosen on the other folds. A table of which no exam could
+    be decided is left out.
     """
     names = classify.label_names
     if len(classify.judged_names) > 1 and classify.target is not Target.LABELS:
         decided = decide_among(scored_per_class(predictions, classify), classify)
         return {"": _table(names, decided)}
-    judged = judge(predictions, classify, Settings(spec, seed=0))
+    settings = Settings(spec, seed=0, registered=registered or {})
+    judged = judge(predictions, classify, settings)
     tables = {}
     for name, own in judged.items():
         rest = next(n for n in names if n != name)

@@ -1,9 +1,10 @@
 """A number with its interval, before it is given a name and a place in a table."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from voxray.core.records import Metric
-from voxray.core.specs import EvaluateSpec
+from voxray.core.specs import EvaluateSpec, OperatingPoint
 
 MIN_PATIENTS = 10
 """Fewer positive or negative patients than this: the interval is not estimable."""
@@ -45,10 +46,16 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What all metrics of one evaluation share."""
+    """What all metrics of one evaluation share.
+
+    Attributes:
+        registered: Operating points by class, of a model as it is registered; without
+            one the threshold of each fold is chosen on the other folds.
+    """
 
     spec: EvaluateSpec
     seed: int
+    registered: Mapping[str, OperatingPoint] = field(default_factory=dict)
 
     @property
     def level(self) -> float:

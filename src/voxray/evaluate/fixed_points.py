@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from voxray.core.records import Metric
-from voxray.core.specs.experiment import OperatingPointSpec
+from voxray.core.specs import OperatingPointSpec
 from voxray.evaluate.estimate import Counts, Estimate, Settings
 from voxray.evaluate.exams import ScoredExams
 from voxray.evaluate.proportions import decide_by_threshold, estimate_share

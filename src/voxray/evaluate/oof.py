@@ -1,11 +1,12 @@
 """Everything `evaluation.json` says, from out-of-fold predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from voxray.core.records import Metric, OutOfFoldPrediction
-from voxray.core.specs import EvaluateSpec, TaskSpec
+from voxray.core.specs import EvaluateSpec, OperatingPoint, TaskSpec
 from voxray.evaluate.checks import check_predictions
 from voxray.evaluate.classes import class_metrics
+from voxray.evaluate.design_parts import say_repeats
 from voxray.evaluate.estimate import Settings
 from voxray.evaluate.froc import LesionStudy, lesion_metrics
 from voxray.evaluate.lesions import Lesion
@@ -18,6 +19,7 @@ def evaluate_oof(
     spec: EvaluateSpec,
     seed: int,
     lesions: Sequence[Lesion] | None = None,
+    registered: Mapping[str, OperatingPoint] | None = None,
 ) -> tuple[Metric, ...]:
     """Compute every metric of the task with its interval.
 
@@ -39,13 +41,14 @@ def evaluate_oof(
         seed: Of the experiment; the same seed gives the same intervals.
         lesions: Of the structures that are counted lesion by lesion, at least those of
             the exams predicted; None leaves their metrics out.
+        registered: Operating points by class, of a model as it is registered.
 
     Raises:
         DatasetError: If a prediction is missing, not finite, twice there, or of an
             unknown label.
     """
     check_predictions(predictions, task)
-    settings = Settings(spec, seed)
+    settings = Settings(spec, seed, registered or {})
     rows: list[Metric] = []
     if task.classify is not None:
         rows += class_metrics(predictions, task.classify, settings)
@@ -55,4 +58,4 @@ def evaluate_oof(
             if lesions is not None and name in spec.lesions:
                 study = LesionStudy.of(predictions, lesions, name)
                 rows += lesion_metrics(study, name, settings)
-    return tuple(rows)
+    return say_repeats(rows, len({row.repeat for row in predictions}))

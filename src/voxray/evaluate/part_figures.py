@@ -24,9 +24,8 @@ from voxray.evaluate.estimate import (
 )
 from voxray.evaluate.exams import ScoredExams, predictions_of
 from voxray.evaluate.patient_means import PatientMeans
-from voxray.evaluate.proportions import estimate_share
+from voxray.evaluate.proportions import decisions_on, estimate_share
 from voxray.evaluate.segmentation import segmentation_metrics
-from voxray.evaluate.threshold import crossfit_decisions
 
 Rows = Sequence[OutOfFoldPrediction]
 Mask = NDArray[np.bool_]
@@ -139,15 +138,16 @@ def _one_class(exams: ScoredExams) -> Estimate | None:
 
 
 def _kept(exams: ScoredExams, mask: Mask) -> ScoredExams:
-    """Part of the predictions; exams and patients are numbered anew."""
+    """Part of the predictions; folds, exams and patients are numbered anew."""
+    folds, fold = np.unique(exams.fold[mask], return_inverse=True)
     return ScoredExams(
-        fold=exams.fold[mask],
+        fold=np.asarray(fold, dtype=np.intp),
         repeat=exams.repeat[mask],
         exam=_numbered_anew(exams.exam[mask]),
         patient=_numbered_anew(exams.patient[mask]),
         positive=exams.positive[mask],
         score=exams.score[mask],
-        fold_names=exams.fold_names,
+        fold_names=tuple(exams.fold_names[number] for number in folds),
     )
 
 
@@ -159,15 +159,16 @@ def _shares(predictions: Rows, class_: str, settings: Settings) -> Iterator[Part
     """Sensitivity and specificity at the operating point."""
     rows = _in_order(predictions)
     exams = ScoredExams.of_class(rows, class_)
-    flagged, decided = crossfit_decisions(exams, settings.spec.operating_point)
-    right = flagged == exams.positive
+    decisions = decisions_on(class_, exams, settings)
+    how = decisions.how if settings.registered else _THRESHOLD
+    right = decisions.flagged == exams.positive
     strata = _strata([exams])
     for name, side in (
         ("sensitivity", exams.positive),
         ("specificity", ~exams.positive),
     ):
-        used = side & decided
-        share = _Share(exams, right, used, settings)
+        used = side & decisions.decided
+        share = _Share(exams, right, used, settings, how)
         yield PartFigure(
             name, class_, rows, exams.patient, strata, used, share.of, share.drawn
         )
@@ -181,6 +182,7 @@ class _Share:
     right: Mask
     used: Mask
     settings: Settings
+    how: str
 
     def of(self, mask: Mask) -> tuple[Estimate, Counts]:
         exams, used = self.exams, mask & self.used
@@ -190,8 +192,8 @@ class _Share:
             len(np.unique(exams.patient[mask & exams.positive])),
         )
         if not counts.n_patients:
-            return not_estimable(None, "no exam of that class", _THRESHOLD), counts
-        share = estimate_share(exams, self.right, used, self.settings, _THRESHOLD)
+            return not_estimable(None, "no exam of that class", self.how), counts
+        share = estimate_share(exams, self.right, used, self.settings, self.how)
         return share, counts
 
     def drawn(self, mask: Mask, weights: Array) -> Array:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxray.core.records import Metric
-from voxray.core.specs.experiment import OperatingPointSpec
+from voxray.core.specs import OperatingPointSpec
+from voxray.evaluate.calibrators import Wanted, settle_two_sided
 from voxray.evaluate.estimate import (
     CONDITIONAL,
     MIN_PATIENTS,
@@ -16,7 +17,7 @@ from voxray.evaluate.estimate import (
 )
 from voxray.evaluate.exams import ScoredExams
 from voxray.evaluate.intervals import wilson
-from voxray.evaluate.threshold import crossfit_decisions
+from voxray.evaluate.threshold import crossfit_decisions, too_few_for
 
 Array = NDArray[np.float64]
 
@@ -36,14 +37,41 @@ class Decisions:
     how: str
 
 
-def decide_by_threshold(exams: ScoredExams, point: OperatingPointSpec) -> Decisions:
-    """Cut at an operating point, each fold's threshold chosen on the other folds."""
-    flagged, decided = crossfit_decisions(exams, point)
+def decide_by_threshold(
+    exams: ScoredExams, point: OperatingPointSpec, kind: Wanted = "none"
+) -> Decisions:
+    """Cut at an operating point, each fold's threshold chosen on the other folds.
+
+    Args:
+        exams: Scores as the networks gave them.
+        point: What the threshold is for.
+        kind: Of the calibration before the cut.
+    """
+    settled = settle_two_sided(exams, kind)
+    flagged, decided = crossfit_decisions(exams, point, settled)
+    how = f"threshold of each fold chosen on the other folds for {point.in_words}"
+    return Decisions(flagged, decided, how + few_in_words(exams, point))
+
+
+def few_in_words(exams: ScoredExams, point: OperatingPointSpec) -> str:
+    """Added where there are too few patients for what is asked; else nothing."""
+    lacks_a_class = exams.n_positive == 0 or exams.n_negative == 0
+    few = "" if lacks_a_class else too_few_for(exams, point)
+    return f" ({few})" if few else ""
+
+
+def decisions_on(class_: str, exams: ScoredExams, settings: Settings) -> Decisions:
+    """Cut at the registered threshold of a class, else as `decide_by_threshold`."""
+    point = settings.registered.get(class_)
+    if point is None:
+        spec = settings.spec
+        return decide_by_threshold(exams, spec.operating_point, spec.calibration)
     how = (
-        f"threshold of each fold chosen on the other folds for {point.metric} of at "
-        f"least {point.at_least:g}"
+        f"registered threshold of {point.threshold:.4f}, chosen elsewhere for "
+        f"{point.in_words}"
     )
-    return Decisions(flagged, decided, how)
+    everyone = np.ones(len(exams.score), dtype=np.bool_)
+    return Decisions(exams.score >= point.threshold, everyone, how)
 
 
 def operating_metrics(
@@ -75,7 +103,7 @@ def estimate_share(
     """Share of the used predictions that are right, an exam's repeats averaged."""
     if not used.any():
         return not_estimable(None, "no exam could be decided without its own fold", how)
-    n_right, n_exams = _per_patient(exams, right, used)
+    n_right, n_exams = per_patient(exams, right, used)
     value = float(n_right.sum() / n_exams.sum())
     if len(n_exams) < MIN_PATIENTS:
         why = f"{len(n_exams)} patients, at least {MIN_PATIENTS} needed"
@@ -113,9 +141,10 @@ def effective_n(n_right: Array, n_exams: Array) -> float:
     return total / min(max(variance / binomial, 1.0), alike)
 
 
-def _per_patient(
+def per_patient(
     exams: ScoredExams, right: NDArray[np.bool_], used: NDArray[np.bool_]
 ) -> tuple[Array, Array]:
+    """Right and all used exams of each patient with one, repeats sharing one exam."""
     weight = exams.exam_weight[used]  # an exam used in one of five repeats is a fifth
     patient = exams.patient[used]
     n_exams = np.bincount(patient, weights=weight)

@@ -9,7 +9,7 @@ from scipy.special import logit
 from scipy.stats import norm
 
 from voxray.core.records import LESS_REST, ExamId, Metric, OutOfFoldPrediction
-from voxray.core.specs import EvaluateSpec, TaskSpec
+from voxray.core.specs import EvaluateSpec, OperatingPoint, TaskSpec
 from voxray.evaluate.bootstrap import patient_weights
 from voxray.evaluate.estimate import CONDITIONAL, Estimate, Settings, not_estimable
 from voxray.evaluate.intervals import normal_quantile
@@ -37,6 +37,7 @@ def subgroup_metrics(
     task: TaskSpec,
     spec: EvaluateSpec,
     seed: int,
+    registered: Mapping[str, OperatingPoint] | None = None,
 ) -> tuple[Metric, ...]:
     """Figures of every subgroup, then each less that of all exams outside it.
 
@@ -50,8 +51,9 @@ def subgroup_metrics(
         task: Classes and structures.
         spec: Operating point, level, resamples.
         seed: Of the experiment.
+        registered: See `Settings`.
     """
-    settings = Settings(spec, seed)
+    settings = Settings(spec, seed, registered or {})
     figures = part_figures(predictions, task, settings)
     found = [
         row

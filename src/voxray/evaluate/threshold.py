@@ -1,143 +1,155 @@
-"""Where to cut a probability, chosen on exams that are not reported."""
+"""Where to cut a probability, chosen on exams that are not reported.
+
+A threshold that keeps 95 % on the exams it was chosen on keeps less on others. Of n
+patients with one exam each a new one is equally likely to score in each of the n + 1
+gaps between them, so that the k-th smallest score keeps an expected 1 - k / (n + 1) of
+new patients, whatever the distribution (Wilks 1941, Annals of Mathematical Statistics
+12:91). To keep t, k is (1 - t)(n + 1), interpolated between two scores (Hyndman & Fan
+1996, American Statistician 50:361, definition 6); k is 1 or more with n of t / (1 - t)
+or more, for 0.95 with 19 patients. With several exams a patient the missed exams, and
+all those of one more patient, are to be a share of 1 - t (as in Angelopoulos et al.
+2024, ICLR, "Conformal risk control", with the patient as the unit).
+"""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxray.core.calibration import calibrated
-from voxray.core.errors import DatasetError
-from voxray.core.records import OutOfFoldPrediction
-from voxray.core.specs import (
-    Calibration,
-    DecisionRule,
-    EvaluateSpec,
-    OperatingPoint,
-    Target,
-    TaskSpec,
-)
-from voxray.core.specs.experiment import OperatingPointSpec
-from voxray.evaluate.calibrators import fit_classes, fit_two_sided
-from voxray.evaluate.checks import check_predictions
-from voxray.evaluate.exams import ScoredExams, predictions_of
+from voxray.core.specs import OperatingPointSpec
+from voxray.evaluate.calibrators import Fitted, fit_kind
+from voxray.evaluate.exams import ScoredExams
 
 Array = NDArray[np.float64]
+Numbers = NDArray[np.intp]
 
-_ROUNDING = 1e-9
+_DIGITS = 9
+"""After the point; 0.05 x 20 is 1."""
 
-
-def fit_decision(
-    predictions: Sequence[OutOfFoldPrediction], task: TaskSpec, spec: EvaluateSpec
-) -> DecisionRule | None:
-    """Make the rule that is registered: probabilities in, a class out.
-
-    Calibration and then the threshold are fitted on all these predictions, an exam's
-    repeats averaged. The figures in `evaluation.json` use calibrations and thresholds
-    that were fitted without the fold they judge.
-
-    Returns:
-        None without classification; without an operating point for more than two
-        classes, where the likeliest class decides, or the median of ordered ones; with
-        one per label for labels that do not exclude each other.
-
-    Raises:
-        ConfigError: If the calibration asked for is not for such classes.
-        DatasetError: If a prediction is not finite, all exams are of one class, or
-            there are too few for the calibration asked for.
-    """
-    if task.classify is None:
-        return None
-    check_predictions(predictions, task)
-    classes, target = task.classify.label_names, task.classify.target
-    if target is Target.LABELS:
-        rules = {
-            name: _two_sided(predictions_of(predictions, name), name, spec)
-            for name in classes
-        }
-        return DecisionRule(
-            classes=classes,
-            positive="",
-            target=target,
-            calibrations={n: how for n, (how, _) in rules.items() if how is not None},
-            operating_points={name: point for name, (_, point) in rules.items()},
-        )
-    positive = task.classify.positive_class
-    if len(classes) == 2:  # noqa: PLR2004
-        calibration, point = _two_sided(predictions, positive, spec)
-        return DecisionRule(
-            classes=classes,
-            positive=positive,
-            calibration=calibration,
-            operating_point=point,
-        )
-    return DecisionRule(
-        classes=classes,
-        positive=positive,
-        target=target,
-        calibration=fit_classes(predictions, classes, spec.calibration),
-    )
-
-
-def _two_sided(
-    predictions: Sequence[OutOfFoldPrediction], positive: str, spec: EvaluateSpec
-) -> tuple[Calibration | None, OperatingPoint]:
-    exams = ScoredExams.of_class(predictions, positive)
-    if exams.n_positive == 0 or exams.n_negative == 0:
-        which = "positive" if exams.n_positive else "negative"
-        msg = (
-            f"no threshold for {positive!r}: all {exams.n_patients} predicted patients "
-            f"are {which}; a decision rule needs both classes"
-        )
-        raise DatasetError(msg)
-    score, label = _mean_over_repeats(exams)
-    calibration = fit_two_sided(score, label, exams, spec.calibration)
-    cut = choose_threshold(calibrated(score, calibration), label, spec.operating_point)
-    point = OperatingPoint(
-        metric=spec.operating_point.metric,
-        at_least=spec.operating_point.at_least,
-        threshold=cut,
-        n_positive=exams.n_positive,
-        n_negative=exams.n_negative,
-    )
-    return calibration, point
+_RATES = {"sensitivity", "specificity"}
+_BEYOND = float(np.nextafter(1.0, 2.0))
+"""A threshold that no probability reaches."""
 
 
 def choose_threshold(
-    score: Array, positive: NDArray[np.bool_], point: OperatingPointSpec
+    score: Array,
+    positive: NDArray[np.bool_],
+    point: OperatingPointSpec,
+    patient: Numbers | None = None,
 ) -> float:
-    """Best threshold that keeps the metric: `score >= threshold` means positive.
+    """Best threshold for a purpose: `score >= threshold` means positive.
 
-    For sensitivity the highest threshold that keeps it, for specificity the lowest.
-    It lies midway between two neighbouring scores, and equal scores stay together, so
-    that the metric is kept, never just missed.
+    Sensitivity or specificity: the highest, or lowest, that is expected to keep it on
+    new patients, midway to the next score of the other class, which costs nothing.
+    Equal scores stay together on the side of what is kept. With fewer patients than
+    `fewest_patients` no threshold is, and one that misses nobody of these is taken.
+    Cost: the threshold of the least cost on these exams; of equals the most sensitive.
+    Net benefit: the probability itself, which must be calibrated.
 
     Args:
         score: float64, 0 to 1, finite.
         positive: bool; at least one of the class that the metric counts.
-        point: Which metric, and the value to keep.
+        point: What for.
+        patient: Number of the patient of each exam; by default each has one.
     """
-    levels = np.unique(score)
-    own = np.sort(score[positive if point.metric == "sensitivity" else ~positive])
-    kept = max(1, math.ceil(point.at_least * len(own) - _ROUNDING))
+    if point.metric == "net_benefit":
+        assert point.probability is not None  # the spec needs it
+        return point.probability
+    if point.metric == "cost":
+        return _cheapest(score, positive, point)
     if point.metric == "sensitivity":
-        lowest_flagged = own[len(own) - kept]
-        below = levels[levels < lowest_flagged]
-        return _midway(float(below[-1]) if len(below) else 0.0, float(lowest_flagged))
-    highest_clear = own[kept - 1]
-    above = levels[levels > highest_clear]
-    ceiling = float(above[0]) if len(above) else float(np.nextafter(1.0, 2.0))
-    return _midway(float(highest_clear), ceiling)
+        kept = _kept(score[positive], point.at_least, _numbers(patient, positive))
+        others = score[~positive & (score < kept)]
+        return _midway(float(others.max(initial=0.0)), kept)
+    clear = -_kept(-score[~positive], point.at_least, _numbers(patient, ~positive))
+    others = score[positive & (score > clear)]
+    return _midway(clear, float(others.min(initial=_BEYOND)))
+
+
+def _numbers(patient: Numbers | None, own: NDArray[np.bool_]) -> Numbers:
+    return np.arange(own.sum()) if patient is None else patient[own]
+
+
+def _kept(score: Array, at_least: float, patient: Numbers) -> float:
+    """Score that a share of new exams is expected to reach."""
+    n_exams = len(score)
+    one_more = n_exams / len(np.unique(patient))
+    missed = (1 - at_least) * (n_exams + one_more) - one_more
+    places = np.arange(n_exams)
+    return float(np.interp(round(missed, _DIGITS), places, np.sort(score)))
+
+
+def _cheapest(
+    score: Array, positive: NDArray[np.bool_], point: OperatingPointSpec
+) -> float:
+    """Least false_negative * miss rate * prevalence + the same of false alarms."""
+    assert point.false_negative is not None  # the spec needs both
+    assert point.false_positive is not None
+    share = point.prevalence or float(positive.mean())
+    levels, where = np.unique(score, return_inverse=True)
+    n_positive = np.bincount(where, weights=positive)
+    n_negative = np.bincount(where, weights=~positive)
+    missed = np.append(0, np.cumsum(n_positive)) / n_positive.sum()
+    alarms = 1 - np.append(0, np.cumsum(n_negative)) / n_negative.sum()
+    cost = point.false_negative * share * missed
+    cost += point.false_positive * (1 - share) * alarms
+    best = int(np.argmin(np.round(cost, 12)))
+    ends = [0.0, *levels.tolist(), _BEYOND]
+    return _midway(ends[best], ends[best + 1])
+
+
+def fewest_patients(at_least: float) -> int:
+    """Patients that it takes to expect `at_least` on new ones: n / (n + 1) reaches it.
+
+    Example:
+        >>> fewest_patients(0.95)
+        19
+    """
+    return math.ceil(round(at_least / (1 - at_least), _DIGITS))
+
+
+def expected_rate(exams: ScoredExams, point: OperatingPointSpec) -> float | None:
+    """Sensitivity or specificity to be expected of new patients, at the least.
+
+    More where exams of a patient are not alike: the rule counts with the worst.
+
+    Returns:
+        None for other purposes. Below `point.at_least` with too few patients.
+    """
+    if point.metric not in _RATES:
+        return None
+    n = exams.n_positive if point.metric == "sensitivity" else exams.n_negative
+    return min(point.at_least, n / (n + 1))
+
+
+def too_few_for(exams: ScoredExams, point: OperatingPointSpec) -> str:
+    """Why the value asked for cannot be expected, with numbers; "" when it can."""
+    expected = expected_rate(exams, point)
+    if expected is None or expected >= point.at_least - 10**-_DIGITS:
+        return ""
+    sensitivity = point.metric == "sensitivity"
+    n = exams.n_positive if sensitivity else exams.n_negative
+    return (
+        f"{n} {'positive' if sensitivity else 'negative'} patients are too few to "
+        f"expect {point.at_least:g} of new ones, which takes "
+        f"{fewest_patients(point.at_least)}; expect {expected:.3f}"
+    )
 
 
 def crossfit_decisions(
-    exams: ScoredExams, point: OperatingPointSpec
+    exams: ScoredExams, point: OperatingPointSpec, kind: Fitted | None = None
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Decide each exam with a threshold that its own fold had no part in.
 
-    The threshold for a fold is chosen on the out-of-fold predictions of the other folds
-    of the same repeat. Those come from other networks, whose scores need not share a
-    scale: the loss this brings is part of what is reported.
+    Calibration and threshold for a fold are fitted on the out-of-fold predictions of
+    the other folds of the same repeat. Those come from other networks, whose scores
+    need not share a scale: the loss this brings is part of what is reported.
+
+    Args:
+        exams: Scores as the networks gave them.
+        point: What the threshold is for.
+        kind: Of the calibration.
 
     Returns:
         Whether each prediction is decided positive, and whether it could be decided:
@@ -148,18 +160,17 @@ def crossfit_decisions(
     for fold in np.unique(exams.fold):
         own = exams.fold == fold
         others = (exams.repeat == exams.repeat[own][0]) & ~own
-        if len(np.unique(exams.positive[others])) < 2:  # noqa: PLR2004
+        score, positive = exams.score[others], exams.positive[others]
+        if len(np.unique(positive)) < 2:  # noqa: PLR2004
             continue
-        cut = choose_threshold(exams.score[others], exams.positive[others], point)
-        flagged[own] = exams.score[own] >= cut
+        how = fit_kind(score, positive, kind)
+        if how is None and point.metric == "net_benefit":
+            continue
+        patient = exams.patient[others]
+        cut = choose_threshold(calibrated(score, how), positive, point, patient)
+        flagged[own] = calibrated(exams.score[own], how) >= cut
         decided[own] = True
     return flagged, decided
-
-
-def _mean_over_repeats(exams: ScoredExams) -> tuple[Array, NDArray[np.bool_]]:
-    n_repeats = np.bincount(exams.exam)
-    score = np.bincount(exams.exam, weights=exams.score) / n_repeats
-    return score, np.bincount(exams.exam, weights=exams.positive) > 0
 
 
 def _midway(low: float, high: float) -> float:

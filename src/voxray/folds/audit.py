@@ -44,6 +44,7 @@ class Audit:
     n_images: int
     n_linked: int
     n_holdout: int
+    n_calibration: int
     n_repeats: int
     n_folds: int
     checks: tuple[AuditCheck, ...]
@@ -86,18 +87,22 @@ def audit(
     pairs = tuple(linked)
     evidence = _gather(rows, records, pairs)
     checks = tuple(_run(rule, try_it, evidence) for rule, try_it in _RULES.items())
-    holdout = {row.patient_id for row in rows if row.role is FoldRole.HOLDOUT}
     return Audit(
         n_patients=len(evidence.patients),
         n_groups=len(evidence.groups),
         n_scans=len(records),
         n_images=evidence.n_images,
         n_linked=len({frozenset(pair) for pair in pairs}),
-        n_holdout=len(holdout),
+        n_holdout=len(_having(rows, FoldRole.HOLDOUT)),
+        n_calibration=len(_having(rows, FoldRole.CALIBRATION)),
         n_repeats=len({row.repeat for row in rows}),
         n_folds=len({row.fold for row in rows}),
         checks=checks,
     )
+
+
+def _having(rows: Sequence[FoldRow], *roles: FoldRole) -> set[PatientId]:
+    return {row.patient_id for row in rows if row.role in roles}
 
 
 def audit_to_json(result: Audit) -> dict[str, Any]:
@@ -161,13 +166,13 @@ def _try_held_out_once(seen: _Evidence) -> tuple[int, Iterable[str]]:
 def _held_out_problems(seen: _Evidence, repeats: set[int]) -> Iterator[str]:
     if not repeats:
         yield "the fold table is empty"
-    holdout = {row.patient_id for row in seen.rows if row.role is FoldRole.HOLDOUT}
+    unused = _having(seen.rows, FoldRole.HOLDOUT, FoldRole.CALIBRATION)
     for repeat in sorted(repeats):
         folds: dict[PatientId, list[int]] = defaultdict(list)
         for row in seen.rows:
             if row.repeat == repeat and row.role is FoldRole.HELD_OUT:
                 folds[row.patient_id].append(row.fold)
-        for patient in sorted(seen.patients - holdout):
+        for patient in sorted(seen.patients - unused):
             if len(folds[patient]) != 1:
                 where = " and ".join(map(str, sorted(folds[patient]))) or "none"
                 said = f"is held out in folds {where} of repeat {repeat}"
@@ -175,12 +180,20 @@ def _held_out_problems(seen: _Evidence, repeats: set[int]) -> Iterator[str]:
 
 
 def _try_holdout(seen: _Evidence) -> tuple[int, Iterable[str]]:
-    holdout = {row.patient_id for row in seen.rows if row.role is FoldRole.HOLDOUT}
-    return len(holdout) * len(seen.roles), (
-        f"holdout patient {patient!r} is {_role(of_patient, patient)} in {_name(cell)}"
-        for patient in sorted(holdout)
+    return _try_everywhere(seen, FoldRole.HOLDOUT)
+
+
+def _try_calibration(seen: _Evidence) -> tuple[int, Iterable[str]]:
+    return _try_everywhere(seen, FoldRole.CALIBRATION)
+
+
+def _try_everywhere(seen: _Evidence, role: FoldRole) -> tuple[int, Iterable[str]]:
+    patients = _having(seen.rows, role)
+    return len(patients) * len(seen.roles), (
+        f"{role} patient {patient!r} is {_role(of_patient, patient)} in {_name(cell)}"
+        for patient in sorted(patients)
         for cell, of_patient in sorted(seen.roles.items())
-        if _role(of_patient, patient) != FoldRole.HOLDOUT
+        if _role(of_patient, patient) != role
     )
 
 
@@ -230,6 +243,7 @@ _RULES: dict[str, _Try] = {
     "a patient has at most one role in a fold": _try_one_role,
     "every patient is held out exactly once a repeat": _try_held_out_once,
     "a holdout patient is used in no fold": _try_holdout,
+    "a calibration patient is used in no fold": _try_calibration,
     "the same image is on one side only": _try_images,
     "linked patients are on one side": _try_groups,
     "patients of one group of the table are on one side": _try_group_column,

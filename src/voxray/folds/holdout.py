@@ -1,17 +1,25 @@
-"""Patients that no fold ever uses."""
+"""Patients that no fold ever uses: the holdout, and those that fit the decision."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
 from voxray.core.errors import DatasetError
 from voxray.core.records import PatientId, ScanRecord
-from voxray.core.specs import FoldsSpec
-from voxray.core.specs.experiment import HoldoutColumn, HoldoutFraction
+from voxray.core.specs import FoldsSpec, TaskSpec
+from voxray.core.specs.experiment import HoldoutColumn
 from voxray.folds.groups import Link, group_patients, members_by_group
-from voxray.folds.strata import check_columns, column_value, content_key, draw_share
+from voxray.folds.strata import (
+    Group,
+    check_columns,
+    column_value,
+    content_key,
+    did_you_mean,
+    draw_share,
+)
 
-_DRAW = 1
+_DRAW, _CALIBRATION = 1, 4
 
 
 def choose_holdout(
@@ -41,12 +49,45 @@ def choose_holdout(
     if isinstance(spec.holdout, HoldoutColumn):
         chosen = _by_column(records, groups, spec.holdout)
     else:
-        chosen = _by_fraction(records, groups, spec.holdout, seed)
+        chosen = _by_fraction(
+            records, groups, spec.holdout.fraction, ("folds.holdout", seed, _DRAW)
+        )
     if chosen == set(groups.values()):
         msg = (
             f"folds.holdout takes all {len(groups)} patients; none is left to train on"
         )
         raise DatasetError(msg)
+    return frozenset(patient for patient, group in groups.items() if group in chosen)
+
+
+def choose_calibration(
+    records: Sequence[ScanRecord],
+    spec: FoldsSpec,
+    seed: int,
+    linked: Iterable[Link] = (),
+    holdout: Collection[PatientId] = frozenset(),
+) -> frozenset[PatientId]:
+    """Choose the patients that fit calibration and operating point, and nothing else.
+
+    They are drawn as a holdout is, whole groups per combination of labels, of the
+    patients that are not in the holdout.
+
+    Args:
+        records: Manifest rows.
+        spec: `spec.calibration` says how many; None chooses nobody.
+        seed: Of the experiment.
+        linked: As for `assign_folds`.
+        holdout: From `choose_holdout`.
+
+    Raises:
+        DatasetError: If the fraction is nobody.
+    """
+    if spec.calibration is None:
+        return frozenset()
+    rest = [record for record in records if record.patient_id not in holdout]
+    groups = group_patients(rest, linked)
+    place = "folds.calibration", seed, _CALIBRATION
+    chosen = _by_fraction(rest, groups, spec.calibration.fraction, place)
     return frozenset(patient for patient, group in groups.items() if group in chosen)
 
 
@@ -64,6 +105,7 @@ def _by_column(
         msg = (
             f"folds.holdout: no scan has {holdout.value!r} in the column "
             f"{holdout.column!r}; its values are {', '.join(values[:10])}"
+            f"{did_you_mean(holdout.value, values)}"
         )
         raise DatasetError(msg)
     return chosen
@@ -72,18 +114,20 @@ def _by_column(
 def _by_fraction(
     records: Sequence[ScanRecord],
     groups: dict[PatientId, str],
-    holdout: HoldoutFraction,
-    seed: int,
+    fraction: float,
+    place: tuple[str, int, int],
 ) -> set[str]:
+    """Groups drawn by a setting, the seed and the number of the draw."""
+    setting, *seeds = place
     scans: dict[str, list[ScanRecord]] = {name: [] for name in members_by_group(groups)}
     for record in records:
         scans[groups[record.patient_id]].append(record)
     names = sorted(scans, key=lambda name: content_key(scans[name]))
     strata = {name: _labels(scans[name]) for name in names}
-    drawn = draw_share(strata, holdout.fraction, np.random.default_rng([seed, _DRAW]))
+    drawn = draw_share(strata, fraction, np.random.default_rng(seeds))
     if not drawn:
         msg = (
-            f"folds.holdout: {holdout.fraction:g} of {len(names)} patients is nobody; "
+            f"{setting}: {fraction:g} of {len(names)} patients is nobody; "
             "take a larger fraction"
         )
         raise DatasetError(msg)
@@ -93,3 +137,26 @@ def _by_fraction(
 def _labels(scans: Sequence[ScanRecord]) -> tuple[str, ...]:
     found = {f"{key}={value}" for scan in scans for key, value in scan.labels.items()}
     return tuple(sorted(found)) or ("",)
+
+
+def check_holdout(kept_out: Sequence[Group], task: TaskSpec, spec: FoldsSpec) -> None:
+    """Refuse a holdout that could never tell one class from another.
+
+    Raises:
+        DatasetError: If its patients lack a class; of several labels nothing is asked.
+    """
+    classify = task.classify
+    if not kept_out or classify is None or classify.columns:
+        return
+    counts = Counter(name for group in kept_out for name in group.classes)
+    lacking = [name for name in classify.classes if not counts[name]]
+    if lacking:
+        n_patients = sum(len(group.patients) for group in kept_out)
+        said = ", ".join(f"{name}: {counts[name]}" for name in classify.classes)
+        by_value = isinstance(spec.holdout, HoldoutColumn)
+        remedy = "choose another value" if by_value else "take a larger fraction"
+        msg = (
+            f"folds.holdout keeps {n_patients} patients out, none of class "
+            f"{lacking[0]!r} ({said}); nothing could be said about it there: {remedy}"
+        )
+        raise DatasetError(msg)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from voxray.core.specs import ClassifySpec, TaskSpec
 Stratum = tuple[str, ...]
 
 _LABEL = "label"
+_BUILT_IN = ("site", "sex", "modality")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,8 @@ def describe_groups(
     Raises:
         DatasetError: If a scan has no label of the task, or no scan has a column.
     """
-    scans = _scans_by_group(members, records)
-    classes = {name: _classes(scans[name], task.classify) for name in members}
+    scans = scans_by_group(members, records)
+    classes = {name: classes_of(scans[name], task.classify) for name in members}
     order = _class_order(classes.values(), task.classify)
     further = [column for column in columns if column != _LABEL]
     check_columns(records, further)
@@ -123,9 +125,9 @@ def group_value(scans: Iterable[ScanRecord], column: str) -> str:
 
 
 def column_value(record: ScanRecord, column: str) -> str | None:
-    """Value of a scan in a column of the label table, or its site or sex."""
-    built_in = {"site": record.site, "sex": record.sex}
-    return record.meta.get(column, built_in.get(column))
+    """Value of a scan in a column of the label table, or its site, sex or modality."""
+    built_in = {"site": record.site, "sex": record.sex, "modality": record.modality}
+    return record.meta.get(column, built_in.get(column)) or None
 
 
 def check_columns(records: Sequence[ScanRecord], columns: Iterable[str]) -> None:
@@ -141,13 +143,21 @@ def check_columns(records: Sequence[ScanRecord], columns: Iterable[str]) -> None
         msg = (
             f"no scan has a value in the column {column!r} that 'folds' names; "
             f"columns of the label table: {', '.join(known) or 'none'}"
+            f"{did_you_mean(column, [*known, *_BUILT_IN])}"
         )
         raise DatasetError(msg)
 
 
-def _scans_by_group(
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """End of a message that names the nearest of what is known; "" without one."""
+    near = get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def scans_by_group(
     members: Mapping[str, tuple[PatientId, ...]], records: Sequence[ScanRecord]
 ) -> dict[str, list[ScanRecord]]:
+    """Scans of the patients of each group."""
     group_of = {patient: name for name, group in members.items() for patient in group}
     scans: dict[str, list[ScanRecord]] = {name: [] for name in members}
     for record in records:
@@ -156,9 +166,10 @@ def _scans_by_group(
     return scans
 
 
-def _classes(
+def classes_of(
     scans: Sequence[ScanRecord], classify: ClassifySpec | None
 ) -> frozenset[str]:
+    """Classes or labels that any of the scans has; none without classification."""
     if classify is None:
         return frozenset()
     if classify.columns:

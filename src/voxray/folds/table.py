@@ -14,7 +14,9 @@ _COLUMNS = ("repeat", "fold", "patient_id", "group", "role")
 
 
 class FoldPatients(NamedTuple):
-    """Who does what in one fold; the three never overlap, holdout is in none.
+    """Who does what in one fold; the three never overlap.
+
+    Holdout and calibration patients are in none.
 
     Attributes:
         train: Learned from.

@@ -15,14 +15,12 @@ from voxray.core.records import (
     ScanSource,
 )
 from voxray.core.specs import IntakeRules, LabelsSpec, TaskSpec
-from voxray.core.specs.data import PatientColumn, PatientPattern
+from voxray.core.specs.data import PatientRule
 from voxray.ingest.near_copies import NearCopy
 from voxray.ingest.siblings import Traits
 
 Treatment = Literal["link", "quarantine", "fail", "keep"]
 """Of one image found twice; "keep" is for scoring: every volume gets its row."""
-
-PatientRule = Literal["dicom", "each_file"] | PatientColumn | PatientPattern
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from voxray.core.errors import DatasetError
 from voxray.core.findings import FindingCode
 from voxray.core.ids import Pseudonymizer, readable_scan_name
 from voxray.core.records import Finding, PatientId, ScanId
-from voxray.core.specs.data import PatientColumn, PatientPattern
-from voxray.ingest.intake import PatientRule
+from voxray.core.specs.data import PatientColumn, PatientPattern, PatientRule
 from voxray.ingest.label_table import LabelRow
 from voxray.ingest.scans import FoundScan, usable
 

@@ -76,6 +76,29 @@ def _by_name(client: MlflowClient, name: str) -> list[Run]:
     return [r for r in found if mlflow_tags.MLFLOW_PARENT_RUN_ID not in r.data.tags]
 
 
+def tags_of_runs(store: Store, having: tuple[str, str], prefix: str) -> frozenset[str]:
+    """Values of the tags whose names begin so, over all runs with a certain tag.
+
+    Args:
+        store: Where.
+        having: Name and value of the tag that a run must have.
+        prefix: Of the names of the tags that are read.
+
+    Raises:
+        MachineError: If the store is away.
+    """
+    name, value = having
+    with store.client() as client:
+        experiments = [e.experiment_id for e in client.search_experiments()]
+        runs = client.search_runs(experiments, f"tags.`{name}` = '{value}'")
+    return frozenset(
+        tag
+        for run in runs
+        for key, tag in run.data.tags.items()
+        if key.startswith(prefix)
+    )
+
+
 def fetch_files(
     store: Store, run_id: str, folder: str, names: Sequence[str], to: Path
 ) -> Path:

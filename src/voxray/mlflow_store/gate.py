@@ -1,25 +1,25 @@
-"""The gate: `champion` is a decision of the team's policy, recorded either way."""
+"""Who is champion: looks at the locked set, the decision, the change, the way back.
 
+Whether a version may be champion is decided elsewhere; here it is recorded and done.
+"""
+
+import contextlib
 import json
-import tempfile
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Literal
+from uuid import uuid4
 
-import yaml
 from mlflow import MlflowClient
-from pydantic import Field
+from mlflow.exceptions import MlflowException
 
-from voxray.core.errors import ConfigError, GateError
-from voxray.core.hashing import sha256_json
-from voxray.core.specs import Spec
-from voxray.mlflow_store.catalogue import ModelDescription, describe_model
-from voxray.mlflow_store.package_files import CARD_FILE, file_problems
+from voxray.core.errors import ConfigError, GateError, MachineError
+from voxray.mlflow_store.package_files import file_problems
 from voxray.mlflow_store.refs import (
     ModelVersionRef,
-    fetch_version,
-    find_version,
-    is_registered,
+    fetched,
     registered_model,
     version_numbers,
 )
@@ -30,200 +30,232 @@ AUDIT_TAG = "audit"
 AUDIT_PASSED = "passed"
 HISTORY_TAG = "champion_history"
 _LONGEST_HISTORY = 100
+_MOST_CHARACTERS = 4000  # of a tag, in every store
+_CLAIM, _LOOK = "gate_claim.", "gate_look."
+_CLAIM_HOLDS_S = 600.0
+_ATTEMPTS = 40
+_GONE = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 
-class ModelGate(Spec):
-    """What one model must reach, by metric name as in the run (`auc`, `dice_lesion`).
-
-    Attributes:
-        minimum_low: Least lower interval end.
-        maximum_high: Greatest upper interval end, for errors and distances.
-    """
-
-    minimum_low: dict[str, float | None] = Field(default={})
-    maximum_high: dict[str, float | None] = Field(default={})
-
-
-class GatePolicy(Spec):
-    """The gate of all models. No figure has a default: the team states them.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One comparison on a locked set.
 
     Attributes:
-        models: By registered name.
+        locked: Name of the set.
+        pair: What was compared; the same pair again is no further look.
+        said: More about it, e.g. versions and time.
     """
 
-    schema_version: Literal[1] = 1
-    models: dict[str, ModelGate] = Field(default={})
+    locked: str
+    pair: str
+    said: Mapping[str, str]
 
 
-def read_policy(path: Path) -> GatePolicy:
-    """Read the policy file.
+@dataclass(frozen=True, slots=True)
+class GateRecord:
+    """A decision about a version.
 
-    Raises:
-        ConfigError: If it is missing or wrong.
+    Attributes:
+        reasons: What spoke against it; empty when it was passed.
+        tags: More about it, as tags of the version.
+        files: Name and text of what is kept with the run that made the version.
     """
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        return GatePolicy.model_validate(found)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        msg = f"cannot read the gate policy {str(path)!r}: {error}"
-        raise ConfigError(msg) from error
+
+    reasons: Sequence[str]
+    tags: Mapping[str, str]
+    files: Mapping[str, str]
 
 
-def promote(store: Store, ref: str, policy: GatePolicy) -> ModelVersionRef:
-    """Make a version the champion, if the policy allows it.
-
-    The decision, its reasons and the hash of the policy are tags of the version,
-    whatever the decision is. The champion before it stays in the model's history.
+def find_champion(store: Store, name: str) -> ModelVersionRef | None:
+    """The champion now; None without one.
 
     Raises:
-        GateError: If the policy says no; gives every reason.
-        ConfigError: If there is no such registered version.
+        ConfigError: If there is no model of that name.
         MachineError: If the store is away.
     """
-    if not is_registered(ref):
-        msg = f"only a registered version can be promoted, not {ref!r}; register it"
-        raise ConfigError(msg)
-    found = find_version(store, ref)
-    reasons = gate_reasons(store, found, policy)
-    _record(store, found, policy, reasons)
-    if reasons:
-        msg = f"{found} does not become {CHAMPION}: {'; '.join(reasons)}"
-        raise GateError(msg)
-    _crown(store, found)
-    return found
+    with store.client() as client:
+        now, _ = _champions(client, store, name)
+    return None if now is None else ModelVersionRef(name, now)
+
+
+def note_look(store: Store, name: str, look: Look) -> tuple[Look, ...]:
+    """Count a look before anything is seen; returns all looks at that set, by time.
+
+    Every look is a tag of its own, so that two at once are both counted.
+
+    Raises:
+        MachineError: If the store is away.
+    """
+    key = f"{_LOOK}{look.locked}.{look.pair}"
+    prefix = f"{_LOOK}{look.locked}."
+    with store.client() as client:
+        if key not in registered_model(client, store, name).tags:
+            said = json.dumps({**look.said, "time": _now()})
+            client.set_registered_model_tag(name, key, said)
+        tags = registered_model(client, store, name).tags
+    found = [
+        Look(look.locked, tag.removeprefix(prefix), json.loads(said))
+        for tag, said in tags.items()
+        if tag.startswith(prefix)
+    ]
+    return tuple(sorted(found, key=lambda one: (one.said["time"], one.pair)))
+
+
+def record_decision(store: Store, found: ModelVersionRef, record: GateRecord) -> None:
+    """Keep a decision: as tags of the version, and as files of the run that made it.
+
+    Raises:
+        MachineError: If the store is away.
+    """
+    tags = {
+        "gate_decision": "refused" if record.reasons else "passed",
+        "gate_reasons": json.dumps(list(record.reasons))[:_MOST_CHARACTERS],
+        "gate_time": _now(),
+        **record.tags,
+    }
+    with store.client() as client:
+        for key, value in tags.items():
+            client.set_model_version_tag(found.name, str(found.version), key, value)
+        run_id = client.get_model_version(found.name, str(found.version)).run_id
+        for name, text in record.files.items() if run_id else ():
+            folder = f"gate/version_{found.version}"
+            with _unless_deleted():
+                client.log_text(run_id, text, f"{folder}/{name}")
+
+
+def crown(
+    store: Store, found: ModelVersionRef, against: ModelVersionRef | None
+) -> None:
+    """Make a version the champion, unless another one became it meanwhile.
+
+    Args:
+        store: Where.
+        found: Was judged, and may be champion.
+        against: The champion it was compared with; None without one.
+
+    Raises:
+        GateError: If the champion is another one now: the decision does not hold.
+        MachineError: If the store is away, or others change the champion all the time.
+    """
+    with store.client() as client, _alone(client, store, found.name):
+        now, history = _champions(client, store, found.name)
+        was = None if against is None else against.version
+        if now != was:
+            then = "none" if was is None else f"version {was}"
+            msg = (
+                f"the champion of {found.name!r} was {then} when {found} was judged, "
+                f"and is version {now} now: somebody else was first; judge it again"
+            )
+            raise GateError(msg)
+        if now == found.version:
+            return
+        # History first: a process that is killed in between leaves a valid champion.
+        if now is not None and history[-1:] != [now]:
+            _write_history(client, found.name, [*history, now])
+        client.set_registered_model_alias(found.name, CHAMPION, str(found.version))
 
 
 def rollback(store: Store, name: str) -> ModelVersionRef:
-    """Make the champion before this one champion again.
+    """Make the champion before this one champion again; both versions say so.
 
     Raises:
         ConfigError: If there is no model of that name, or no champion before.
         GateError: If the files of that version are not what was registered.
         MachineError: If the store is away.
     """
-    with store.client() as client:
+    with store.client() as client, _alone(client, store, name):
         now, history = _champions(client, store, name)
         there = version_numbers(client, name)
-    earlier = [v for v in history if v != now and v in there]
-    if not earlier:
-        msg = f"model {name!r} has no earlier {CHAMPION} to go back to"
-        raise ConfigError(msg)
-    target = ModelVersionRef(name, earlier[-1])
-    problems = _file_reasons(store, target)
-    if problems:
-        msg = f"cannot go back to {target}: {'; '.join(problems)}"
-        raise GateError(msg)
-    with store.client() as client:
+        earlier = [v for v in history if v != now and v in there]
+        if not earlier:
+            msg = f"model {name!r} has no earlier {CHAMPION} to go back to"
+            raise ConfigError(msg)
+        target = ModelVersionRef(name, earlier[-1])
+        if problems := version_problems(store, target):
+            msg = f"cannot go back to {target}: {'; '.join(problems)}"
+            raise GateError(msg)
         client.set_registered_model_alias(name, CHAMPION, str(target.version))
         last = len(history) - 1 - history[::-1].index(target.version)
         _write_history(client, name, history[:last])
+        _log_rollback(client, target, now)
     return target
 
 
-def gate_reasons(
-    store: Store, found: ModelVersionRef, policy: GatePolicy
-) -> tuple[str, ...]:
-    """Why a version may not become champion; empty when it may.
+def version_problems(store: Store, found: ModelVersionRef) -> tuple[str, ...]:
+    """What is wrong with the files of a version; empty when nothing is.
 
     Raises:
-        ConfigError: If there is no such version.
         MachineError: If the store is away.
     """
-    described = describe_model(store, str(found))
-    gate = policy.models.get(found.name, ModelGate())
-    return (
-        *_audit_reasons(described),
-        *_file_reasons(store, found),
-        *_figure_reasons(described, gate),
-    )
+    try:
+        with fetched(store, found) as folder:
+            return file_problems(folder)
+    except ConfigError as error:
+        return (str(error),)
 
 
-def _audit_reasons(described: ModelDescription) -> list[str]:
-    said = described.tags.get(AUDIT_TAG)
-    if said == AUDIT_PASSED:
-        return []
-    return [f"the leakage audit is {said or 'absent'}, not {AUDIT_PASSED}"]
-
-
-def _file_reasons(store: Store, found: ModelVersionRef) -> list[str]:
-    with tempfile.TemporaryDirectory() as cache:
-        try:
-            folder = fetch_version(store, found, Path(cache))
-        except ConfigError as error:
-            return [str(error)]
-        reasons = list(file_problems(folder))
-        if not (folder / CARD_FILE).is_file():
-            reasons.append(f"the model has no {CARD_FILE}")
-    return reasons
-
-
-def _figure_reasons(described: ModelDescription, gate: ModelGate) -> list[str]:
-    stated = {**gate.minimum_low, **gate.maximum_high}
-    prefix = f"models.{described.name}"
-    if not stated:
-        known = [m for m in described.metrics if f"{m}_low" in described.metrics]
-        msg = (
-            f"the gate policy states no figure for this model; set {prefix}.minimum_low"
-            f" for the metrics that matter, of: {', '.join(sorted(known)) or 'none'}"
-        )
-        return [msg]
-    unset = [
-        f"{prefix}.{part}.{metric} is not set in the gate policy"
-        for part in ("minimum_low", "maximum_high")
-        for metric, figure in getattr(gate, part).items()
-        if figure is None
-    ]
-    return unset + _too_low(described, gate) + _too_high(described, gate)
-
-
-def _too_low(described: ModelDescription, gate: ModelGate) -> list[str]:
-    reasons = []
-    for metric, least in gate.minimum_low.items():
-        found = described.metrics.get(f"{metric}_low")
-        if found is None:
-            reasons.append(f"its run has no lower interval end of {metric}")
-        elif least is not None and not found >= least:
-            reasons.append(f"lower end of {metric} is {found:.3f}, below {least:.3f}")
-    return reasons
-
-
-def _too_high(described: ModelDescription, gate: ModelGate) -> list[str]:
-    reasons = []
-    for metric, most in gate.maximum_high.items():
-        found = described.metrics.get(f"{metric}_high")
-        if found is None:
-            reasons.append(f"its run has no upper interval end of {metric}")
-        elif most is not None and not found <= most:
-            reasons.append(f"upper end of {metric} is {found:.3f}, above {most:.3f}")
-    return reasons
-
-
-def _record(
-    store: Store,
-    found: ModelVersionRef,
-    policy: GatePolicy,
-    reasons: tuple[str, ...],
+def _log_rollback(
+    client: MlflowClient, target: ModelVersionRef, now: int | None
 ) -> None:
-    tags = {
-        "gate_decision": "refused" if reasons else "passed",
-        "gate_reasons": json.dumps(reasons),
-        "gate_policy_sha256": sha256_json(policy.model_dump(mode="json")),
-        "gate_time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    with store.client() as client:
-        for key, value in tags.items():
-            client.set_model_version_tag(found.name, str(found.version), key, value)
+    name, at = target.name, _now()
+    said = {str(target.version): ("rolled_back_to", at)}
+    if now is not None:
+        said[str(now)] = ("rolled_back_from", at)
+    for version, (key, value) in said.items():
+        client.set_model_version_tag(name, version, key, value)
 
 
-def _crown(store: Store, found: ModelVersionRef) -> None:
-    """History first: a process killed in between leaves a valid champion."""
-    with store.client() as client:
-        now, history = _champions(client, store, found.name)
-        if now == found.version:
-            return
-        if now is not None and history[-1:] != [now]:
-            _write_history(client, found.name, [*history, now])
-        client.set_registered_model_alias(found.name, CHAMPION, str(found.version))
+@contextlib.contextmanager
+def _alone(client: MlflowClient, store: Store, name: str) -> Iterator[None]:
+    """Be the only one who changes the champion.
+
+    MLflow has no lock, and setting an alias asks no question. So everybody puts a claim
+    of its own beside the others, then looks: who sees another claim takes his back and
+    tries again. Of two who both go on each must have looked before the other claimed,
+    and claimed before it looked, which cannot be. A claim of a process that is gone
+    ends after ten minutes.
+
+    Raises:
+        MachineError: If others are in the way all the time.
+    """
+    own = f"{_CLAIM}{uuid4().hex}"
+    for _attempt in range(_ATTEMPTS):
+        client.set_registered_model_tag(name, own, str(time.time()))
+        if not _others(client, store, name, own):
+            break
+        client.delete_registered_model_tag(name, own)
+        time.sleep(random.uniform(0.05, 0.5))
+    else:
+        msg = f"others change the champion of {name!r} at this moment; run again"
+        raise MachineError(msg)
+    try:
+        yield
+    finally:
+        client.delete_registered_model_tag(name, own)
+
+
+def _others(client: MlflowClient, store: Store, name: str, own: str) -> list[str]:
+    """Claims of others that still hold; older ones are removed."""
+    tags = registered_model(client, store, name).tags
+    claims = {k: float(v) for k, v in tags.items() if k.startswith(_CLAIM) and k != own}
+    holding = [k for k, at in claims.items() if time.time() - at < _CLAIM_HOLDS_S]
+    for key in claims.keys() - set(holding):
+        client.delete_registered_model_tag(name, key)
+    return holding
+
+
+@contextlib.contextmanager
+def _unless_deleted() -> Iterator[None]:
+    """A run that was deleted for good keeps no files; the tags remain."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code not in {
+            "RESOURCE_DOES_NOT_EXIST",
+            "INVALID_PARAMETER_VALUE",
+        }:
+            raise
 
 
 def _champions(
@@ -239,3 +271,7 @@ def _champions(
 def _write_history(client: MlflowClient, name: str, history: list[int]) -> None:
     kept = json.dumps(history[-_LONGEST_HISTORY:])
     client.set_registered_model_tag(name, HISTORY_TAG, kept)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,9 +1,11 @@
 """From what a person writes (`models:/NAME@champion`) to a model folder on disk."""
 
+import contextlib
 import hashlib
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -175,6 +177,13 @@ def fetch_version(store: Store, ref: ModelVersionRef, cache: Path) -> Path:
         msg = f"the files of {ref} are gone from {str(local)!r}; register it again"
         raise ConfigError(msg)
     return _package_folder(local, ref)
+
+
+@contextlib.contextmanager
+def fetched(store: Store, ref: ModelVersionRef) -> Iterator[Path]:
+    """Model folder of a registered version for a while; raises as `fetch_version`."""
+    with tempfile.TemporaryDirectory() as cache:
+        yield fetch_version(store, ref, Path(cache))
 
 
 def _local_path(uri: str) -> Path | None:

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from voxray.mlflow_store.package_files import (
     file_problems,
     read_package_file,
 )
-from voxray.mlflow_store.refs import ModelVersionRef, fetch_version
+from voxray.mlflow_store.refs import ModelVersionRef, fetch_version, fetched
 from voxray.mlflow_store.signature import (
     SOURCE,
     scores_signature,
@@ -32,6 +32,7 @@ from voxray.mlflow_store.signature import (
 from voxray.mlflow_store.store import Store
 
 CANDIDATE = "candidate"
+READ_BACK_TAG = "read_back"
 PACKAGE_TAG = "package_sha256"
 _ENTRY = Path(__file__).with_name("pyfunc_entry.py")
 _LOGGED_NAME = "model"
@@ -45,11 +46,15 @@ class Registration:
         name: Registered name; made when absent.
         description: Markdown on the version's page.
         tags: Tags of the version, e.g. {"audit": "passed"}.
+        compare: Asks the model folder that came back about real scans, and says what
+            came of it, "" when it could not; raises if it answers otherwise. None
+            leaves it at the bytes.
     """
 
     name: str
     description: str = ""
     tags: Mapping[str, str] | None = None
+    compare: Callable[[Path], str] | None = None
 
 
 def register_model(
@@ -59,12 +64,13 @@ def register_model(
 
     The artifact holds no pickle: the entry is a source file, `code/` is voxray itself,
     the weights are safetensors. The version gets the alias `candidate` once it was read
-    back and every byte compared. Registering the same folder from the same run again
-    gives the version that is there.
+    back, every byte compared, and real scans scored. Registering the same folder from
+    the same run again gives the version that is there.
 
     Raises:
         ConfigError: If the folder is no model folder, or does not match its hashes.
         MachineError: If the store is away, or gave back other bytes.
+        VoxrayError: What `registration.compare` raises.
     """
     problems = file_problems(model_folder)
     if problems:
@@ -77,9 +83,22 @@ def register_model(
             logged = _log_pyfunc(client, run_id, model_folder)
             version = _create_version(client, run_id, logged, registration, sha256)
     verify_registered(store, registration.name, version, model_folder)
+    if registration.compare is not None:
+        there = ModelVersionRef(registration.name, version)
+        with fetched(store, there) as folder:
+            said = registration.compare(folder)
+        with store.client() as client:
+            _say_read_back(client, there, said)
     with store.client() as client:
         client.set_registered_model_alias(registration.name, CANDIDATE, str(version))
     return version
+
+
+def _say_read_back(client: MlflowClient, there: ModelVersionRef, said: str) -> None:
+    if said:
+        client.set_model_version_tag(
+            there.name, str(there.version), READ_BACK_TAG, said
+        )
 
 
 def verify_registered(

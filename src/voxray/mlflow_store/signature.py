@@ -87,7 +87,7 @@ def score_columns(package: ModelPackage) -> dict[str, DataType]:
         **dict.fromkeys((*before, "decision"), text),
         "refer": DataType.boolean,
         **dict.fromkeys((*probabilities, "threshold", *thresholds), number),
-        **dict.fromkeys(("uncertainty", "ood"), number),
+        **dict.fromkeys(("uncertainty", "disagreement", "ood"), number),
         "mask": text,
         **dict.fromkeys(volumes, number),
         **dict.fromkeys(("model", "model_sha256"), text),

@@ -66,12 +66,16 @@ def write_package(folder: Path, package: ModelPackage, card: str) -> Sha256:
     """Write card and `package.json` beside the weights; returns the model's hash.
 
     Args:
-        folder: Holds the weights named in `package.networks`.
+        folder: Holds the weights named in `package.networks`, and any other file that
+            belongs to the model.
         package: `files` is filled in here.
         card: Model card in Markdown.
     """
     write_text(folder / CARD_FILE, card)
-    hashes = hash_files(folder, (*package.networks, CARD_FILE))
+    files = (p for p in folder.rglob("*") if p.is_file() and p.name != PACKAGE_FILE)
+    hashes = hash_files(
+        folder, [p.relative_to(folder).as_posix() for p in sorted(files)]
+    )
     complete = package.model_copy(update={"files": hashes})
     write_text(folder / PACKAGE_FILE, complete.model_dump_json(indent=2) + "\n")
     return sha256_file(folder / PACKAGE_FILE)

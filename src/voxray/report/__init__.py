@@ -10,7 +10,12 @@ from voxray.report.baselines import (
     comparisons,
     verdict,
 )
-from voxray.report.card import ModelCard, range_in_words, render_card
+from voxray.report.card import (
+    ModelCard,
+    pictures_section,
+    range_in_words,
+    render_card,
+)
 from voxray.report.class_rocs import draw_class_rocs
 from voxray.report.compared import (
     TABLE_HEADER,
@@ -28,7 +33,9 @@ from voxray.report.content import (
     TrainingData,
     WorstMask,
 )
+from voxray.report.decided import decided_rows, registered_line, rule_in_words
 from voxray.report.decision_curve import draw_decision_curves
+from voxray.report.design_parts import parts_line
 from voxray.report.evidence_figures import (
     FoldHistory,
     draw_dice,
@@ -54,6 +61,7 @@ from voxray.report.overlay import draw_overlay
 from voxray.report.page import INDEX, render_report
 from voxray.report.precision_recall import draw_precision_recall
 from voxray.report.reliability import draw_reliability
+from voxray.report.risk_coverage import draw_risk_coverage
 from voxray.report.roc import RocCurve, RocPoint, draw_roc
 from voxray.report.subgroups import subgroups_line
 from voxray.report.tables import summary_line, wanted_overlays
@@ -86,6 +94,7 @@ __all__ = [
     "compared_rows",
     "compared_sentences",
     "comparisons",
+    "decided_rows",
     "draw_bland_altman",
     "draw_class_rocs",
     "draw_confusion",
@@ -96,13 +105,18 @@ __all__ = [
     "draw_overlay",
     "draw_precision_recall",
     "draw_reliability",
+    "draw_risk_coverage",
     "draw_roc",
     "draw_training",
+    "parts_line",
+    "pictures_section",
     "png_size",
     "range_in_words",
+    "registered_line",
     "render_card",
     "render_intake_page",
     "render_report",
+    "rule_in_words",
     "scans_on_page",
     "subgroups_line",
     "summary_line",

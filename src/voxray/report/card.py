@@ -3,23 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voxray.core.records import ALL, NETWORK, Finding, Metric, ScanId
-from voxray.core.specs import (
-    DecisionRule,
-    ModelPackage,
-    OperatingPoint,
-    ReferenceStatistics,
-    Target,
-)
+from voxray.core.records import ALL, NETWORK, REPEAT, Finding, Metric, ScanId
+from voxray.core.specs import ModelPackage, ReferenceStatistics
 from voxray.report.baselines import baselines_line, comparisons, signed
+from voxray.report.decided import decision_section
+from voxray.report.design_parts import part_name, part_rows, parts_title
 from voxray.report.subgroups import subgroup_rows, subgroups_line
 from voxray.report.wording import estimate
 
-_WITHOUT_THRESHOLD = {
-    Target.EXCLUSIVE: "The likeliest class.",
-    Target.ORDINAL: "The median class: the first at which the probabilities, summed in "
-    "order, reach one half.",
-}
 _AXES = ("left-right", "front-back", "foot-head")
 
 
@@ -32,6 +23,7 @@ class ModelCard:
         metrics: Measured out of fold, on patients the single networks never saw.
         exceptions: Training scans that a person used against the policy, with the
             finding.
+        limits: What a person knows of it.
     """
 
     package: ModelPackage
@@ -39,6 +31,7 @@ class ModelCard:
     n_patients: int
     metrics: Sequence[Metric]
     exceptions: Sequence[tuple[ScanId, Finding]] = ()
+    limits: str = ""
 
 
 def render_card(card: ModelCard) -> str:
@@ -49,9 +42,13 @@ def render_card(card: ModelCard) -> str:
         f"# {package.name}",
         "",
         *note,
-        f"Intended use: {package.intended_use}",
+        "## Intended use",
         "",
-        f"Licence: {package.licence}. Made by voxray {package.voxray_version}.",
+        package.intended_use,
+        "",
+        "## Licence",
+        "",
+        f"{package.licence}. Made by voxray {package.voxray_version}.",
         "",
         "## Training data",
         "",
@@ -64,8 +61,8 @@ def render_card(card: ModelCard) -> str:
         "## Figures on held-out patients",
         "",
         "Each figure is that of the single fold networks on patients they never saw; "
-        "the registered model is their ensemble. Intervals are conditional on the "
-        "trained networks.",
+        f"the registered model is {_ensemble(card.metrics)}. Intervals are conditional "
+        "on the trained networks.",
         "",
         "| metric | class | value | interval | patients | method |",
         "|---|---|---|---|---|---|",
@@ -75,11 +72,15 @@ def render_card(card: ModelCard) -> str:
             if metric.model == NETWORK and metric.subset == ALL
         ),
         "",
+        *_parts(card.metrics),
         *_subgroups(card.metrics),
         *_baselines(card.metrics),
         "## Decision",
         "",
-        _decision(package),
+        *decision_section(package.decision, card.metrics),
+        "## Limits",
+        "",
+        *(f"- {line}" for line in _limits(card)),
         "",
         "## Plan",
         "",
@@ -87,6 +88,65 @@ def render_card(card: ModelCard) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _ensemble(metrics: Sequence[Metric]) -> str:
+    """Which of the networks that were judged the model is made of."""
+    repeated = any(metric.subset.startswith(REPEAT) for metric in metrics)
+    return "the ensemble of those of the first repeat" if repeated else "their ensemble"
+
+
+def _parts(metrics: Sequence[Metric]) -> list[str]:
+    """Figures of each repeat or each value that was left out; nothing without any."""
+    rows = part_rows(metrics)
+    if not rows:
+        return []
+    return [
+        f"## {parts_title(rows)}",
+        "",
+        "| part | metric | class | figure | patients |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {part_name(row)} | {row.metric} | {row.class_} | {estimate(row)} | "
+            f"{row.n_patients} |"
+            for row in rows
+        ),
+        "",
+    ]
+def pictures_section(files: Sequence[str]) -> str:
+    """Pictures beside the card, as the card's last section."""
+    shown = [
+        f"![{name.rpartition('/')[2].partition('.')[0]}]({name})" for name in files
+    ]
+    return "\n".join(["## Figures", "", *shown, ""]) if files else ""
+
+
+def _limits(card: ModelCard) -> list[str]:
+    """What a person says, then what the evidence cannot tell."""
+    own = [m for m in card.metrics if m.model == NETWORK and m.subset == ALL]
+    open_ = [m for m in own if m.low is None and m.unit == "patient"]
+    rule = card.package.decision
+    calibrated = rule is not None and (rule.calibration or rule.calibrations)
+    said = [card.limits] if card.limits else []
+    said.append(
+        f"All figures are of the {card.n_patients} patients of these training data. "
+        "Other hospitals, scanners and patients may give others: `voxray evaluate` "
+        "measures them."
+    )
+    said.append(
+        "Scans outside the range above are refused; how the model does on them is not "
+        "known."
+    )
+    if rule is not None and not calibrated:
+        said.append("Probabilities are not calibrated: they order exams, no more.")
+    if open_:
+        names = ", ".join(
+            dict.fromkeys(f"{m.metric} {m.class_}".strip() for m in open_)
+        )
+        said.append(f"No interval could be given of: {names}.")
+    if not subgroup_rows(card.metrics):
+        said.append("No subgroup was looked at: set evaluate.subgroups.")
+    return said
 
 
 def _subgroups(metrics: Sequence[Metric]) -> list[str]:
@@ -177,33 +237,3 @@ def _row(metric: Metric) -> str:
     n = f"{metric.n_patients}"
     cells = (metric.metric, metric.class_, value, interval, n, metric.method)
     return f"| {' | '.join(cells)} |"
-
-
-def _decision(package: ModelPackage) -> str:
-    rule = package.decision
-    if rule is None:
-        return "None: the model draws masks."
-    if rule.operating_points:
-        points = rule.operating_points.items()
-        each = [f"- {_threshold(name, point)}" for name, point in points]
-        return "\n".join([f"Each label by itself. {_calibration(rule)}", "", *each])
-    if rule.operating_point is not None:
-        return f"{_threshold(rule.positive, rule.operating_point)} {_calibration(rule)}"
-    return _WITHOUT_THRESHOLD[rule.target]
-
-
-def _calibration(rule: DecisionRule) -> str:
-    used = [how for how in (rule.calibration, *rule.calibrations.values()) if how]
-    if not used:
-        return "Probabilities are not calibrated."
-    kinds = ", ".join(sorted({how.kind for how in used}))
-    return f"Probabilities are calibrated ({kinds}) on the same scores."
-
-
-def _threshold(name: str, point: OperatingPoint) -> str:
-    return (
-        f"{name!r} when its probability is at least {point.threshold:.4f}, "
-        f"chosen for {point.metric} of at least {point.at_least:g} on the out-of-fold "
-        f"scores of {point.n_positive} positive and {point.n_negative} negative "
-        "patients."
-    )

@@ -18,6 +18,7 @@ class ModelFacts:
         positive: The class whose probability the threshold is compared with; None:
             every class gets a column.
         operating_point: In words, e.g. "sensitivity at least 0.95".
+        decision: How exams are decided and referred, and on what that was fitted.
         intended_use: What it may be used for, and what not.
         training_range: Modality, spacing and field of view it accepts, in words.
     """
@@ -30,6 +31,7 @@ class ModelFacts:
     licence: str = ""
     positive: str | None = None
     operating_point: str = ""
+    decision: tuple[str, ...] = ()
     training_range: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -124,6 +126,11 @@ class ReportContent:
         model: None without a model.
         training: None without training data.
         evidence: Metrics of held-out patients, of the network and of baselines.
+        account: Sentences on what was judged, where it is not the held-out patients of
+            the training.
+        holdout: Metrics of the registered model on the locked holdout; empty while
+            nobody looked.
+        holdout_line: Which look that was, in words.
         suspects: Exams whose label or mask may be wrong.
         worst: Exams with the worst masks, by structure and rank.
         figures: Pictures of the evidence.
@@ -142,6 +149,9 @@ class ReportContent:
     model: ModelFacts | None = None
     training: TrainingData | None = None
     evidence: tuple[Metric, ...] = ()
+    account: tuple[str, ...] = ()
+    holdout: tuple[Metric, ...] = ()
+    holdout_line: str = ""
     suspects: tuple[SuspectScan, ...] = ()
     worst: tuple[WorstMask, ...] = ()
     figures: tuple[ReportFigure, ...] = ()

@@ -25,6 +25,7 @@ from voxray.report.canvas import (
 from voxray.report.wording import estimate, percent
 
 _GOLDEN = 0.6180339887498949
+_MOST_NAMED = 15  # lines in a legend
 _NARROW = 5  # classes that fit side by side without turning their names
 
 
@@ -36,12 +37,20 @@ class FoldHistory:
         epochs: Counted from 1.
         loss: Training loss.
         score: Validation score; None where it was not measured.
+        repeat: Of the split.
     """
 
     fold: int
     epochs: Sequence[int]
     loss: Sequence[float]
     score: Sequence[float | None]
+    repeat: int = 0
+
+    @property
+    def name(self) -> str:
+        """For the legend; the first repeat needs no saying."""
+        after = f", repeat {self.repeat}" if self.repeat else ""
+        return f"fold {self.fold}{after}"
 
 
 def draw_dice(
@@ -139,6 +148,8 @@ def draw_training(
 ) -> bytes:
     """Draw loss and validation score against epochs, one line per fold.
 
+    The legend names the first 15.
+
     Args:
         histories: One per fold.
         score_name: What the validation score is, for the axis.
@@ -175,5 +186,5 @@ def _draw_history(left: Axes, right: Axes, place: int, history: FoldHistory) -> 
         ls=style,
         lw=1.4,
         marker="o" if len(measured) < 3 else "",  # noqa: PLR2004
-        label=f"fold {history.fold}",
+        label=history.name if place < _MOST_NAMED else None,
     )

@@ -11,6 +11,8 @@ from voxray.core.wording import counted
 from voxray.report import wording
 from voxray.report.baselines import comparisons, place, reach, signed
 from voxray.report.content import ReportContent, ReportFigure
+from voxray.report.decided import decided_rows, whose_in_words
+from voxray.report.design_parts import part_name, part_rows, parts_title
 from voxray.report.naming import picture_name, png_size
 from voxray.report.subgroups import subgroup_rows, subgroups_line
 from voxray.report.tables import (
@@ -40,6 +42,7 @@ class _Picture:
 _MAIN = {
     *("auc", "average_precision", "sensitivity", "specificity", "accuracy"),
     *("calibration_slope", "calibration_intercept", "brier"),
+    *("local_threshold", "exams_needed"),
     *("quadratic_kappa", "class_error", "ordinal_c_index"),
     *("dice", "nsd", "hd95_mm", "volume_error_ml"),
     *("lesion_sensitivity", "false_positive_lesions_per_exam", "froc_mean_sensitivity"),
@@ -113,6 +116,11 @@ def _page(
         meanings=wording.metric_meanings(own),
         main=[metric for metric in own if metric.metric in _MAIN],
         further=[metric for metric in own if metric.metric not in _MAIN],
+        decided=decided_rows(content.evidence),
+        holdout_main=[m for m in content.holdout if m.metric in _MAIN],
+        holdout_further=[m for m in content.holdout if m.metric not in _MAIN],
+        parts=part_rows(content.evidence),
+        parts_title=parts_title(part_rows(content.evidence)),
         subgroups=subgroup_rows(content.evidence),
         subgroups_line=subgroups_line(content.evidence),
         **_baseline_values(content),
@@ -192,12 +200,14 @@ def environment() -> Environment:
         method=wording.method,
         millilitres=wording.millilitres,
         number=wording.number,
+        part=part_name,
         percent=wording.percent,
         probability=wording.probability,
         signed=signed,
         place=place,
         short=wording.short,
         share=_share,
+        whose=whose_in_words,
     )
     made.tests["positive_for"] = _is_positive
     return made

@@ -11,6 +11,8 @@ NOT_ESTIMABLE = "not estimable"
 _NAMES = {
     "auc": "Area under the ROC curve (AUC)",
     "auc_pooled": "AUC, all folds pooled",
+    "local_threshold": "Threshold that these exams would need",
+    "exams_needed": "Exams such a threshold takes",
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
     "ppv": "Positive predictive value",
@@ -33,6 +35,14 @@ _NAMES = {
     "ordinal_c_index": "Ordinal c-index",
     "class_error": "Mean distance to the true class, in classes",
     "brier": "Brier score",
+    "calibration_slope": "Calibration slope",
+    "calibration_intercept": "Calibration intercept",
+    "aurc": "Area under risk and coverage",
+    "error_rate": "Share of wrong decisions",
+    "error_rate_not_referred": "Share of wrong decisions, exams not referred",
+    "referred_share": "Share of patients referred",
+    "sensitivity_not_referred": "Sensitivity, exams not referred",
+    "specificity_not_referred": "Specificity, exams not referred",
     "dice": "Dice",
     "iou": "Intersection over union (IoU)",
     "nsd": "Normalised surface Dice (NSD)",
@@ -59,6 +69,10 @@ _NAMES = {
 _MEANINGS = {
     "auc": "The chance that a positive exam gets a higher probability than a negative "
     "one of the same fold. 0.5 is guessing, 1 is perfect.",
+    "local_threshold": "The cut that would keep the registered target on these exams. "
+    "It was chosen on them, so check it on other patients before use.",
+    "exams_needed": "How many exams of the class that the target counts make its share "
+    "known to the stated precision.",
     "auc_pooled": "The same over exams of different folds, whose networks need not be "
     "on one scale.",
     "sensitivity": "The share of positive exams that the threshold calls positive.",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from voxray.core.decision import calibrate, decide
+from voxray.core.decision import calibrate, decide, refers, uncertainty
 from voxray.core.findings import FindingCode
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import ScanRecord, ScanSource, ScoreRow, ScoreStatus
@@ -75,15 +75,27 @@ def score_exam(exam: FoundExam, scorer: Scorer) -> tuple[ScoreRow, ...]:
     points = rule.operating_points if rule else {}
     row = replace(
         _row(first, ScoreStatus.SCORED, scorer),
-        decision=decide(probabilities, rule) if rule and probabilities else None,
         probabilities=probabilities,
         threshold=point.threshold if point else None,
         thresholds={name: own.threshold for name, own in points.items()},
-        uncertainty=spread,
+        disagreement=spread,
         mask=mask,
         volume_ml=volumes,
     )
+    if rule and probabilities:
+        row = _decided(row, rule)
     return row, *(_beside(record, first, scorer) for record in others)
+
+
+def _decided(row: ScoreRow, rule: DecisionRule) -> ScoreRow:
+    """What a person is told, how near that is to something else, and who decides."""
+    found = uncertainty(row.probabilities, rule)
+    return replace(
+        row,
+        decision=decide(row.probabilities, rule),
+        uncertainty=found,
+        refer=refers(found, rule),
+    )
 
 
 def _range_problem(exam: FoundExam, package: ModelPackage) -> str | None:

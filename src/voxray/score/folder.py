@@ -23,21 +23,14 @@ from voxray.core.records import (
     ExamId,
     QuarantineRow,
     ScanId,
-    ScanSource,
     ScoreRow,
     ScoreStatus,
     exams_of,
 )
-from voxray.core.specs import ExamColumn, IntakeRules
-from voxray.ingest import (
-    INDEX_FILE,
-    Intake,
-    IntakeOptions,
-    ingest_folder,
-    write_intake,
-)
+from voxray.ingest import INDEX_FILE, Intake, ingest_folder, write_intake
 from voxray.model import Compute, choose_compute, load_model
 from voxray.score.exam import MASK_FOLDER, FoundExam, Scorer, score_exam, unscored
+from voxray.score.request import ScoreRequest, intake_options
 from voxray.score.table import ScoreColumns, append_scores, read_scores, write_scores
 
 SCORES_FILE = "scores.csv"
@@ -56,38 +49,19 @@ _FILE_CODES = {
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreRequest:
-    """What to score, with what, and where the results go.
-
-    Attributes:
-        scans: Folder, or one file.
-        model: Model folder.
-        out: Results; a run that was killed there is continued.
-        workers: Processes that read files.
-        limit: Score at most this many exams; None for all.
-    """
-
-    scans: Path
-    model: Path
-    out: Path
-    workers: int = 1
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ScoreSummary:
     """What came of it.
 
     Attributes:
         rows: One per volume found, sorted by scan.
-        sources: Files of the volumes that were accepted, for pictures.
+        intake: What was found in the folder.
         n_resumed: Rows that an earlier, killed run had finished.
         n_left: Accepted volumes that `limit` left for another run.
         files: Number of files by what became of them.
     """
 
     rows: tuple[ScoreRow, ...]
-    sources: Mapping[ScanId, ScanSource]
+    intake: Intake
     n_resumed: int
     n_left: int
     files: Mapping[str, int]
@@ -125,9 +99,9 @@ def score_folder(
     compute = compute or choose_compute()
     model = load_model(request.model, compute)
     _check_out(request.out, model.sha256)
-    intake = ingest_folder(
-        _options(request, model.package.rules), pseudonymizer, listen
-    )
+    index = request.out / PRIVATE_FOLDER / INDEX_FILE
+    options = intake_options(request, model.package.rules, index)
+    intake = ingest_folder(options, pseudonymizer, listen)
     _claim(request.out, model.sha256)
     private = private_folder(request.out / PRIVATE_FOLDER)
     write_intake(intake, private)
@@ -146,29 +120,9 @@ def score_folder(
     _drop_masks_without_row(request.out, rows)
     with_row = {row.scan_id for row in rows}
     n_left = sum(record.scan_id not in with_row for record in intake.records)
-    summary = ScoreSummary(
-        tuple(rows), intake.sources, len(done), n_left, _files(intake)
-    )
+    summary = ScoreSummary(tuple(rows), intake, len(done), n_left, _files(intake))
     _write_summary(request.out, summary, model.sha256)
     return summary
-
-
-def _options(request: ScoreRequest, rules: IntakeRules) -> IntakeOptions:
-    return IntakeOptions(
-        scans=request.scans,
-        rules=_without_table(rules),
-        workers=request.workers,
-        duplicates="keep",
-        patient_required=False,
-        index=request.out / PRIVATE_FOLDER / INDEX_FILE,
-    )
-
-
-def _without_table(rules: IntakeRules) -> IntakeRules:
-    """Take studies for exams that a label table named in training: there is none."""
-    if isinstance(rules.exam, ExamColumn):
-        return rules.model_copy(update={"exam": "study"})
-    return rules
 
 
 def _check_out(out: Path, model_sha256: str) -> None:
@@ -349,7 +303,7 @@ def _write_summary(out: Path, summary: ScoreSummary, model_sha256: str) -> None:
             "volume": s.volume,
             "repairs": [str(code) for code in s.repairs],
         }
-        for scan_id, s in sorted(summary.sources.items())
+        for scan_id, s in sorted(summary.intake.sources.items())
     }
     write_json(out / PRIVATE_FOLDER / SOURCES_FILE, {"sources": sources})
     write_json(

@@ -43,7 +43,7 @@ class ScoreColumns:
             *(f"p_{name}" for name in self.classes),
             "threshold",
             *(f"threshold_{name}" for name in self.labels),
-            *("uncertainty", "ood", "mask"),
+            *("uncertainty", "disagreement", "ood", "mask"),
             *(f"volume_ml_{name}" for name in self.structures),
             *("model", "model_sha256"),
         )
@@ -121,6 +121,7 @@ def _row(cells: Mapping[str, str], columns: ScoreColumns) -> ScoreRow:
         threshold=_number(cells["threshold"]),
         thresholds=_numbers(cells, "threshold_", columns.labels),
         uncertainty=_number(cells["uncertainty"]),
+        disagreement=_number(cells["disagreement"]),
         ood=_number(cells["ood"]),
         mask=cells["mask"] or None,
         volume_ml=_numbers(cells, "volume_ml_", columns.structures),

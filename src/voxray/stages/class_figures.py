@@ -1,12 +1,12 @@
 """Pictures of the classes, for MLflow and for the report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from voxray.core.records import Metric, OutOfFoldPrediction
-from voxray.core.specs import ClassifySpec, Experiment
+from voxray.core.specs import ClassifySpec, OperatingPoint
 from voxray.evaluate import (
     PER_PATIENT,
     class_curves,
@@ -23,12 +23,14 @@ from voxray.report import (
     draw_reliability,
     draw_roc,
 )
+from voxray.stages.asked import Asked
 
 
 def class_figures(
     predictions: Sequence[OutOfFoldPrediction],
     metrics: Sequence[Metric],
-    experiment: Experiment,
+    asked: Asked,
+    registered: Mapping[str, OperatingPoint] | None = None,
 ) -> dict[str, bytes]:
     """ROC, precision-recall, reliability, decision curve and confusion, by file name.
 
@@ -37,21 +39,22 @@ def class_figures(
     Args:
         predictions: One per exam and repeat.
         metrics: Of the network; some stand in the titles.
-        experiment: Task, settings and note.
+        asked: Task, settings and note.
+        registered: Operating points by class, of a model as it is registered.
 
     Returns:
         Nothing without classification.
     """
-    classify, spec = experiment.task.classify, experiment.evaluate
+    classify, spec = asked.task.classify, asked.evaluate
     if classify is None:
         return {}
-    note, by_patient = experiment.note, classify.level == "patient"
+    note, by_patient = asked.note, classify.level == "patient"
     shown = shown_predictions(predictions, classify, spec)
     if not shown:
         return {}
     own = _of_level(metrics, by_patient=by_patient)
     curves = class_curves(shown, classify, spec)
-    tables = confusion_tables(shown, classify, spec)
+    tables = confusion_tables(shown, classify, spec, registered)
     steps = {name: of.precision_recall for name, of in curves.items()}
     bins = {name: of.reliability for name, of in curves.items()}
     benefits = {name: of.benefit for name, of in curves.items()}

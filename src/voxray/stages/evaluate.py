@@ -1,22 +1,30 @@
 """Stage 5: predict every exam with the network that never saw its patient; judge."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from voxray.core.files import atomic_path, read_json, write_json
 from voxray.core.hashing import sha256_file
-from voxray.core.records import Metric, OutOfFoldPrediction, Sha256
+from voxray.core.records import (
+    LEFT_OUT,
+    FoldRole,
+    Metric,
+    OutOfFoldPrediction,
+    Sha256,
+)
 from voxray.core.specs import Experiment
+from voxray.core.wording import counted
 from voxray.evaluate import (
     compare_baselines,
+    design_metrics,
     evaluate_oof,
-    fit_decision,
     metrics_to_json,
     network_rows,
     possibly_mislabelled,
+    repeat_name,
     require_out_of_fold,
     subgroup_metrics,
     write_baselines,
@@ -24,7 +32,7 @@ from voxray.evaluate import (
     write_predictions,
     write_suspects,
 )
-from voxray.folds import read_folds
+from voxray.folds import values_of_folds
 from voxray.mlflow_store import TrackedRun, parent_page
 from voxray.model import choose_compute
 from voxray.report import (
@@ -32,11 +40,15 @@ from voxray.report import (
     baselines_line,
     draw_forest,
     draw_training,
+    parts_line,
+    registered_line,
     subgroups_line,
 )
 from voxray.stages.baselines import draw_suspects, find_rivals
 from voxray.stages.class_figures import class_figures
+from voxray.stages.decision import fit_and_judge, risk_figures
 from voxray.stages.evidence_files import (
+    CALIBRATION_FILE,
     DECISION_FILE,
     EVALUATION_FILE,
     FIGURES,
@@ -73,21 +85,20 @@ def _judge(context: StageContext, parent: TrackedRun) -> StageOutcome:
     require_out_of_fold(predictions, study.rows)
     write_predictions(predictions, folder / PREDICTIONS_FILE)
     write_lesions(found.lesions, folder / LESIONS_FILE)
-    metrics = _measure(context, study, found, folder)
+    evidence = fit_and_judge(context, study, predictions, folder)
+    metrics = (*_measure(context, study, found, folder), *evidence.metrics)
     write_json(folder / EVALUATION_FILE, {"metrics": metrics_to_json(metrics)})
     _list_suspects(context, study, predictions, folder)
     list_worst(context, study, predictions, folder)
     experiment = context.experiment
-    decision = fit_decision(predictions, experiment.task, experiment.evaluate)
-    fitted = decision.model_dump(mode="json") if decision else None
-    write_json(folder / DECISION_FILE, {"decision": fitted})
     figures = _draw(context, study, found, network_rows(metrics))
+    figures |= risk_figures(evidence, context)
     if experiment.evaluate.subgroups:
         figures["subgroups.png"] = draw_forest(metrics, experiment.note)
     _write_figures(folder / FIGURES, figures)
-    _record(context, parent, metrics, figures)
+    _record(context, study, parent, metrics, figures)
     counts = {"predictions": len(predictions), "metrics": len(metrics)}
-    return StageOutcome(counts, _headline(metrics))
+    return StageOutcome(counts, headline(metrics))
 
 
 def _measure(
@@ -107,7 +118,28 @@ def _measure(
     compared = compare_baselines(
         predictions, rivals, spec.task, spec.evaluate, spec.seed
     )
-    return (*metrics, *_subgroups(context, study, predictions), *compared)
+    parts = _design_parts(context, study, predictions)
+    return (*metrics, *parts, *_subgroups(context, study, predictions), *compared)
+
+
+def _design_parts(
+    context: StageContext, study: Study, predictions: Sequence[OutOfFoldPrediction]
+) -> tuple[Metric, ...]:
+    """Figures of each repeat, or of each value that was left out."""
+    spec = context.experiment
+    column = spec.folds.left_out_column
+    if column is not None:
+        records = [scan for exam in study.exams.values() for scan in exam.values()]
+        values = values_of_folds(study.rows, records, column)
+
+        def part_of(row: OutOfFoldPrediction) -> str:
+            return f"{LEFT_OUT}{column}={values[row.fold]}"
+
+    elif spec.folds.repeats > 1:
+        part_of = repeat_name
+    else:
+        return ()
+    return design_metrics(predictions, part_of, spec.task, spec.evaluate, spec.seed)
 
 
 def _subgroups(
@@ -163,6 +195,7 @@ def _draw_training(context: StageContext, study: Study) -> bytes:
                 [row["epoch"] for row in rows],
                 [row["loss"] for row in rows],
                 [row.get(score) for row in rows],
+                name.repeat,
             )
         )
     name_of = {"val_dice": "validation Dice", "val_log_loss": "validation log loss"}
@@ -171,6 +204,7 @@ def _draw_training(context: StageContext, study: Study) -> bytes:
 
 def _record(
     context: StageContext,
+    study: Study,
     parent: TrackedRun,
     metrics: Sequence[Metric],
     figures: Mapping[str, bytes],
@@ -179,7 +213,10 @@ def _record(
     folder = context.folder / FOLDER
     parent.log_metrics(metrics)
     parent.log_figures(figures)
-    for name in (PREDICTIONS_FILE, BASELINES_FILE, LESIONS_FILE):
+    tables = (PREDICTIONS_FILE, BASELINES_FILE, LESIONS_FILE, CALIBRATION_FILE)
+    for name in tables:
+        if not (folder / name).is_file():
+            continue  # no patients were kept for calibration
         table = pd.read_parquet(folder / name)
         parent.log_table(Path(name).stem, without_names(context, table))
     for name in (SUSPECTS_FILE, WORST_FILE):
@@ -187,24 +224,64 @@ def _record(
         parent.log_files({name: listed.to_csv(index=False)}, TABLES)
     others = {name: folder / name for name in (EVALUATION_FILE, DECISION_FILE)}
     parent.log_files(others, TABLES)
-    rows = read_folds(context.folder / "folds" / "folds.csv")
-    n_folds = len({(row.repeat, row.fold) for row in rows})
+    describe_parent(context, study, parent, metrics, tuple(figures))
+
+
+def describe_parent(
+    context: StageContext,
+    study: Study,
+    parent: TrackedRun,
+    metrics: Sequence[Metric],
+    shown: Sequence[str],
+    *,
+    holdout: str = "",
+) -> None:
+    """Write the page of the run that stage 4 opened.
+
+    Args:
+        context: Of the experiment.
+        study: What was split, and how.
+        parent: The run.
+        metrics: Of stage 5.
+        shown: Names of the figures.
+        holdout: What the locked holdout showed; "" while nobody looked.
+    """
+    facts = " ".join(_design_in_words(context, study))
+    lines = parts_line(metrics), subgroups_line(metrics), holdout
+    facts = "\n\n".join(filter(None, (facts, *lines)))
+    own, note = network_rows(metrics), context.experiment.note
+    parent.describe(parent_page(headline(metrics), facts, own, shown, note))
+
+
+def _design_in_words(context: StageContext, study: Study) -> Iterator[str]:
+    """Who was held out, how often, and who was not looked at."""
+    spec, holdout = context.experiment.folds, study.holdout()
+    rows = (row for row in study.rows if row.role is FoldRole.HELD_OUT)
     n_patients = len({row.patient_id for row in rows})
-    facts = f"{n_patients} patients in {n_folds} folds, split by patient."
-    if line := subgroups_line(metrics):
-        facts = f"{facts}\n\n{line}"
-    note = context.experiment.note
-    own, shown = network_rows(metrics), tuple(figures)
-    parent.describe(parent_page(_headline(metrics), facts, own, shown, note))
+    n_folds = len(study.registered_folds())
+    how = f"{counted(n_patients, 'patient')} in {n_folds} folds, split by patient."
+    if spec.left_out_column:
+        how = f"{how} Each fold leaves out one value of {spec.left_out_column!r}."
+    yield how
+    if spec.repeats > 1:
+        yield (
+            f"The split was drawn {spec.repeats} times; the model is of the first one."
+        )
+    if holdout:
+        n = counted(len(holdout), "patient")
+        yield f"The locked holdout of {n} was not looked at for these figures."
 
 
-def _headline(metrics: Sequence[Metric]) -> str:
+def headline(metrics: Sequence[Metric]) -> str:
+    """The most important figures of the network, and of the baselines."""
     own = network_rows(metrics)
     shown = [m for m in own if m.metric in _HEADLINE and m.value is not None]
     said = "; ".join(_words(m) for m in shown)
     line = said or "nothing estimable, see evaluation.json"
     against = baselines_line(metrics)
-    return f"{line}; {against}" if against else line
+    said = f"{line}; {against}" if against else line
+    decided = registered_line(metrics)
+    return f"{said}; {decided}" if decided else said
 
 
 def _words(metric: Metric) -> str:
@@ -226,7 +303,8 @@ def _inputs(context: StageContext) -> Mapping[str, Sha256]:
 
 def _config(experiment: Experiment) -> Mapping[str, object]:
     said = experiment.model_dump(mode="json")
-    return {name: said[name] for name in ("seed", "task", "evaluate", "note", "track")}
+    kept = ("seed", "task", "evaluate", "note", "track")
+    return {**{name: said[name] for name in kept}, "scheme": experiment.folds.scheme}
 
 
 STAGE = Stage(

@@ -5,6 +5,7 @@ TABLES = "tables"
 """Folder of an MLflow run that holds the same files."""
 
 PREDICTIONS_FILE = "oof_predictions.parquet"
+CALIBRATION_FILE = "calibration_predictions.parquet"
 SUSPECTS_FILE = "possibly_mislabelled.csv"
 EVALUATION_FILE = "evaluation.json"
 DECISION_FILE = "decision.json"

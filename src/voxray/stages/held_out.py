@@ -1,7 +1,7 @@
 """Every exam predicted by the network that never saw its patient, a fold at a time."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from voxray.evaluate import (
     Lesion,
     LesionSource,
     find_lesions,
-    measure_masks,
     read_lesions,
     read_predictions,
     write_lesions,
@@ -32,10 +31,11 @@ from voxray.model import (
     load_network,
     predict_ensemble,
 )
-from voxray.preprocess import clean, labels_on_source, slabs_on, volumes_ml
+from voxray.preprocess import clean, labels_on_source, slabs_on
 from voxray.scan_io import read_mask, write_label_map
 from voxray.stages.fingerprint import code_hash
 from voxray.stages.frame import StageContext, earlier
+from voxray.stages.measured import with_masks
 from voxray.stages.study import FoldName, Study, mask_source
 from voxray.stages.targets import class_name, labels_of
 from voxray.stages.train import CLEAN_UP_FILE, VALUES_FILE, read_clean_up
@@ -72,7 +72,7 @@ def predict_held_out(context: StageContext, study: Study, folder: Path) -> HeldO
     A fold that the same networks predicted before is read: what is judged, and how, may
     change without asking a network again, and a run that was stopped goes on.
     """
-    inputs = _inputs_sha256(context, study.folds())
+    inputs = inputs_sha256(context, study.folds())
     compute = choose_compute(context.experiment.train.device)
     todo = {
         name: study.exams_of(study.patients(name).held_out) for name in study.folds()
@@ -96,8 +96,8 @@ def predict_held_out(context: StageContext, study: Study, folder: Path) -> HeldO
     return found
 
 
-def _inputs_sha256(context: StageContext, folds: Sequence[FoldName]) -> Sha256:
-    """Of all that decides what the networks say, and how masks are measured.
+def inputs_sha256(context: StageContext, folds: Sequence[FoldName]) -> Sha256:
+    """Hash of all that decides what the networks say, and how masks are measured.
 
     Of training what is used: not in which run of which store it was recorded.
     """
@@ -168,8 +168,15 @@ class _Kept:
 
 def mask_file(folder: Path, repeat: int, exam_id: ExamId) -> Path:
     """Where the predicted mask of a held-out exam is, below the folder of stage 5."""
-    below = f"repeat_{repeat}" if repeat else ""
-    return folder / MASKS / below / f"{exam_id}.nii.gz"
+    return _masks(folder, repeat) / _mask_name(exam_id)
+
+
+def _masks(folder: Path, repeat: int) -> Path:
+    return folder / MASKS / (f"repeat_{repeat}" if repeat else "")
+
+
+def _mask_name(exam_id: ExamId) -> str:
+    return f"{exam_id}.nii.gz"
 
 
 def _drop_strays(folder: Path, wanted: set[Path]) -> None:
@@ -184,22 +191,29 @@ def _drop_strays(folder: Path, wanted: set[Path]) -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Judge:
-    """The network of one fold, asked about that fold's held-out exams."""
+class Judge:
+    """Networks that are asked, as one, about exams they never saw.
+
+    Attributes:
+        name: Of the fold whose network it is.
+        members: The network of a fold, or those of an ensemble.
+        masks: Folder for the masks.
+    """
 
     context: StageContext
     study: Study
     name: FoldName
-    member: Member
+    members: tuple[Member, ...]
     clean_up: CleanUp
-    folder: Path
+    masks: Path
     compute: Compute
 
     def predict(self, exam_id: ExamId) -> HeldOut:
+        """Prediction and lesions of one exam; its mask is written."""
         plan, record = self.study.plan, self.study.record(exam_id)
         classify = self.context.experiment.task.classify
         image = np.asarray(self.study.cached[exam_id].read_image())
-        said, _ = predict_ensemble([self.member], image, plan, self.compute)
+        said, _ = predict_ensemble(self.members, image, plan, self.compute)
         row = OutOfFoldPrediction(
             repeat=self.name.repeat,
             fold=self.name.fold,
@@ -208,43 +222,25 @@ class _Judge:
             label=class_name(record, classify),
             labels=labels_of(record, classify),
             probabilities=(
-                {} if said.classes is None else _named(plan.classes, said.classes)
+                {} if said.classes is None else named(plan.classes, said.classes)
             ),
         )
         mask = mask_source(record, self.context.experiment)
-        if said.masks is None or mask is None:
+        segment = self.context.experiment.task.segment
+        if said.masks is None or mask is None or segment is None:
             return HeldOut((row,))
         labels = self._write_mask(exam_id, said.masks)
         masks = labels, read_mask(mask).voxels
-        return HeldOut((self._measured(row, *masks),), self._lesions(row, *masks, said))
+        measured = with_masks(row, masks, record.grid, plan, segment)
+        return HeldOut((measured,), self._lesions(row, *masks, said))
 
     def _write_mask(self, exam_id: ExamId, shares: Array) -> NDArray[np.uint16]:
         """The mask on the grid of the scan as it came, without what is cleaned out."""
         grid, cached = self.study.record(exam_id).grid, self.study.cached[exam_id]
         labels = labels_on_source(shares, cached.grid, grid, self.study.plan)
         labels = clean(labels, grid, self.study.plan, self.clean_up)
-        path = mask_file(self.folder, self.name.repeat, exam_id)
-        write_label_map(path, labels, grid)
+        write_label_map(self.masks / _mask_name(exam_id), labels, grid)
         return labels
-
-    def _measured(
-        self, row: OutOfFoldPrediction, labels: Array, drawn: Array
-    ) -> OutOfFoldPrediction:
-        """With measures and volumes, on the grid of the scan as it came."""
-        segment = self.context.experiment.task.segment
-        grid, plan = self.study.record(row.exam_id).grid, self.study.plan
-        classes = segment.classes if segment else {}
-        measures = measure_masks(labels, drawn, grid, classes)
-        return replace(
-            row,
-            dice={name: m.dice for name, m in measures.items()},
-            iou={name: m.iou for name, m in measures.items()},
-            nsd={name: m.nsd for name, m in measures.items()},
-            hd95_mm={name: m.hd95_mm for name, m in measures.items()},
-            assd_mm={name: m.assd_mm for name, m in measures.items()},
-            volume_ml=volumes_ml(labels, grid, plan),
-            true_volume_ml=volumes_ml(drawn, grid, plan),
-        )
 
     def _lesions(
         self, row: OutOfFoldPrediction, labels: Array, drawn: Array, said: Probabilities
@@ -275,13 +271,22 @@ class _Judge:
 
 def _judge(
     context: StageContext, study: Study, name: FoldName, folder: Path, compute: Compute
-) -> _Judge:
+) -> Judge:
+    member = fold_member(context, study, name, compute)
+    rules = read_clean_up(context.folder / "train" / name.folder)
+    masks = _masks(folder, name.repeat)
+    return Judge(context, study, name, (member,), rules, masks, compute)
+
+
+def fold_member(
+    context: StageContext, study: Study, name: FoldName, compute: Compute
+) -> Member:
+    """Network of a fold, and what the fold learned from values."""
     trained = context.folder / "train" / name.folder
     values = FoldValues.model_validate(read_json(trained / VALUES_FILE))
-    network = load_network(trained / NETWORK_FILE, study.plan, compute)
-    member, rules = (network, values), read_clean_up(trained)
-    return _Judge(context, study, name, member, rules, folder, compute)
+    return load_network(trained / NETWORK_FILE, study.plan, compute), values
 
 
-def _named(names: Sequence[str], shares: np.ndarray) -> dict[str, float]:
+def named(names: Sequence[str], shares: np.ndarray) -> dict[str, float]:
+    """Probabilities by class."""
     return {name: float(p) for name, p in zip(names, shares, strict=True)}

@@ -1,7 +1,8 @@
 """Part of stage 5: figures of masks, and pictures of the worst ones."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from voxray.core.errors import ManifestError, ScanError
 from voxray.core.files import atomic_path
 from voxray.core.geometry import to_nearest_ras
 from voxray.core.records import Metric, OutOfFoldPrediction, ScanSource
-from voxray.core.specs import Experiment
 from voxray.evaluate import (
     Lesion,
     LesionStudy,
@@ -30,6 +30,7 @@ from voxray.report import (
     draw_overlay,
 )
 from voxray.scan_io import read_label_map, read_mask, read_volume
+from voxray.stages.asked import Asked
 from voxray.stages.frame import StageContext
 from voxray.stages.held_out import mask_file
 from voxray.stages.study import Study, mask_source, read_scan_sources
@@ -41,46 +42,57 @@ _MOST_PICTURES = 8  # of each structure
 
 
 def draw_masks(
-    experiment: Experiment,
+    asked: Asked,
     predictions: Sequence[OutOfFoldPrediction],
     lesions: Sequence[Lesion],
     metrics: Sequence[Metric],
 ) -> dict[str, bytes]:
     """Figures by file name; none without masks."""
-    segment = experiment.task.segment
+    segment = asked.task.segment
     if segment is None:
         return {}
-    note, structures = experiment.note, tuple(segment.classes)
-    dice = {
-        name: [d for p in predictions if (d := p.dice.get(name)) is not None]
-        for name in structures
-    }
+    note, structures = asked.note, tuple(segment.classes)
+    dice = {name: dice_of_exams(predictions, name) for name in structures}
     pairs = {name: _volumes(predictions, name) for name in structures}
     figures = {
         "dice.png": draw_dice(dice, metrics, note),
         "bland_altman.png": draw_bland_altman(pairs, metrics, note),
     }
-    if curves := _curves(experiment, predictions, lesions):
+    if curves := _curves(asked, predictions, lesions):
         figures["froc.png"] = draw_froc(curves, metrics, note)
     return figures
 
 
 def _volumes(predictions: Sequence[OutOfFoldPrediction], name: str) -> VolumePairs:
     used = [row for row in predictions if volume_error_ml(row, name) is not None]
-    return VolumePairs(
-        np.array([row.true_volume_ml[name] for row in used], dtype=np.float64),
-        np.array([row.volume_ml[name] for row in used], dtype=np.float64),
-    )
+    drawn = _mean_over_repeats(used, lambda row: row.true_volume_ml[name])
+    said = _mean_over_repeats(used, lambda row: row.volume_ml[name])
+    return VolumePairs(np.array(drawn), np.array(said))
+
+
+def dice_of_exams(predictions: Sequence[OutOfFoldPrediction], name: str) -> list[float]:
+    """Dice of each exam that has one, repeats averaged: an exam is one point."""
+    used = [row for row in predictions if row.dice.get(name) is not None]
+    return _mean_over_repeats(used, lambda row: row.dice[name] or 0.0)
+
+
+def _mean_over_repeats(
+    rows: Sequence[OutOfFoldPrediction], value: Callable[[OutOfFoldPrediction], float]
+) -> list[float]:
+    of_exam: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        of_exam[row.exam_id].append(value(row))
+    return [float(np.mean(values)) for values in of_exam.values()]
 
 
 def _curves(
-    experiment: Experiment,
+    asked: Asked,
     predictions: Sequence[OutOfFoldPrediction],
     lesions: Sequence[Lesion],
 ) -> Mapping[str, LesionCurve]:
     """Of the structures that have a drawn lesion."""
     curves = {}
-    for name in experiment.evaluate.lesions:
+    for name in asked.evaluate.lesions:
         study = LesionStudy.of(predictions, lesions, name)
         if study.n_drawn.any():
             curve = froc_curve(study)

@@ -1,4 +1,4 @@
-"""The registry of a workspace: list, show, promote, roll back, export."""
+"""The registry of a workspace: list, show, roll back, export."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 from voxray import mlflow_store
 from voxray.core.errors import ConfigError
 from voxray.mlflow_store import ModelDescription, Store
-from voxray.stages.config import gate_policy_file
 from voxray.stages.environment import artifact_root, tracking_uri
 
 LIST_HEADER = ("name", "versions", "aliases")
@@ -74,22 +73,12 @@ def show(workspace: Path, ref: str) -> list[str]:
     return _lines(mlflow_store.describe_model(existing_store(workspace), ref))
 
 
-def promote(workspace: Path, ref: str, policy: Path | None) -> str:
-    """Make a version the champion; returns its reference.
-
-    Raises:
-        GateError: If the policy says no.
-        ConfigError: If there is no such version or policy file.
-    """
-    rules = mlflow_store.read_policy(policy or gate_policy_file())
-    return str(mlflow_store.promote(existing_store(workspace), ref, rules))
-
-
 def rollback(workspace: Path, name: str) -> str:
     """Make the champion before this one champion again; returns its reference.
 
     Raises:
         ConfigError: If there is no earlier champion.
+        GateError: If its files are not what was registered.
     """
     return str(mlflow_store.rollback(existing_store(workspace), name))
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import voxray
-from voxray.core.files import read_json
+from voxray.core.files import read_json, write_json
 from voxray.core.hashing import sha256_json
-from voxray.core.records import Metric, PatientId, ScanRecord, Sha256
+from voxray.core.records import FoldRole, Metric, PatientId, ScanRecord, Sha256
+from voxray.core.seen import SEEN_FILE, remember
 from voxray.core.specs import (
     CleanUp,
     DecisionRule,
@@ -15,6 +16,7 @@ from voxray.core.specs import (
     FoldValues,
     ModelPackage,
     ReferenceStatistics,
+    Truth,
 )
 from voxray.evaluate import metrics_from_json
 from voxray.mlflow_store import (
@@ -23,12 +25,13 @@ from voxray.mlflow_store import (
     Registration,
     register_model,
 )
-from voxray.model import write_package
+from voxray.model import hash_files, write_package
 from voxray.preprocess import ScanGeometry, learn_references
-from voxray.report import ModelCard, render_card
-from voxray.stages.evidence_files import DECISION_FILE, EVALUATION_FILE
+from voxray.report import ModelCard, pictures_section, render_card
+from voxray.stages.evidence_files import DECISION_FILE, EVALUATION_FILE, FIGURES
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.ingest import intake_rules
+from voxray.stages.read_back import ReadBack
 from voxray.stages.study import FoldName, Study, read_study
 from voxray.stages.tracking import open_tracking, read_parent_key, shared_scan_id
 from voxray.stages.train import VALUES_FILE, read_clean_up
@@ -51,13 +54,17 @@ def run(context: StageContext) -> StageOutcome:
     folder.mkdir()
     study = read_study(context)
     package = _package(context, study)
-    for fold, file in zip(study.folds(), package.networks, strict=True):
+    for fold, file in zip(study.registered_folds(), package.networks, strict=True):
         shutil.copyfile(_trained(context, fold) / NETWORK_FILE, folder / file)
+    seen = remember(_seen(study), context.pseudonymizer, _salt(folder, package))
+    write_json(folder / SEEN_FILE, seen.model_dump(mode="json"))
     metrics = read_metrics(context)
     card = _card(context, study, package, metrics)
-    sha256 = write_package(folder, package, card)
+    pictures = _copy_pictures(context, folder)
+    sha256 = write_package(folder, package, card + pictures)
     name = context.experiment.model_name
-    registration = Registration(name, card, _tags(context))
+    back = ReadBack(context, study, package)
+    registration = Registration(name, card, _tags(context), back.compare)
     tracker = open_tracking(context)
     run_id = tracker.run_id(read_parent_key(context))
     version = register_model(tracker.reach(), run_id, folder, registration)
@@ -65,6 +72,19 @@ def run(context: StageContext) -> StageOutcome:
     return StageOutcome(
         {"version": version, "networks": len(package.networks)}, message
     )
+
+
+def _copy_pictures(context: StageContext, folder: Path) -> str:
+    """Put the evidence's figures beside the card; returns the section that shows them.
+
+    The section is not part of the registry's page, which cannot show them.
+    """
+    there = context.folder / "evaluate" / FIGURES
+    if not there.is_dir():
+        return ""
+    shutil.copytree(there, folder / FIGURES)
+    names = sorted(path.name for path in there.iterdir())
+    return pictures_section([f"{FIGURES}/{name}" for name in names])
 
 
 def read_metrics(context: StageContext) -> tuple[Metric, ...]:
@@ -75,7 +95,7 @@ def read_metrics(context: StageContext) -> tuple[Metric, ...]:
 
 def _package(context: StageContext, study: Study) -> ModelPackage:
     experiment, plan = context.experiment, study.plan
-    names = study.folds()
+    names = study.registered_folds()
     decision = read_json(context.folder / "evaluate" / DECISION_FILE)["decision"]
     return ModelPackage(
         name=experiment.model_name,
@@ -90,11 +110,42 @@ def _package(context: StageContext, study: Study) -> ModelPackage:
         decision=DecisionRule.model_validate(decision) if decision else None,
         references=_references(study, plan.channels[0]),
         channel_references={c: _references(study, c) for c in plan.channels[1:]},
+        truth=_truth(experiment),
         units={f"volume_ml_{name}": "mL" for name in plan.structures},
         licence=experiment.register_.licence,
         intended_use=experiment.register_.intended_use,
         files={},
     )
+
+
+def _truth(experiment: Experiment) -> Truth:
+    """How labelled scans are judged elsewhere. No path: it may name people."""
+    labels = experiment.data.labels
+    return Truth(
+        task=experiment.task,
+        key=labels.key if labels else None,
+        by=labels.by if labels else "scan",
+        patient=experiment.data.patient,
+        evaluate=experiment.evaluate,
+        seed=experiment.seed,
+    )
+
+
+def _seen(study: Study) -> list[ScanRecord]:
+    """Scans of all patients but those of the holdout, who have no part in anything."""
+    kept_out = {r.patient_id for r in study.rows if r.role is FoldRole.HOLDOUT}
+    return [
+        scan
+        for scans in study.exams.values()
+        for scan in scans.values()
+        if scan.patient_id not in kept_out
+    ]
+
+
+def _salt(folder: Path, package: ModelPackage) -> str:
+    """Of the weights: the same for the same model, another for every other one."""
+    hashes = hash_files(folder, package.networks)
+    return sha256_json([hashes, package.experiment_sha256])[:32]
 
 
 def _references(study: Study, channel: str) -> ReferenceStatistics:
@@ -144,7 +195,14 @@ def _card(
         if finding.override
     ]
     return render_card(
-        ModelCard(package, len(exams), len(patients), metrics, tuple(signed))
+        ModelCard(
+            package,
+            len(exams),
+            len(patients),
+            metrics,
+            tuple(signed),
+            context.experiment.register_.limits,
+        )
     )
 
 

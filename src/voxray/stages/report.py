@@ -16,6 +16,7 @@ from voxray.core.geometry import to_nearest_ras
 from voxray.core.hashing import sha256_file, sha256_json
 from voxray.core.records import (
     FileFormat,
+    FoldRole,
     Metric,
     ScanId,
     ScanSource,
@@ -24,6 +25,7 @@ from voxray.core.records import (
 )
 from voxray.core.specs import Experiment, ModelPackage
 from voxray.evaluate import read_suspects, read_worst
+from voxray.folds import read_folds
 from voxray.manifest import read_manifest
 from voxray.model import PACKAGE_FILE, read_package
 from voxray.report import (
@@ -37,6 +39,7 @@ from voxray.report import (
     draw_overlay,
     range_in_words,
     render_report,
+    rule_in_words,
     wanted_overlays,
 )
 from voxray.scan_io import read_label_map, read_volume
@@ -45,6 +48,8 @@ from voxray.score import read_scores as read_score_rows
 from voxray.stages.baselines import PICTURES
 from voxray.stages.evidence_files import EVALUATION_FILE, FIGURES, SUSPECTS_FILE
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
+from voxray.stages.holdout import in_words as look_in_words
+from voxray.stages.holdout import looked_at_inputs, read_looked_at
 from voxray.stages.mask_figures import WORST_FILE, worst_picture
 from voxray.stages.register_model import read_metrics
 from voxray.stages.workspace import stage_folder
@@ -63,6 +68,8 @@ _CAPTIONS = {
     "Elkin 2006). Above both other lines the network is of use.",
     "confusion.png": "True against decided classes: two classes and labels at the "
     "operating point, each fold's threshold chosen on the others.",
+    "risk_coverage.png": "Share of wrong decisions when the least certain exams are "
+    "left to a person, by rules fitted on other exams.",
     "dice.png": "Dice of every held-out exam, with the mean over patients.",
     "bland_altman.png": "Predicted less drawn volume of every held-out exam against "
     "the mean of both: bias (solid) and limits of agreement (dashed), with intervals.",
@@ -131,7 +138,7 @@ def _facts(package: ModelPackage, version: str, sha256: Sha256) -> ModelFacts:
     rule = package.decision
     points = [rule.operating_point, *rule.operating_points.values()] if rule else []
     point = next((point for point in points if point), None)
-    said = f"{point.metric} of at least {point.at_least:g}" if point else ""
+    said = point.in_words if point else ""
     return ModelFacts(
         name=package.name,
         version=version,
@@ -141,6 +148,7 @@ def _facts(package: ModelPackage, version: str, sha256: Sha256) -> ModelFacts:
         licence=package.licence,
         positive=rule.positive if rule and rule.operating_point else None,
         operating_point=said,
+        decision=tuple(rule_in_words(rule)) if rule else (),
         training_range=dict(range_in_words(package.references)),
     )
 
@@ -206,8 +214,11 @@ def _with_evidence(context: StageContext, content: ReportContent) -> ReportConte
     metrics: tuple[Metric, ...] = read_metrics(context)
     facts = content.model
     known = facts and replace(facts, n_patients=training.n_patients)
+    looked = read_looked_at(context)
     return replace(
         content,
+        holdout=looked.metrics if looked else (),
+        holdout_line=look_in_words(looked) if looked else "",
         model=known,
         experiment=context.experiment.name,
         evidence=metrics,
@@ -262,8 +273,11 @@ def _worst(context: StageContext) -> Iterator[WorstMask]:
 
 
 def _training(context: StageContext) -> TrainingData:
-    """Counts only: the quarantine's paths are private."""
-    records = read_manifest(context.folder / "ingest" / "manifest.csv")
+    """Counts only, without the holdout; the quarantine's paths are private."""
+    rows = read_folds(context.folder / "folds" / "folds.csv")
+    holdout = {row.patient_id for row in rows if row.role is FoldRole.HOLDOUT}
+    manifest = read_manifest(context.folder / "ingest" / "manifest.csv")
+    records = [record for record in manifest if record.patient_id not in holdout]
     summary = read_json(context.folder / "ingest" / "summary.json")
     codes = Counter({FindingCode(c): n for c, n in summary["codes"].items()})
     return TrainingData(
@@ -280,6 +294,7 @@ def _inputs(context: StageContext) -> Mapping[str, Sha256]:
         **earlier(context, "evaluate", EVALUATION_FILE, SUSPECTS_FILE, WORST_FILE),
         **earlier(context, "model", PACKAGE_FILE),
         **earlier(context, "score"),
+        **looked_at_inputs(context),
     }
 
 

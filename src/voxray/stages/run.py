@@ -1,7 +1,8 @@
 """Run the stages of an experiment, one after another."""
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,8 +123,7 @@ def run_experiment(
     context = make_context(experiment, session)
     for scans in (experiment.data.scans, experiment.score.scans):
         check_outside(context.folder, scans)
-    identity = identity_of(experiment, _keyed_scans(experiment, context.pseudonymizer))
-    with claimed(context.folder, identity):
+    with claimed_by(context):
         for name in STAGE_NAMES[: STAGE_NAMES.index(names[0])]:
             require_stage(load_stage(name), context)
         outcomes = [_run_one(load_stage(n), context, force=chosen.force) for n in names]
@@ -131,6 +131,15 @@ def run_experiment(
         session.say(f"report: {context.folder / 'report' / 'index.html'}")
     session.say(closing_line(outcomes, context.folder))
     return exit_code(outcomes, strict=session.strict)
+
+
+@contextlib.contextmanager
+def claimed_by(context: StageContext) -> Iterator[None]:
+    """Use the folder of an experiment alone, while the block runs; see `claimed`."""
+    experiment = context.experiment
+    identity = identity_of(experiment, _keyed_scans(experiment, context.pseudonymizer))
+    with claimed(context.folder, identity):
+        yield
 
 
 def make_context(experiment: Experiment, session: Session) -> StageContext:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
-from voxray.core.errors import LeakageError, ManifestError
+from voxray.core.errors import DatasetError, ManifestError
 from voxray.core.files import read_json, write_json
 from voxray.core.hashing import sha256_file
 from voxray.core.records import FoldRow, PatientId, ScanRecord, Sha256
@@ -20,6 +20,8 @@ from voxray.folds import (
     audit,
     audit_to_json,
     read_folds,
+    small_parts,
+    values_of_folds,
     write_folds,
 )
 from voxray.manifest import read_manifest
@@ -55,14 +57,18 @@ def _run(context: StageContext) -> StageOutcome:
     by_hand = _settle(folder, drawn_sha256)
     if by_hand:
         context.say(f"split_folds: {TABLE} was edited by hand; it is kept and audited")
-    result = _audit(folder / TABLE, records, linked, context.experiment.folds)
+    spec = context.experiment.folds
+    result = _audit(folder / TABLE, records, linked, spec)
+    rows = read_folds(folder / TABLE)
+    for line in small_parts(rows, records, context.experiment.task, spec):
+        context.say(f"split_folds: {line}")
     origin = {
         "origin": "by hand" if by_hand else "drawn",
         "table_sha256": sha256_file(folder / TABLE),
         "drawn_sha256": drawn_sha256,
     }
     write_json(folder / AUDIT, {**audit_to_json(result), **origin})
-    return _outcome(result)
+    return _outcome(result, spec)
 
 
 def _draw(
@@ -110,14 +116,19 @@ def _audit(
 ) -> Audit:
     try:
         rows = read_folds(table)
-        _check_folds(rows, spec)
+        _check_folds(rows, records, spec)
         return audit(rows, records, linked)
-    except (LeakageError, ManifestError) as error:
+    except DatasetError as error:
         msg = f"{error}. Correct {str(table)!r}, or delete it to draw a new one"
         raise type(error)(msg) from error
 
 
-def _check_folds(rows: Sequence[FoldRow], spec: FoldsSpec) -> None:
+def _check_folds(
+    rows: Sequence[FoldRow], records: Sequence[ScanRecord], spec: FoldsSpec
+) -> None:
+    if spec.left_out_column is not None:
+        values_of_folds(rows, records, spec.left_out_column)
+        return
     found = {(row.repeat, row.fold) for row in rows}
     asked = set(product(range(spec.repeats), range(spec.n)))
     if found != asked:
@@ -128,20 +139,27 @@ def _check_folds(rows: Sequence[FoldRow], spec: FoldsSpec) -> None:
         raise ManifestError(msg)
 
 
-def _outcome(result: Audit) -> StageOutcome:
+def _outcome(result: Audit, spec: FoldsSpec) -> StageOutcome:
     counts = {
         "patients": result.n_patients,
         "groups": result.n_groups,
         "folds": result.n_folds,
         "repeats": result.n_repeats,
         "holdout": result.n_holdout,
+        "calibration": result.n_calibration,
     }
     patients = counted(result.n_patients, "patient")
     groups = counted(result.n_groups, "group")
     repeats = counted(result.n_repeats, "repeat")
+    column = spec.left_out_column
+    folds = f"{result.n_folds} folds"
+    folds += f", one per value of {column!r}" if column else ""
+    aside = f"{result.n_holdout} in the holdout"
+    if result.n_calibration:
+        aside += f", {result.n_calibration} for calibration"
     message = (
-        f"{patients} ({groups}, {result.n_holdout} in the holdout), {result.n_folds} "
-        f"folds, {repeats}; audit passed: no patient and no image is on two sides"
+        f"{patients} ({groups}, {aside}), {folds}, {repeats}; audit passed: no patient "
+        "and no image is on two sides"
     )
     return StageOutcome(counts=counts, message=message)
 

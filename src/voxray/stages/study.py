@@ -7,6 +7,7 @@ from pathlib import Path
 from voxray.core.files import read_json
 from voxray.core.records import (
     ExamId,
+    FoldRole,
     FoldRow,
     MaskSource,
     PatientId,
@@ -15,7 +16,7 @@ from voxray.core.records import (
     ScanSource,
     exams_of,
 )
-from voxray.core.specs import Experiment, FoldValues, Plan
+from voxray.core.specs import Experiment, FoldValues, Plan, SegmentSpec
 from voxray.folds import FoldPatients, read_folds, training_patients
 from voxray.manifest import read_manifest, read_sources
 from voxray.preprocess import (
@@ -67,6 +68,18 @@ class Study:
         """Every fold of every repeat, in order."""
         found = {(row.repeat, row.fold) for row in self.rows}
         return tuple(FoldName(repeat, fold) for repeat, fold in sorted(found))
+
+    def registered_folds(self) -> tuple[FoldName, ...]:
+        """Folds whose networks are the model: those of the first repeat.
+
+        Further repeats tell how figures vary from one split to another. They change no
+        model: it is the same with one repeat, and scoring takes no longer.
+        """
+        return tuple(name for name in self.folds() if name.repeat == 0)
+
+    def holdout(self) -> frozenset[PatientId]:
+        """Patients that no fold uses."""
+        return frozenset(r.patient_id for r in self.rows if r.role is FoldRole.HOLDOUT)
 
     def record(self, exam_id: ExamId) -> ScanRecord:
         """The exam's scan of the first channel: its grid, mask, label and patient."""
@@ -142,7 +155,13 @@ def read_scan_sources(
 
 def mask_source(record: ScanRecord, experiment: Experiment) -> MaskSource | None:
     """The drawn mask of an exam, by its scan of the first channel; None without one."""
-    masks, segment = experiment.data.masks, experiment.task.segment
+    return drawn_mask(record, experiment.data.masks, experiment.task.segment)
+
+
+def drawn_mask(
+    record: ScanRecord, masks: Path | None, segment: SegmentSpec | None
+) -> MaskSource | None:
+    """The same of a folder of masks; `segment` says which structures are wanted."""
     if masks is None or record.mask_path is None:
         return None
     classes = segment.classes.items() if segment else ()

@@ -8,8 +8,8 @@ import numpy as np
 
 from voxray.core.errors import ConfigError
 from voxray.core.records import ExamId, OutOfFoldPrediction, ScanRecord
-from voxray.core.specs import Experiment
 from voxray.evaluate import Grouping
+from voxray.stages.asked import Asked
 from voxray.stages.baseline_columns import BUILT_IN, unknown_column, value_of
 
 MODALITY, DRAWN = "modality", "drawn_ml"
@@ -22,16 +22,16 @@ _MOST_DISCRETE = 6
 _Values = Mapping[ExamId, str | float | None]
 
 
-def check_subgroups(records: Sequence[ScanRecord], experiment: Experiment) -> None:
+def check_subgroups(records: Sequence[ScanRecord], asked: Asked) -> None:
     """Refuse columns that cannot part the exams, before anything is trained.
 
     Raises:
         ConfigError: If no scan has a value, the values are no numbers but edges are
             given, or there are more than twenty different ones.
     """
-    for column, edges in experiment.evaluate.subgroup_columns.items():
+    for column, edges in asked.evaluate.subgroup_columns.items():
         if column == DRAWN:
-            if experiment.task.segment is None:
+            if asked.task.segment is None:
                 msg = f"{_SETTING}: {DRAWN!r} is the drawn volume; give task.segment"
                 raise ConfigError(msg)
             continue
@@ -56,7 +56,7 @@ def _value(record: ScanRecord, column: str) -> str | float | None:
 def find_groupings(
     records: Mapping[ExamId, ScanRecord],
     predictions: Sequence[OutOfFoldPrediction],
-    experiment: Experiment,
+    asked: Asked,
 ) -> tuple[Grouping, ...]:
     """Part the predicted exams by each column of `evaluate.subgroups`.
 
@@ -64,10 +64,10 @@ def find_groupings(
         ConfigError: See `check_subgroups`.
     """
     exams = sorted({row.exam_id for row in predictions})
-    check_subgroups([records[exam] for exam in exams], experiment)
+    check_subgroups([records[exam] for exam in exams], asked)
     drawn = {row.exam_id: sum(row.true_volume_ml.values()) for row in predictions}
     found = []
-    for column, edges in experiment.evaluate.subgroup_columns.items():
+    for column, edges in asked.evaluate.subgroup_columns.items():
         values: _Values = (
             drawn
             if column == DRAWN

@@ -131,9 +131,14 @@ def read_parent_key(context: StageContext) -> str:
 
 def without_names(context: StageContext, table: pd.DataFrame) -> pd.DataFrame:
     """The same table with keyed ids in place of readable ones, for the store."""
-    if not context.pseudonymizer.readable:
+    return with_keyed_ids(context.pseudonymizer, table)
+
+
+def with_keyed_ids(ids: Pseudonymizer, table: pd.DataFrame) -> pd.DataFrame:
+    """The same of a table whose ids these are."""
+    if not ids.readable:
         return table
-    keyed = Pseudonymizer(context.pseudonymizer.key)
+    keyed = Pseudonymizer(ids.key)
     makers: dict[str, Callable[[str], str]] = {
         "exam_id": lambda name: keyed.exam_id(name, None),
         "patient_id": lambda name: keyed.patient_id(name, ""),

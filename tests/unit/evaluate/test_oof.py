@@ -17,7 +17,7 @@ from tests.unit.evaluate.makers import (
 )
 from voxray.core.errors import DatasetError, LeakageError
 from voxray.core.records import FoldRole, FoldRow
-from voxray.core.specs import TaskSpec
+from voxray.core.specs import EvaluateSpec, TaskSpec
 from voxray.evaluate import evaluate_oof, require_out_of_fold
 
 
@@ -35,7 +35,10 @@ def three_classes(n_patients=90):
 
 
 def test_two_classes_give_auc_pooled_auc_sensitivity_and_specificity():
-    metrics = evaluate_oof(a_study(np.random.default_rng(1)), BINARY, SPEC, seed=7)
+    spec = EvaluateSpec.model_validate(
+        {"resamples": 400, "operating_point": {"at_least": 0.8}}
+    )
+    metrics = evaluate_oof(a_study(np.random.default_rng(1)), BINARY, spec, seed=7)
 
     assert [m.metric for m in metrics] == [
         "auc",

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
-from tests.unit.folds.makers import a_cohort, a_scan
+from tests.unit.folds.makers import TWO_CLASSES, a_cohort, a_scan
 from voxray.core.errors import DatasetError
 from voxray.core.records import PatientId
 from voxray.core.specs import FoldsSpec
-from voxray.folds import choose_holdout
+from voxray.folds import assign_folds, choose_holdout
 
 
 def spec_of(holdout):
@@ -70,3 +72,46 @@ def test_fraction_that_is_nobody_is_refused():
 
     with pytest.raises(DatasetError, match=r"0\.1 of 3 patients is nobody"):
         choose_holdout(records, spec_of({"fraction": 0.1}), 1)
+
+
+def test_a_value_that_is_nearly_one_there_is_named():
+    records = [
+        a_scan(f"s{n}", f"p{n}", ward=["north", "south"][n % 2]) for n in range(4)
+    ]
+
+    with pytest.raises(DatasetError, match=r"no scan has 'South'.*mean 'south'\?"):
+        choose_holdout(records, spec_of({"column": "ward", "value": "South"}), 1)
+
+
+def test_a_holdout_value_of_one_class_is_refused_with_the_counts():
+    records = [a_scan(f"s{n}", f"p{n}", n % 2, ward="xy"[n % 2]) for n in range(20)]
+    spec = spec_of({"column": "ward", "value": "x"})
+
+    with pytest.raises(
+        DatasetError,
+        match=r"10 patients out, none of class 'malignant' \(benign: 10, .*0\).*value",
+    ):
+        assign_folds(records, TWO_CLASSES, spec, seed=1)
+
+
+def test_a_fraction_that_leaves_no_positive_is_refused():
+    """Every positive patient has a label of its own, so none can be drawn per label."""
+    records = [a_scan(f"s{n}", f"p{n}", 0) for n in range(20)]
+    records += [a_scan(f"t{n}", f"q{n}", 1) for n in range(6)]
+    records = [
+        replace(r, labels={**r.labels, "z": n if r.labels["y"] else 0})
+        for n, r in enumerate(records)
+    ]
+    with pytest.raises(
+        DatasetError, match=r"none of class 'malignant'.*larger fraction"
+    ):
+        assign_folds(records, TWO_CLASSES, spec_of({"fraction": 0.2}), seed=1)
+
+
+def test_too_few_patients_outside_the_holdout_are_said_to_be_outside_it():
+    records = a_cohort(12, positive_every=2)
+
+    with pytest.raises(
+        DatasetError, match=r"has 3 patients outside the holdout, fewer"
+    ):
+        assign_folds(records, TWO_CLASSES, spec_of({"fraction": 0.5}), seed=1)

@@ -1,7 +1,7 @@
 import pytest
 
 from voxray.core.errors import ConfigError
-from voxray.mlflow_store import NewRun, fetch_files, find_run
+from voxray.mlflow_store import NewRun, fetch_files, find_run, tags_of_runs
 
 
 @pytest.fixture
@@ -44,6 +44,19 @@ def test_a_name_of_several_runs_is_refused_with_their_ids(
 def test_a_run_that_is_not_there_is_refused(store, named):
     with pytest.raises(ConfigError, match="there is no run with the id or name"):
         find_run(store, named)
+
+
+def test_tags_are_read_of_the_runs_that_have_another_one(store, tracker, fresh_name):
+    for name, tags in {
+        "first": {"set": fresh_name, "look.1": "a", "other": "x"},
+        "second": {"set": fresh_name, "look.2": "b"},
+        "third": {"set": "another", "look.1": "c"},
+    }.items():
+        with tracker.start(NewRun(fresh_name, name)).under_way() as run:
+            run.set_tags(tags)
+
+    assert tags_of_runs(store, ("set", fresh_name), "look.") == {"a", "b"}
+    assert tags_of_runs(store, ("set", "nothing"), "look.") == frozenset()
 
 
 def test_files_are_fetched_into_a_folder(store, tracker, record, tmp_path):

@@ -1,122 +1,186 @@
 import json
+import multiprocessing
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.unit.mlflow_store.makers import a_model_folder
-from voxray.core.errors import ConfigError, GateError
+from voxray.core.errors import ConfigError, GateError, MachineError
 from voxray.mlflow_store import (
     AUDIT_TAG,
-    GatePolicy,
-    ModelGate,
+    GateRecord,
+    Look,
+    ModelVersionRef,
     Registration,
+    crown,
     describe_model,
+    find_champion,
     list_models,
-    promote,
-    read_policy,
+    note_look,
+    open_store,
+    record_decision,
     register_model,
     resolve_model,
     rollback,
+    version_problems,
 )
+from voxray.mlflow_store import gate as gate_module
 
-_SHIPPED = Path(__file__).parents[3] / "mlflow" / "gate_policy.yaml"
 
-
-def a_policy(name, **gate):
-    return GatePolicy(models={name: ModelGate(**gate)})
+def crowned(store, name, *versions):
+    """Each becomes champion after the one before."""
+    for version in versions:
+        crown(store, ModelVersionRef(name, version), find_champion(store, name))
 
 
 def champion(store, name):
-    return next(m for m in list_models(store) if m.name == name).aliases.get("champion")
+    found = find_champion(store, name)
+    return found and found.version
 
 
-def test_a_version_that_reaches_the_figures_becomes_champion(
-    store, registered, fresh_name
-):
-    version = registered()
-
-    found = promote(
-        store,
-        f"models:/{fresh_name}@candidate",
-        a_policy(fresh_name, minimum_low={"auc": 0.8}, maximum_high={"auc": 0.99}),
-    )
-
-    assert found.version == version == champion(store, fresh_name)
-    tags = describe_model(store, str(found)).tags
-    assert (tags["gate_decision"], tags["gate_reasons"]) == ("passed", "[]")
+def tags_of(store, name):
+    return next(m for m in list_models(store) if m.name == name).tags
 
 
-def test_the_shipped_policy_says_no_and_which_key_to_set(store, registered, fresh_name):
+def test_there_is_no_champion_before_one_is_made(store, registered, fresh_name):
     registered()
 
-    key = rf"set models\.{fresh_name}\.minimum_low .*of: auc"
-    with pytest.raises(GateError, match=key):
-        promote(store, f"models:/{fresh_name}/1", read_policy(_SHIPPED))
+    assert find_champion(store, fresh_name) is None
 
-    tags = describe_model(store, f"models:/{fresh_name}/1").tags
-    assert tags["gate_decision"] == "refused"
-    assert "states no figure" in json.loads(tags["gate_reasons"])[0]
+
+def test_a_version_becomes_champion_when_none_changed_it(store, registered, fresh_name):
+    crowned(store, fresh_name, registered())
+
+    assert champion(store, fresh_name) == 1
+
+
+def test_a_champion_that_changed_meanwhile_is_told(store, registered, fresh_name):
+    for weights in (b"one", b"two", b"three"):
+        registered(weights)
+    crowned(store, fresh_name, 1)
+    before = find_champion(store, fresh_name)
+    crowned(store, fresh_name, 2)
+
+    said = r"was version 1 when .*/3 was judged, and is version 2 now"
+    with pytest.raises(GateError, match=said):
+        crown(store, ModelVersionRef(fresh_name, 3), before)
+    assert champion(store, fresh_name) == 2
+
+
+def _try_to_win(uri, artifacts, name, version, start, answers):
+    store = open_store(uri, Path(artifacts))
+    against = find_champion(store, name)
+    start.wait(60)
+    try:
+        crown(store, ModelVersionRef(name, version), against)
+        answers.put((version, "won"))
+    except (GateError, MachineError) as error:
+        answers.put((version, str(error)))
+
+
+def test_of_two_processes_at_once_exactly_one_wins_and_the_other_is_told(
+    store, registered, fresh_name
+):
+    for weights in (b"one", b"two", b"three"):
+        registered(weights)
+    crowned(store, fresh_name, 1)
+    spawn = multiprocessing.get_context("spawn")
+    start, answers = spawn.Barrier(2), spawn.Queue()
+    arguments = (store.uri, str(store.artifact_root), fresh_name)
+    both = [
+        spawn.Process(target=_try_to_win, args=(*arguments, version, start, answers))
+        for version in (2, 3)
+    ]
+
+    for process in both:
+        process.start()
+    said = dict(answers.get(timeout=300) for _ in both)
+    for process in both:
+        process.join(60)
+
+    winner = champion(store, fresh_name)
+    (loser,) = {2, 3} - {winner}
+    assert said[winner] == "won"
+    assert f"is version {winner} now: somebody else was first" in said[loser]
+    assert json.loads(tags_of(store, fresh_name)["champion_history"]) == [1]
+    assert not [tag for tag in tags_of(store, fresh_name) if "claim" in tag]
+
+
+def test_who_sees_another_claim_waits_and_says_so_in_the_end(
+    store, registered, fresh_name, monkeypatch
+):
+    registered()
+    monkeypatch.setattr(gate_module, "_ATTEMPTS", 2)
+    with store.client() as client:
+        claim = f"gate_claim.{'f' * 32}"
+        client.set_registered_model_tag(fresh_name, claim, str(time.time()))
+
+    with pytest.raises(
+        MachineError, match="others change the champion of .* run again"
+    ):
+        crowned(store, fresh_name, 1)
     assert champion(store, fresh_name) is None
 
 
-@pytest.mark.parametrize(
-    ("gate", "said"),
-    [
-        ({"minimum_low": {"auc": 0.85}}, "lower end of auc is 0.800, below 0.850"),
-        ({"maximum_high": {"auc": 0.9}}, "upper end of auc is 0.950, above 0.900"),
-        ({"minimum_low": {"dice_x": 0.5}}, "no lower interval end of dice_x"),
-        ({"maximum_high": {"hd95_x": 5}}, "no upper interval end of hd95_x"),
-        ({"minimum_low": {"auc": None}}, r"minimum_low\.auc is not set"),
-    ],
-)
-def test_a_figure_that_is_not_reached_is_named(
-    store, registered, fresh_name, gate, said
+def test_a_claim_of_a_process_that_is_gone_ends(store, registered, fresh_name):
+    registered()
+    with store.client() as client:
+        claim = f"gate_claim.{'f' * 32}"
+        client.set_registered_model_tag(fresh_name, claim, str(time.time() - 3600))
+
+    crowned(store, fresh_name, 1)
+
+    assert champion(store, fresh_name) == 1
+    assert claim not in tags_of(store, fresh_name)
+
+
+def test_each_pair_of_models_is_one_look_at_its_set(store, registered, fresh_name):
+    registered()
+
+    for locked, pair in (("a", "x"), ("a", "y"), ("a", "x"), ("b", "x")):
+        looks = note_look(store, fresh_name, Look(locked, pair, {"version": pair}))
+
+    assert [look.pair for look in looks] == ["x"]
+    again = note_look(store, fresh_name, Look("a", "y", {}))
+    assert sorted(look.pair for look in again) == ["x", "y"]
+    assert {look.said["version"] for look in again} == {"x", "y"}
+
+
+def test_a_decision_and_its_reasons_are_kept_with_version_and_run(
+    store, registered, run, fresh_name
 ):
-    registered()
+    version = ModelVersionRef(fresh_name, registered())
+    record = GateRecord(["auc: too low"], {"gate_champion": "none"}, {"a.md": "# no"})
 
-    with pytest.raises(GateError, match=said):
-        promote(store, f"models:/{fresh_name}/1", a_policy(fresh_name, **gate))
+    record_decision(store, version, record)
 
-
-def test_without_a_passed_audit_there_is_no_champion(store, registered, fresh_name):
-    registered(audit="failed")
-    policy = a_policy(fresh_name, minimum_low={"auc": 0.5})
-
-    with pytest.raises(GateError, match="audit is failed, not passed"):
-        promote(store, f"models:/{fresh_name}/1", policy)
-
-
-def test_without_a_card_there_is_no_champion(store, run, fresh_name, tmp_path):
-    model = a_model_folder(tmp_path / "model", card=False)
-    tags = {AUDIT_TAG: "passed"}
-    register_model(store, run.run_id, model, Registration(fresh_name, tags=tags))
-
-    with pytest.raises(GateError, match=r"the model has no card\.md"):
-        promote(store, f"models:/{fresh_name}/1", GatePolicy())
+    tags = describe_model(store, str(version)).tags
+    assert (tags["gate_decision"], tags["gate_champion"]) == ("refused", "none")
+    assert json.loads(tags["gate_reasons"]) == ["auc: too low"]
+    with store.client() as client:
+        files = client.list_artifacts(run.run_id, "gate/version_1")
+    assert [file.path for file in files] == ["gate/version_1/a.md"]
 
 
-def test_a_changed_file_stops_promotion(store, registered, fresh_name, tmp_path):
-    registered()
-    ref = f"models:/{fresh_name}/1"
-    (resolve_model(store, ref, tmp_path) / "card.md").write_text("better")
+def test_a_decision_without_reasons_is_passed(store, registered, fresh_name):
+    version = ModelVersionRef(fresh_name, registered())
 
-    with pytest.raises(GateError, match=r"card\.md was changed"):
-        promote(store, ref, a_policy(fresh_name, minimum_low={"auc": 0.5}))
+    record_decision(store, version, GateRecord([], {}, {}))
 
-
-def test_a_folder_cannot_be_promoted(store, tmp_path):
-    with pytest.raises(ConfigError, match="only a registered version"):
-        promote(store, str(tmp_path), GatePolicy())
+    assert describe_model(store, str(version)).tags["gate_decision"] == "passed"
 
 
-def test_rollback_goes_back_one_champion_at_a_time(store, registered, fresh_name):
-    policy = a_policy(fresh_name, minimum_low={"auc": 0.5})
+def test_rollback_goes_back_one_champion_at_a_time_and_says_so(
+    store, registered, fresh_name
+):
     for weights in (b"one", b"two", b"three"):
-        version = registered(weights)
-        promote(store, f"models:/{fresh_name}/{version}", policy)
-    promote(store, f"models:/{fresh_name}/3", policy)
+        registered(weights)
+    crowned(store, fresh_name, 1, 2, 3)
 
     assert rollback(store, fresh_name).version == 2
+    assert "rolled_back_from" in describe_model(store, f"models:/{fresh_name}/3").tags
+    assert "rolled_back_to" in describe_model(store, f"models:/{fresh_name}/2").tags
     assert rollback(store, fresh_name).version == 1
     assert champion(store, fresh_name) == 1
     with pytest.raises(ConfigError, match="has no earlier champion"):
@@ -126,9 +190,9 @@ def test_rollback_goes_back_one_champion_at_a_time(store, registered, fresh_name
 def test_rollback_to_a_damaged_version_is_refused(
     store, registered, fresh_name, tmp_path
 ):
-    policy = a_policy(fresh_name, minimum_low={"auc": 0.5})
     for weights in (b"one", b"two"):
-        promote(store, f"models:/{fresh_name}/{registered(weights)}", policy)
+        registered(weights)
+    crowned(store, fresh_name, 1, 2)
     folder = resolve_model(store, f"models:/{fresh_name}/1", tmp_path)
     (folder / "fold_0.safetensors").unlink()
 
@@ -144,13 +208,34 @@ def test_rollback_of_an_unknown_model_names_the_known(store, registered, fresh_n
         rollback(store, "nobody")
 
 
-@pytest.mark.parametrize("text", ["models: 3", "modles: {}", "models: [", None])
-def test_a_wrong_policy_file_is_named(tmp_path, text):
-    path = tmp_path / "policy.yaml"
-    if text is not None:
-        path.write_text(text)
+def test_a_changed_file_is_a_problem_of_its_version(
+    store, registered, fresh_name, tmp_path
+):
+    version = ModelVersionRef(fresh_name, registered())
+    assert version_problems(store, version) == ()
 
-    with pytest.raises(
-        ConfigError, match=r"cannot read the gate policy .*policy\.yaml"
-    ):
-        read_policy(path)
+    (resolve_model(store, str(version), tmp_path) / "card.md").write_text("better")
+
+    assert version_problems(store, version) == ("card.md was changed",)
+
+
+def test_a_model_that_answers_otherwise_does_not_become_candidate(
+    store, run, fresh_name, tmp_path
+):
+    def refuse(_folder):
+        msg = "other answers"
+        raise MachineError(msg)
+
+    folder = a_model_folder(tmp_path / "model")
+    with pytest.raises(MachineError, match="other answers"):
+        register_model(
+            store, run.run_id, folder, Registration(fresh_name, compare=refuse)
+        )
+
+    (row,) = (m for m in list_models(store) if m.name == fresh_name)
+    assert row.aliases == {}
+    how = Registration(fresh_name, tags={AUDIT_TAG: "passed"}, compare=lambda _: "same")
+    register_model(store, run.run_id, folder, how)
+    assert describe_model(store, f"models:/{fresh_name}@candidate").tags[
+        "read_back"
+    ] == ("same")

@@ -226,6 +226,37 @@ def test_subgroups_stand_apart_from_figures_of_all():
     assert "1 comparison with all other exams" in page.text
 
 
+def test_repeats_have_a_table_of_their_own():
+    metrics = (a_metric(), a_metric(subset="repeat 0", value=0.7741))
+    page, _ = render(a_content(evidence=metrics))
+    assert "Repeats of the split" in page.text
+    assert "repeat 0 Area under the ROC curve (AUC), lesion 0.774" in page.text
+    assert page.text.count("0.774 [") == 1
+
+
+def test_values_that_were_left_out_have_a_table_of_their_own():
+    metrics = (a_metric(), a_metric(subset="left out: site=A", value=0.7741))
+    page, _ = render(a_content(evidence=metrics))
+    assert "One value left out at a time" in page.text
+    assert "site=A Area under the ROC curve (AUC), lesion 0.774" in page.text
+
+
+def test_the_locked_holdout_stands_apart_and_says_which_look_it_was():
+    looked = (a_metric(subset="holdout", value=0.6543, method="look 2"),)
+    line = "look 2 at 24 patients: auc lesion 0.654"
+    page, _ = render(
+        a_content(evidence=(a_metric(),), holdout=looked, holdout_line=line)
+    )
+    assert "Locked holdout" in page.text
+    assert line in page.text
+    assert page.text.count("0.654 [") == 1
+
+
+def test_without_a_look_nothing_is_said_of_the_holdout():
+    page, _ = render(a_content(evidence=(a_metric(),)))
+    assert "Locked holdout" not in page.text
+
+
 def test_not_estimable_metric_says_why():
     metric = a_metric(value=None, low=None, high=None, method="4 positive patients")
     page, _ = render(a_content(evidence=(metric,)))

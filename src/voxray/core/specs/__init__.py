@@ -10,9 +10,25 @@ from voxray.core.specs.channels import (
 )
 from voxray.core.specs.clean_up import CleanUp, StructureCleanUp
 from voxray.core.specs.data import DataSpec, LabelsSpec
-from voxray.core.specs.decision import Calibration, DecisionRule, OperatingPoint
-from voxray.core.specs.experiment import EvaluateSpec, Experiment, FoldsSpec
-from voxray.core.specs.package import IntakeRules, ModelPackage, ReferenceStatistics
+from voxray.core.specs.decision import (
+    Calibration,
+    DecisionRule,
+    OperatingPoint,
+    Referral,
+)
+from voxray.core.specs.experiment import (
+    EvaluateSpec,
+    Experiment,
+    FoldsSpec,
+    OperatingPointSpec,
+)
+from voxray.core.specs.package import (
+    IntakeRules,
+    ModelPackage,
+    ReferenceStatistics,
+    SeenScans,
+    Truth,
+)
 from voxray.core.specs.plan import FoldValues, IntensityWindow, NetworkPlan, Plan
 from voxray.core.specs.target import Target
 from voxray.core.specs.task import ClassifySpec, SegmentSpec, TaskSpec
@@ -38,13 +54,17 @@ __all__ = [
     "ModelPackage",
     "NetworkPlan",
     "OperatingPoint",
+    "OperatingPointSpec",
     "Plan",
     "ReferenceStatistics",
+    "Referral",
+    "SeenScans",
     "SegmentSpec",
     "Spec",
     "StructureCleanUp",
     "Target",
     "TaskSpec",
     "TrainSpec",
+    "Truth",
     "one_scan_an_exam",
 ]

@@ -41,6 +41,9 @@ class LabelKey(Spec):
         return self
 
 
+LabelBy = Literal["scan", "exam", "study", "patient"]
+
+
 class LabelsSpec(Spec):
     """The label table.
 
@@ -57,7 +60,7 @@ class LabelsSpec(Spec):
     table: Path
     sheet: str | None = None
     key: LabelKey = LabelKey(column="scan")
-    by: Literal["scan", "exam", "study", "patient"] = "scan"
+    by: LabelBy = "scan"
 
 
 class PatientColumn(Spec):
@@ -80,6 +83,9 @@ class PatientPattern(Spec):
         return pattern
 
 
+PatientRule = Literal["dicom", "each_file"] | PatientColumn | PatientPattern
+
+
 class DataSpec(Spec):
     """Where the scans, masks and labels are, and who the patients are.
 
@@ -93,7 +99,7 @@ class DataSpec(Spec):
     scans: Path
     masks: Path | None = None
     labels: LabelsSpec | None = None
-    patient: Literal["dicom", "each_file"] | PatientColumn | PatientPattern = "dicom"
+    patient: PatientRule = "dicom"
     ids: Literal["keyed", "path"] = "keyed"
     duplicates: Literal["link", "quarantine", "fail"] = "link"
     channels: dict[Name, ChannelRules] = Field(default={"image": ChannelRules()})

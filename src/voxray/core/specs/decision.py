@@ -39,23 +39,50 @@ class Calibration(Spec):
         return self
 
 
+PointMetric = Literal["sensitivity", "specificity", "cost", "net_benefit"]
+
+
 class OperatingPoint(Spec):
     """A threshold and what it was chosen for.
 
     Attributes:
-        metric: "sensitivity" or "specificity".
-        at_least: The value it was asked to keep.
+        metric: What it keeps or makes best.
+        at_least: The sensitivity or specificity it was asked to keep; else None.
+        asked: What was asked for, in words, e.g. "sensitivity of at least 0.95".
         threshold: A probability of at least this, calibrated where the rule
             calibrates, decides positive.
+        expected: The sensitivity or specificity to be expected of new patients, below
+            `at_least` where there were too few patients to choose on; else None.
         n_positive: Patients it was chosen on.
         n_negative: Patients it was chosen on.
     """
 
-    metric: Literal["sensitivity", "specificity"]
-    at_least: float
+    metric: PointMetric
+    at_least: float | None = None
+    asked: str = ""
     threshold: float
+    expected: float | None = None
     n_positive: int
     n_negative: int
+
+    @property
+    def in_words(self) -> str:
+        """What it was chosen for."""
+        return self.asked or f"{self.metric} of at least {self.at_least:g}"
+
+
+class Referral(Spec):
+    """Which exams a person should decide.
+
+    Attributes:
+        at_most: Share of the patients that it was asked to keep below.
+        uncertainty: An exam of at least this is referred.
+        n_patients: Patients it was chosen on.
+    """
+
+    at_most: float
+    uncertainty: float
+    n_patients: int
 
 
 class DecisionRule(Spec):
@@ -71,6 +98,10 @@ class DecisionRule(Spec):
         operating_point: Of two classes. None with more, where the likeliest class
             decides, or the median of ordered ones.
         operating_points: Per label, where labels do not exclude each other.
+        refer: None where no rule was stated.
+        fitted_on: What all of this was fitted on: "out_of_fold": predictions of the
+            single networks. "calibration": those of their ensemble, which is what is
+            registered, on patients that no network ever saw.
     """
 
     classes: tuple[str, ...]
@@ -80,6 +111,8 @@ class DecisionRule(Spec):
     calibrations: dict[str, Calibration] = {}
     operating_point: OperatingPoint | None = None
     operating_points: dict[str, OperatingPoint] = {}
+    refer: Referral | None = None
+    fitted_on: Literal["out_of_fold", "calibration"] = "out_of_fold"
 
     @model_validator(mode="after")
     def _a_point_per_label(self) -> Self:

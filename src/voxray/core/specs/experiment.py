@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from voxray.core.specs.base import Fraction, Name, Spec
 from voxray.core.specs.data import DataSpec, PatientColumn
+from voxray.core.specs.decision import PointMetric
 from voxray.core.specs.task import TaskSpec
 from voxray.core.specs.training import TrainSpec
 
@@ -24,29 +25,140 @@ class HoldoutFraction(Spec):
     fraction: Fraction
 
 
+class CalibrationFraction(Spec):
+    """This share of the patients, drawn once from the seed, fits the decision.
+
+    Of those that are not in the holdout.
+    """
+
+    fraction: Fraction
+
+
+_STRATIFIED, _LEAVE_ONE_OUT = "stratified", "leave_one_out_of:"
+
+
 class FoldsSpec(Spec):
     """How patients are split.
 
     Attributes:
-        n: Number of folds.
+        scheme: "stratified" draws folds that look alike. "leave_one_out_of:COLUMN"
+            makes a fold of each value of a column, such as a site.
+        n: Number of folds; with "leave_one_out_of" the values decide.
         repeats: How often the whole split is drawn anew.
         stratify: Balanced over folds: "label" or meta columns.
         holdout: Patients no fold ever uses.
+        calibration: Patients no network ever sees, on whom calibration and operating
+            point of the registered ensemble are fitted.
         validation: Share of a fold's training patients that only watches training.
     """
 
+    scheme: str = _STRATIFIED
     n: Annotated[int, Field(ge=2, le=50)] = 5
     repeats: Annotated[int, Field(ge=1, le=50)] = 1
     stratify: tuple[str, ...] = ("label",)
     holdout: HoldoutColumn | HoldoutFraction | None = None
+    calibration: CalibrationFraction | None = None
     validation: Fraction = 0.1
+
+    @property
+    def left_out_column(self) -> str | None:
+        """The column of which each value is a fold; None where folds are drawn."""
+        column = self.scheme.removeprefix(_LEAVE_ONE_OUT).strip()
+        return None if self.scheme == _STRATIFIED else column
+
+    @field_validator("scheme")
+    @classmethod
+    def _known_scheme(cls, value: str) -> str:
+        named = value.removeprefix(_LEAVE_ONE_OUT).strip()
+        if value != _STRATIFIED and named in {"", value}:
+            msg = (
+                f"{value!r} is no scheme; write {_STRATIFIED!r} or "
+                f"'{_LEAVE_ONE_OUT}COLUMN'"
+            )
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _drawn_once(self) -> Self:
+        if self.left_out_column is not None and self.repeats > 1:
+            msg = (
+                f"repeats: {self.repeats} repeats of {self.scheme!r} would be the same "
+                "folds; set folds.repeats to 1"
+            )
+            raise ValueError(msg)
+        return self
+
+
+Positive = Annotated[float, Field(gt=0)]
 
 
 class OperatingPointSpec(Spec):
-    """Which threshold is chosen: the best one that keeps `metric` at `at_least`."""
+    """Which threshold is chosen.
 
-    metric: Literal["sensitivity", "specificity"] = "sensitivity"
+    Attributes:
+        metric: "sensitivity" or "specificity": the best threshold that is expected to
+            keep it on new patients. "cost": the threshold of the least cost.
+            "net_benefit": a calibrated probability.
+        at_least: Sensitivity or specificity that is kept.
+        false_negative: Cost of a missed exam; only the ratio of both costs counts.
+        false_positive: Cost of a false alarm.
+        prevalence: Share of positive exams that "cost" counts with; by default that of
+            the exams it is chosen on.
+        probability: From which on a person would act: with "net_benefit" the threshold.
+    """
+
+    metric: PointMetric = "sensitivity"
     at_least: Fraction = 0.95
+    false_negative: Positive | None = None
+    false_positive: Positive | None = None
+    prevalence: Fraction | None = None
+    probability: Fraction | None = None
+
+    @property
+    def in_words(self) -> str:
+        """What is asked for, e.g. "sensitivity of at least 0.95"."""
+        if self.metric == "cost":
+            share = (
+                f" at a prevalence of {self.prevalence:g}" if self.prevalence else ""
+            )
+            costs = f"{self.false_negative:g} : {self.false_positive:g}"
+            return f"least cost, false negative : false positive = {costs}{share}"
+        if self.metric == "net_benefit":
+            return f"net benefit of acting from probability {self.probability:g} on"
+        return f"{self.metric} of at least {self.at_least:g}"
+
+    @model_validator(mode="after")
+    def _keys_of_the_metric(self) -> Self:
+        needed = _POINT_KEYS[self.metric]
+        known = {*needed, "metric", *(["prevalence"] if self.metric == "cost" else [])}
+        given = {
+            name for name in self.model_fields_set if getattr(self, name) is not None
+        }
+        if foreign := sorted(given - known):
+            msg = f"{foreign} have no effect with metric {self.metric!r}"
+            raise ValueError(msg)
+        if lacking := [name for name in needed if getattr(self, name) is None]:
+            msg = f"metric {self.metric!r} needs {' and '.join(lacking)}"
+            raise ValueError(msg)
+        return self
+
+
+_POINT_KEYS: dict[PointMetric, tuple[str, ...]] = {
+    "sensitivity": ("at_least",),
+    "specificity": ("at_least",),
+    "cost": ("false_negative", "false_positive"),
+    "net_benefit": ("probability",),
+}
+
+
+class ReferSpec(Spec):
+    """The most uncertain exams are left to a person.
+
+    Attributes:
+        at_most: Share of the patients that are expected to be referred.
+    """
+
+    at_most: Fraction
 
 
 class SubgroupColumn(Spec):
@@ -92,6 +204,7 @@ class EvaluateSpec(Spec):
             frequencies seen out of fold: "auto" is "platt" for two classes and labels,
             "temperature" for more classes. "isotonic" needs 500 patients of either
             class.
+        refer: Which exams a person should decide; without it none is referred.
     """
 
     operating_point: OperatingPointSpec = OperatingPointSpec()
@@ -107,6 +220,7 @@ class EvaluateSpec(Spec):
     lesions: tuple[str, ...] = ()
     lesion_iou: Fraction = 0.1
     calibration: Literal["none", "auto", "platt", "temperature", "isotonic"] = "none"
+    refer: ReferSpec | None = None
 
     @field_validator("fixed_specificity", "fixed_sensitivity")
     @classmethod
@@ -131,6 +245,16 @@ class EvaluateSpec(Spec):
         }
 
     @model_validator(mode="after")
+    def _benefit_of_what(self) -> Self:
+        if self.operating_point.metric == "net_benefit" and self.calibration == "none":
+            msg = (
+                "operating_point: net_benefit takes probabilities at their word; set "
+                "evaluate.calibration, e.g. to auto"
+            )
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _each_column_once(self) -> Self:
         if len(self.subgroup_columns) < len(self.subgroups):
             named = [s if isinstance(s, str) else s.column for s in self.subgroups]
@@ -140,11 +264,17 @@ class EvaluateSpec(Spec):
 
 
 class RegisterSpec(Spec):
-    """Name in the model registry; the experiment's name by default."""
+    """Name in the model registry; the experiment's name by default.
+
+    Attributes:
+        limits: What the model must not be used for, or is known to fail on; stands in
+            the card, under what voxray itself knows.
+    """
 
     name: Name | None = None
     licence: str = "unstated"
     intended_use: str = "Research only. Not a medical device."
+    limits: str = ""
 
 
 class TrackSpec(Spec):
@@ -196,6 +326,17 @@ class Experiment(Spec):
         if isinstance(self.data.patient, PatientColumn) and self.data.labels is None:
             msg = "data.patient: {column: …} needs data.labels"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_decide(self) -> Self:
+        for name, given in (
+            ("folds.calibration", self.folds.calibration),
+            ("evaluate.refer", self.evaluate.refer),
+        ):
+            if given is not None and self.task.classify is None:
+                msg = f"{name} is about decisions, and masks have none; leave it out"
+                raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

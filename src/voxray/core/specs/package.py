@@ -6,8 +6,11 @@ from voxray.core.findings import Action, FindingCode
 from voxray.core.specs.base import Spec
 from voxray.core.specs.channels import ChannelRules, ExamRule
 from voxray.core.specs.clean_up import CleanUp
+from voxray.core.specs.data import LabelBy, LabelKey, PatientRule
 from voxray.core.specs.decision import DecisionRule
+from voxray.core.specs.experiment import EvaluateSpec
 from voxray.core.specs.plan import FoldValues, Plan
+from voxray.core.specs.task import TaskSpec
 
 
 class IntakeRules(Spec):
@@ -34,6 +37,44 @@ class ReferenceStatistics(Spec):
     n_scans: int
 
 
+class Truth(Spec):
+    """What is known of labelled scans, and how a model is judged by it.
+
+    Attributes:
+        task: Columns, classes and structures, and how masks are measured.
+        key: Which columns of a label table name a scan; None without classification.
+        by: What the key names.
+        patient: Who a scan belongs to.
+        evaluate: How figures are computed.
+        seed: Of the draws in their intervals.
+    """
+
+    task: TaskSpec
+    key: LabelKey | None = None
+    by: LabelBy = "scan"
+    patient: PatientRule = "dicom"
+    evaluate: EvaluateSpec = EvaluateSpec()
+    seed: int = 0
+
+
+class SeenScans(Spec):
+    """`seen.json`: hashes by which a scan or patient of the training is recognised.
+
+    Attributes:
+        salt: Of this model, so that lists of two models cannot be joined.
+        key: Token of the secret key the pseudonyms are made with: under another key no
+            patient is recognised, only pixels are.
+        pixels: Tokens of `sha256_pixels`, sorted.
+        patients: Tokens of keyed pseudonyms, sorted.
+    """
+
+    schema_version: Literal[1] = 1
+    salt: str
+    key: str
+    pixels: tuple[str, ...]
+    patients: tuple[str, ...]
+
+
 class ModelPackage(Spec):
     """`package.json` of a model folder.
 
@@ -46,6 +87,7 @@ class ModelPackage(Spec):
         decision: None without classification.
         references: Of the scans of the first channel.
         channel_references: Of those of the other channels, by name.
+        truth: How labelled scans are judged; None of a model made before this was kept.
         units: Unit of each column of `scores.csv` that has one.
         files: sha256 of every other file in the folder.
     """
@@ -63,6 +105,7 @@ class ModelPackage(Spec):
     decision: DecisionRule | None
     references: ReferenceStatistics
     channel_references: dict[str, ReferenceStatistics] = {}
+    truth: Truth | None = None
     units: dict[str, str]
     licence: str
     intended_use: str

@@ -1,0 +1,72 @@
+"""The rule that is registered, fitted where it may be, and what is known of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from voxray.core.files import write_json
+from voxray.core.records import OutOfFoldPrediction
+from voxray.core.specs import DecisionRule
+from voxray.evaluate import (
+    DecisionEvidence,
+    FittedOn,
+    Settings,
+    fit_decision,
+    judge_decision,
+)
+from voxray.report import draw_risk_coverage
+from voxray.stages.calibration_patients import predict_calibration
+from voxray.stages.evidence_files import DECISION_FILE
+from voxray.stages.frame import StageContext
+from voxray.stages.study import Study
+
+RISK_FIGURE = "risk_coverage.png"
+
+
+def fit_and_judge(
+    context: StageContext,
+    study: Study,
+    predictions: Sequence[OutOfFoldPrediction],
+    folder: Path,
+) -> DecisionEvidence:
+    """Write `decision.json`; say how the rule does on exams it was not fitted on.
+
+    Args:
+        context: Of stage 5.
+        study: What earlier stages left.
+        predictions: Of the single networks, out of fold: those of the first repeat,
+            whose networks are registered, fit the rule where no patients were kept for
+            it.
+        folder: Of stage 5.
+    """
+    experiment = context.experiment
+    kept = predict_calibration(context, study, folder)
+    used = kept or [row for row in predictions if row.repeat == 0]
+    on: FittedOn = "calibration" if kept else "out_of_fold"
+    rule = fit_decision(used, experiment.task, experiment.evaluate, on)
+    fitted = rule.model_dump(mode="json") if rule else None
+    write_json(folder / DECISION_FILE, {"decision": fitted})
+    if rule is None or experiment.task.classify is None:
+        return DecisionEvidence((), None)
+    for name, few in few_patients(rule):
+        context.say(f"evaluate: operating point of {name!r}: {few}")
+    settings = Settings(experiment.evaluate, experiment.seed)
+    return judge_decision(used, experiment.task.classify, settings, on)
+
+
+def risk_figures(evidence: DecisionEvidence, context: StageContext) -> dict[str, bytes]:
+    """The curve of risk and coverage by file name; nothing without one."""
+    if evidence.curve is None:
+        return {}
+    aurc = next(m for m in evidence.metrics if m.metric == "aurc")
+    note = context.experiment.note
+    return {RISK_FIGURE: draw_risk_coverage(evidence.curve, aurc, note)}
+
+
+def few_patients(rule: DecisionRule) -> list[tuple[str, str]]:
+    """Operating points that too few patients were there for, by class, in words."""
+    points = {**rule.operating_points, rule.positive: rule.operating_point}
+    return [
+        (name, f"{point.expected:.3f} is to be expected of new patients, not more")
+        for name, point in points.items()
+        if point and point.expected and point.expected < (point.at_least or 0)
+    ]

@@ -1,0 +1,176 @@
+"""What figures on labelled scans were computed from, and what they leave out."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from voxray.core.findings import FindingCode
+from voxray.core.ids import Pseudonymizer
+from voxray.core.records import PatientId, ScoreStatus
+from voxray.core.seen import knows_key, recognised
+from voxray.core.specs import SeenScans
+from voxray.core.wording import counted
+from voxray.stages.labelled import Scored
+from voxray.stages.targets import class_name, labels_of
+from voxray.stages.truth import not_judged
+
+_NO_TRUTH = {
+    FindingCode.NO_LABEL,
+    FindingCode.UNKNOWN_LABEL,
+    FindingCode.LABEL_CONFLICT,
+    FindingCode.NO_MASK,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where every volume and every row of the label table went.
+
+    Attributes:
+        counts: By name, as in `evaluation.json`.
+        excluded: Patients that a model has seen.
+        sentences: The same for a person, without ids.
+        examples: Rows of the label table that name no scan, as ids.
+    """
+
+    counts: Mapping[str, int]
+    excluded: tuple[PatientId, ...]
+    sentences: tuple[str, ...]
+    examples: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Sentences with examples, for who may see ids."""
+        if not self.examples:
+            return self.sentences
+        return (*self.sentences, f"rows without scan: {', '.join(self.examples)} …")
+
+
+def seen_patients(
+    scored: Scored, lists: Sequence[SeenScans], pseudonymizer: Pseudonymizer
+) -> frozenset[PatientId]:
+    """Patients whom a model has seen, those linked to one by a copy among them."""
+    records = [record for scans in scored.exams.values() for record in scans]
+    found = frozenset[PatientId]()
+    for seen in lists:
+        found |= recognised(records, seen, pseudonymizer)
+    linked = scored.summary.intake.linked_patients
+    while more := {b for pair in linked for b in pair if found & set(pair)} - found:
+        found |= more
+    return found
+
+
+def account_for(
+    scored: Scored, excluded: Collection[PatientId], pseudonymizer: Pseudonymizer
+) -> Account:
+    """Say what was judged and what was not, with numbers."""
+    summary = scored.summary
+    n_volumes = len(summary.rows)
+    lacking = Counter(
+        str(row.reason_code) for row in summary.rows if row.reason_code in _NO_TRUTH
+    )
+    used = [p for p in scored.predictions if p.patient_id not in excluded]
+    counts = {
+        "volumes": n_volumes,
+        "volumes_without_truth": lacking.total(),
+        "label_rows_without_scan": summary.intake.label_rows_without_scan,
+        "exams_scored": len(scored.predictions) + len(scored.failed),
+        "exams_not_scored": len(_not_scored(scored)),
+        "exams_failed": summary.counts["failed"] + len(scored.failed),
+        "patients_seen_by_the_model": len(set(excluded)),
+        "exams_of_seen_patients": len(scored.predictions) - len(used),
+        "exams_judged": len(used),
+        "patients_judged": len({p.patient_id for p in used}),
+    }
+    sentences = (
+        *_coverage(counts, lacking),
+        *_overlap(scored, counts, pseudonymizer),
+        *_unscored(scored),
+        *not_judged(scored.package, scored.truth),
+    )
+    judged = (
+        f"{counted(counts['exams_judged'], 'exam')} of "
+        f"{counted(counts['patients_judged'], 'patient')} are judged, by the model as "
+        "it is registered"
+    )
+    return Account(
+        counts,
+        tuple(sorted(excluded)),
+        (judged, *sentences),
+        summary.intake.label_row_examples,
+    )
+
+
+def _coverage(counts: Mapping[str, int], lacking: Mapping[str, int]) -> Iterator[str]:
+    n, total = counts["volumes_without_truth"], counts["volumes"]
+    if n:
+        why = ", ".join(f"{code} {times}" for code, times in sorted(lacking.items()))
+        yield (
+            f"labels and masks cover {total - n:,} of {counted(total, 'volume')} "
+            f"({(total - n) / total:.0%}); the other {n:,} are not scored ({why}), and "
+            "nothing is said of them"
+        )
+    if rows := counts["label_rows_without_scan"]:
+        yield f"{counted(rows, 'row')} of the label table name no scan that was found"
+
+
+def _overlap(
+    scored: Scored, counts: Mapping[str, int], pseudonymizer: Pseudonymizer
+) -> Iterator[str]:
+    if scored.seen is None:
+        yield (
+            "the model does not say what it was trained on: whether it has seen these "
+            "patients is not known; register it again to find out"
+        )
+        return
+    n, n_exams = counts["patients_seen_by_the_model"], counts["exams_of_seen_patients"]
+    if n:
+        yield (
+            f"{counted(n, 'patient')} of {counted(n_exams, 'exam')} had a part in "
+            "training, validation or calibration and are left out"
+        )
+    else:
+        yield "no patient had a part in training, validation or calibration"
+    if not knows_key(scored.seen, pseudonymizer):
+        yield (
+            "the model was made under another key for pseudonyms: patients are "
+            "recognised by identical images only, not by their PatientID"
+        )
+
+
+def _unscored(scored: Scored) -> Iterator[str]:
+    left = _not_scored(scored)
+    if left:
+        reasons = Counter(
+            str(row.reason_code)
+            for row in scored.summary.rows
+            if row.exam_id in left and row.status is not ScoreStatus.SCORED
+        )
+        why = ", ".join(f"{code} {n}" for code, n in sorted(reasons.items()))
+        said = ", ".join(f"{name} {n}" for name, n in sorted(_truths(scored, left)))
+        of_them = f"; true are {said}" if said else ""
+        yield (
+            f"{counted(len(left), 'labelled exam')} got no answer ({why}){of_them}: no "
+            "figure counts them"
+        )
+    if scored.failed:
+        n = len(scored.failed)
+        yield f"{counted(n, 'exam')} could not be compared: the mask cannot be read"
+
+
+def _not_scored(scored: Scored) -> set[str]:
+    """Accepted, labelled exams that the model refused or failed on."""
+    answered = {row.exam_id for row in scored.predictions} | set(scored.failed)
+    return {exam for exam in scored.exams if exam not in answered}
+
+
+def _truths(scored: Scored, exams: Collection[str]) -> list[tuple[str, int]]:
+    classify = scored.truth.task.classify
+    found: Counter[str] = Counter()
+    for exam_id, (first, *_) in scored.exams.items():
+        if exam_id in exams:
+            there = labels_of(first, classify).items()
+            name = class_name(first, classify)
+            found.update([label for label, is_so in there if is_so])
+            found.update([] if name is None else [name])
+    return list(found.items())
