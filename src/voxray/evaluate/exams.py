@@ -128,6 +128,38 @@ class ScoredExams:
         arrays = ("fold", "repeat", "exam", "patient", "positive", "score")
         return replace(self, **{name: getattr(self, name)[kept] for name in arrays})
 
+    def drawn(self, generator: np.random.Generator) -> Self:
+        """As many patients, drawn with replacement within fold of the first repeat.
+
+        A patient who is drawn twice is two patients.
+        """
+        first = self.repeat == self.repeat.min()
+        fold = np.zeros(self.n_patients, dtype=np.intp)
+        fold[self.patient[first]] = self.fold[first]
+        there = np.unique(self.patient)
+        chosen = [
+            generator.choice(there[fold[there] == one], (fold[there] == one).sum())
+            for one in np.unique(fold[there])
+        ]
+        order = np.argsort(self.patient, kind="stable")
+        begin, end = (
+            np.searchsorted(self.patient[order], np.concatenate(chosen), side)
+            for side in ("left", "right")
+        )
+        rows = [order[a:b] for a, b in zip(begin, end, strict=True)]
+        kept = np.concatenate(rows)
+        copy = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
+        exam = np.unique(np.stack([copy, self.exam[kept]]), axis=1, return_inverse=True)
+        return replace(
+            self,
+            fold=self.fold[kept],
+            repeat=self.repeat[kept],
+            exam=exam[1].ravel().astype(np.intp),
+            patient=copy.astype(np.intp),
+            positive=self.positive[kept],
+            score=self.score[kept],
+        )
+
     def pooled(self) -> Self:
         """The same predictions with all folds of a repeat as if one network's."""
         repeats, fold = np.unique(self.repeat, return_inverse=True)

@@ -3,12 +3,17 @@
 from collections.abc import Iterator
 from typing import Literal
 
+import numpy as np
+
 from voxray.core.records import Metric
 from voxray.core.specs import OperatingPointSpec
-from voxray.evaluate.estimate import Counts, Estimate, Settings
+from voxray.evaluate.estimate import CONDITIONAL, Counts, Estimate, Settings
 from voxray.evaluate.exams import ScoredExams
+from voxray.evaluate.intervals import bounded_interval
 from voxray.evaluate.proportions import decide_by_threshold, estimate_share
+from voxray.evaluate.threshold import crossfit_decisions
 
+_DRAWS = 400
 _Side = Literal["sensitivity", "specificity"]
 
 
@@ -47,4 +52,41 @@ def _estimate(
     if len(kept):
         how += f", which gives {point.metric} {kept.mean():.3f} there"
     used = own & decisions.decided
-    return estimate_share(exams, right, used, settings, how), exams.counts_of(used)
+    found = estimate_share(exams, right, used, settings, how)
+    if found.value is not None and found.low is not None:
+        found = _with_choice(found, exams, point, asked, settings, how)
+    return found, exams.counts_of(used)
+
+
+def _with_choice(
+    found: Estimate,
+    exams: ScoredExams,
+    point: OperatingPointSpec,
+    asked: _Side,
+    settings: Settings,
+    how: str,
+) -> Estimate:
+    """With the interval that holds the chance in choosing thresholds too.
+
+    Patients are drawn with replacement within fold, and the thresholds chosen anew on
+    each draw. Where no spread is seen the interval stays that of the share.
+    """
+    generator = np.random.default_rng([settings.seed, 5])
+    rates = []
+    for _ in range(_DRAWS):
+        drawn = exams.drawn(generator)
+        flagged, decided = crossfit_decisions(drawn, point)
+        own = decided & (drawn.positive == (asked == "sensitivity"))
+        right = flagged[own] == drawn.positive[own]
+        if len(right):
+            rates.append(np.average(right, weights=drawn.exam_weight[own]))
+    error = float(np.std(rates, ddof=1)) if len(rates) > 1 else 0.0
+    value = float(found.value or 0.0)
+    ends = bounded_interval(value, error, (0.0, 1.0), settings.level)
+    if ends is None:
+        return found
+    said = (
+        f"{how}; patients drawn with replacement within fold and thresholds chosen "
+        f"anew, standard error on the logit scale; {CONDITIONAL}"
+    )
+    return Estimate(value, *ends, said, _DRAWS)

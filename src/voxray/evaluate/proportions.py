@@ -81,14 +81,14 @@ def operating_metrics(
 
     `n_exams` and `n_patients` are those the number is a share of.
     """
-    rows = []
+    rows, how = [], f"{decisions.how}; on these thresholds"
     for name, side in (
         ("sensitivity", exams.positive),
         ("specificity", ~exams.positive),
     ):
         right = decisions.flagged == exams.positive
         used = side & decisions.decided
-        estimate = estimate_share(exams, right, used, settings, decisions.how)
+        estimate = estimate_share(exams, right, used, settings, how)
         rows.append(settings.metric(name, class_, estimate, exams.counts_of(used)))
     return rows
 
