@@ -59,8 +59,8 @@ def _small(
     each = " of each class" if counts else ""
     yield (
         f"{name} has {counted(len(patients), 'patient')}{said}: {no_auc}{lost} have "
-        f"no interval. {ENOUGH_PATIENTS} patients{each} are needed; add patients, or join small "
-        "values in the label table"
+        f"no interval. {ENOUGH_PATIENTS} patients{each} are needed; add patients, or "
+        "join small values in the label table"
     )
 
 
