@@ -102,7 +102,8 @@ def account_for(
 
 
 def _coverage(counts: Mapping[str, int], lacking: Mapping[str, int]) -> Iterator[str]:
-    n, total = counts["volumes_without_truth"], counts["volumes"]
+    n = counts["volumes_without_truth"]
+    total = n + n_known
     if n:
         why = ", ".join(f"{code} {times}" for code, times in sorted(lacking.items()))
         yield (
