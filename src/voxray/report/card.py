@@ -113,6 +113,8 @@ def _parts(metrics: Sequence[Metric]) -> list[str]:
         ),
         "",
     ]
+
+
 def pictures_section(files: Sequence[str]) -> str:
     """Pictures beside the card, as the card's last section."""
     shown = [
