@@ -6,7 +6,8 @@ one half and judged on the other: by the plain quantile, and by the rule of voxr
     python -m tests.benchmarks.operating_point oof_predictions.parquet ...
     python -m tests.benchmarks.operating_point workspace/EXPERIMENT
 
-Of an experiment with `folds.calibration` the ensemble as registered is judged too.
+Of an experiment with `folds.calibration` the ensemble as registered is judged too, and
+what a threshold of single networks would do to it.
 """
 
 import argparse
@@ -149,6 +150,26 @@ def _interval(row: Metric) -> str:
     return f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
 
 
+def shift(place: Path, arguments: argparse.Namespace) -> None:
+    """What a threshold of single networks does to the ensemble, if both are known."""
+    kept = place / "evaluate" / "calibration_predictions.parquet"
+    if not kept.is_file():
+        return
+    single = read_predictions(place / "evaluate" / "oof_predictions.parquet")
+    positive = arguments.positive or list(single[0].probabilities)[-1]
+    exams = ScoredExams.of_class(single, positive)
+    point = OperatingPointSpec(metric="sensitivity", at_least=arguments.at_least)
+    cut = choose_threshold(exams.score, exams.positive, point, exams.patient)
+    mean = ScoredExams.of_class(read_predictions(kept), positive)
+    own = choose_threshold(mean.score, mean.positive, point, mean.patient)
+    flagged = mean.score >= cut
+    print(
+        f"\nthreshold of single networks {cut:.4f}, of the ensemble {own:.4f}; the "
+        f"ensemble at the former: sensitivity {flagged[mean.positive].mean():.4f}, "
+        f"specificity {1 - flagged[~mean.positive].mean():.4f}"
+    )
+
+
 def tables(place: Path) -> Iterator[tuple[str, Path]]:
     """The table itself, or those of an experiment's folder."""
     if place.is_file():
@@ -176,6 +197,7 @@ def main() -> None:
             rows = read_predictions(table)
             positive = arguments.positive or list(rows[0].probabilities)[-1]
             report(name, rows, positive, arguments)
+        shift(place, arguments)
 
 
 if __name__ == "__main__":

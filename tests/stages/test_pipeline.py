@@ -15,11 +15,13 @@ from tests.unit.model.makers import a_plan
 from tests.unit.stages.makers import KEY
 from voxray.core.errors import ScanError
 from voxray.core.files import read_json
+from voxray.core.ids import Pseudonymizer
 from voxray.core.progress import ignore_progress
-from voxray.core.specs import Experiment, Plan
+from voxray.core.seen import recognised
+from voxray.core.specs import Experiment, Plan, SeenScans
 from voxray.core.specs.experiment import TrackSpec
 from voxray.manifest import read_manifest
-from voxray.mlflow_store import Store, open_store
+from voxray.mlflow_store import Store, describe_model, open_store
 from voxray.model import read_package
 from voxray.stages import STAGE_NAMES
 from voxray.stages.preprocess import _Exam, _PrepareExam
@@ -135,6 +137,8 @@ def test_a_whole_run_succeeds(whole):
         "model/fold_0.safetensors",
         "model/fold_1.safetensors",
         "model/card.md",
+        "model/seen.json",
+        "model/figures/roc.png",
         "score/scores.csv",
         "score/status.jsonl",
         "score/summary.json",
@@ -243,6 +247,28 @@ def test_the_model_folder_is_whole_and_its_references_are_the_scans(whole):
     assert "8 exams of 8 patients" in (whole.folder / "model" / "card.md").read_text()
 
 
+def seen_in(place):
+    """Patients that the registered model recognises among all that were ingested."""
+    said = read_json(place.folder / "model" / "seen.json")
+    records = read_manifest(place.folder / "ingest" / "manifest.csv")
+    seen = SeenScans.model_validate(said)
+    readable = place.experiment.data.ids == "path"
+    return records, recognised(records, seen, Pseudonymizer(KEY, readable=readable))
+
+
+def test_the_model_recognises_everyone_it_was_trained_on(whole):
+    records, seen = seen_in(whole)
+    assert seen == {record.patient_id for record in records}
+    assert len(seen) == 8
+
+
+def test_the_registered_model_was_asked_about_real_scans(whole):
+    ref = f"models:/{whole.experiment.model_name}@candidate"
+    said = describe_model(whole.store, ref).tags["read_back"]
+    assert said.startswith("3 exams scored from their files, largest gap ")
+    assert float(said.split()[-1]) < 1e-3
+
+
 def test_new_scans_are_scored_and_a_strange_one_is_refused(whole):
     rows = whole.table("score/scores.csv")
     assert Counter(row["status"] for row in rows) == {"scored": 2, "refused": 1}
@@ -349,6 +375,7 @@ def test_the_holdout_is_in_no_plan_no_fold_and_no_reference(make_place):
     frame = pd.read_parquet(place.folder / "evaluate" / "oof_predictions.parquet")
     assert len(kept_out) == 2
     assert not kept_out & set(frame["patient_id"])
+    assert not kept_out & seen_in(place)[1]
     package = read_package(place.folder / "model")
     assert package.references.n_scans == 6
     assert package.references.spacing_mm == ((1.0, 1.0),) * 3

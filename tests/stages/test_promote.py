@@ -5,6 +5,7 @@ import pytest
 
 from tests.stages.contest import School, register, write_model_of, write_patients
 from tests.stages.makers import a_session
+from tests.stages.registry import *  # noqa: F403 - fixtures
 from tests.unit.mlflow_store.makers import a_metric
 from voxray.core.errors import ConfigError, GateError
 from voxray.core.files import write_json
@@ -17,10 +18,8 @@ from voxray.mlflow_store import (
     describe_model,
     find_champion,
     list_models,
-    open_store,
 )
 from voxray.model import hash_files, read_package
-from voxray.stages.environment import artifact_root
 from voxray.stages.promote import PromoteRequest, promote
 
 POLICY = """
@@ -37,33 +36,6 @@ models:
 @pytest.fixture(scope="module")
 def school(tmp_path_factory):
     return School.of(tmp_path_factory.mktemp("school"), 60)
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory):
-    """Making a store takes MLflow seconds; it is copied for each test."""
-    root = tmp_path_factory.mktemp("store")
-    open_store(f"sqlite:///{root / 'mlflow.db'}", root / "artifacts")
-    return root / "mlflow.db"
-
-
-@pytest.fixture
-def said():
-    return []
-
-
-@pytest.fixture
-def session(tmp_path, said, monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return a_session(tmp_path, said)
-
-
-@pytest.fixture
-def store(session, empty_store):
-    database = session.workspace / "tracking" / "mlflow.db"
-    database.parent.mkdir(parents=True)
-    database.write_bytes(empty_store.read_bytes())
-    return open_store(f"sqlite:///{database}", artifact_root(session.workspace))
 
 
 @pytest.fixture

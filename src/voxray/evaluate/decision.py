@@ -73,8 +73,14 @@ def fit_decision(
     if task.classify is None:
         return None
     check_predictions(predictions, task)
-    kinds = _settle(predictions, task.classify, spec)
-    rule = _fit(_mean_over_repeats(predictions), task.classify, spec, kinds)
+    try:
+        kinds = _settle(predictions, task.classify, spec)
+        rule = _fit(_mean_over_repeats(predictions), task.classify, spec, kinds)
+    except DatasetError as error:
+        if fitted_on == "out_of_fold":
+            raise
+        msg = f"patients of folds.calibration: {error}; or take a larger fraction"
+        raise DatasetError(msg) from error
     return rule.model_copy(update={"fitted_on": fitted_on})
 
 

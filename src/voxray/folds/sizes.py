@@ -54,14 +54,13 @@ def _small(
     if not few and all(n >= ENOUGH_PATIENTS for n in counts.values()):
         return
     said = "".join(f", {of_class}: {n}" for of_class, n in counts.items())
-    lost = "its figures have no interval"
-    if any(n == 0 for n in counts.values()):
-        lost = "it has no AUC, and its other figures no interval"
+    lost = "its figures" if few else "its figures of classes"
+    no_auc = "it has no AUC, and " if 0 in counts.values() else ""
     each = " of each class" if counts else ""
     yield (
-        f"{name} has {counted(len(patients), 'patient')}{said}: {lost}. "
-        f"{ENOUGH_PATIENTS} patients{each} are needed; add patients, or join small "
-        "values in the label table"
+        f"{name} has {counted(len(patients), 'patient')}{said}: {no_auc}{lost} have "
+        f"no interval. {ENOUGH_PATIENTS} patients{each} are needed; add patients, or "
+        "join small values in the label table"
     )
 
 

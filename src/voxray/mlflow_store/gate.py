@@ -217,8 +217,10 @@ def _alone(client: MlflowClient, store: Store, name: str) -> Iterator[None]:
     ends after ten minutes.
 
     Raises:
+        ConfigError: If there is no model of that name.
         MachineError: If others are in the way all the time.
     """
+    registered_model(client, store, name)  # says which there are, if it is none
     own = f"{_CLAIM}{uuid4().hex}"
     for _attempt in range(_ATTEMPTS):
         client.set_registered_model_tag(name, own, str(time.time()))

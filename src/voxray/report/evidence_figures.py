@@ -159,8 +159,9 @@ def draw_training(
         PNG.
     """
     with figure(9.0, 4.0) as made:
-        left = made.add_axes((0.08, 0.18, 0.36, 0.77))
-        right = made.add_axes((0.53, 0.18, 0.36, 0.77))
+        width = 0.32 if any(history.repeat for history in histories) else 0.36
+        left = made.add_axes((0.08, 0.18, width, 0.77))
+        right = made.add_axes((0.17 + width, 0.18, width, 0.77))
         for axes, label in ((left, "training loss"), (right, plain(score_name))):
             light_grid(axes)
             axes.set(xlabel="epoch", ylabel=label)

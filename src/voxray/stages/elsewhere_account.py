@@ -83,7 +83,7 @@ def account_for(
         "patients_judged": len({p.patient_id for p in used}),
     }
     sentences = (
-        *_coverage(counts, lacking),
+        *_coverage(len(summary.intake.records), counts, lacking),
         *_overlap(scored, counts, pseudonymizer),
         *_unscored(scored),
         *not_judged(scored.package, scored.truth),
@@ -101,8 +101,12 @@ def account_for(
     )
 
 
-def _coverage(counts: Mapping[str, int], lacking: Mapping[str, int]) -> Iterator[str]:
-    n, total = counts["volumes_without_truth"], counts["volumes"]
+def _coverage(
+    n_known: int, counts: Mapping[str, int], lacking: Mapping[str, int]
+) -> Iterator[str]:
+    """`n_known` volumes are accepted and have their truth."""
+    n = counts["volumes_without_truth"]
+    total = n + n_known
     if n:
         why = ", ".join(f"{code} {times}" for code, times in sorted(lacking.items()))
         yield (

@@ -1,5 +1,6 @@
 """An evaluation on labelled scans as an MLflow run of the model version."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,15 +8,22 @@ from pathlib import Path
 import pandas as pd
 
 from voxray import mlflow_store
-from voxray.core.errors import VoxrayError
+from voxray.core.errors import ManifestError, VoxrayError
+from voxray.core.files import read_json, write_json
 from voxray.core.ids import Pseudonymizer
 from voxray.evaluate import metrics_to_json
-from voxray.mlflow_store import ModelVersionRef, NewRun, parent_page
+from voxray.mlflow_store import (
+    ModelVersionRef,
+    NewRun,
+    TrackedRun,
+    Tracker,
+    parent_page,
+)
 from voxray.stages.elsewhere import Evaluated, headline, local_sentences
 from voxray.stages.evidence_files import EVALUATION_FILE, TABLES
 from voxray.stages.run import Session
 from voxray.stages.track import tracking_place
-from voxray.stages.tracking import settled, with_keyed_ids
+from voxray.stages.tracking import RUN_FILE, settled, with_keyed_ids
 
 
 def record_evaluation(
@@ -26,6 +34,8 @@ def record_evaluation(
     session: Session,
 ) -> None:
     """Log figures, pictures and predictions; no readable id, no name of a file.
+
+    The same command again continues the run it had.
 
     Args:
         found: The evaluation.
@@ -45,7 +55,8 @@ def record_evaluation(
         version.name, f"{version.name} {version.version} elsewhere", tags=about
     )
     with settled(tracker):
-        run = tracker.start(new)
+        run = _known(tracker, files[0], about) or tracker.start(new)
+        write_json(files[0].with_name(RUN_FILE), {**about, "run": run.key})
         with run.under_way():
             run.log_metrics(found.metrics)
             run.log_values({f"n/{k}": n for k, n in found.account.counts.items()})
@@ -61,6 +72,17 @@ def record_evaluation(
         )
     except VoxrayError as error:
         session.say(f"{version} has no note of this evaluation yet: {error}")
+
+
+def _known(
+    tracker: Tracker, table: Path, about: Mapping[str, str]
+) -> TrackedRun | None:
+    """The run of an earlier evaluation of the same model in the same folder."""
+    with contextlib.suppress(ManifestError):
+        said = read_json(table.with_name(RUN_FILE))
+        if all(said.get(name) == value for name, value in about.items()):
+            return tracker.resume(said["run"])
+    return None
 
 
 def _page(

@@ -190,8 +190,8 @@ def _closing(found: Evaluated, out: Path) -> str:
 
 
 def _exit_code(found: Evaluated, *, strict: bool) -> int:
-    counts = found.account.counts
-    unused = counts["volumes"] - counts["exams_judged"]
-    unused += counts["label_rows_without_scan"]
+    counts, volumes = found.account.counts, found.scored.summary.counts
+    unused = volumes["refused"] + volumes["not_selected"]
+    unused += counts["exams_of_seen_patients"] + counts["label_rows_without_scan"]
     failed = counts["exams_failed"] or (strict and unused > 0)
     return 4 if failed else 0

@@ -219,11 +219,12 @@ def _inputs(context: StageContext) -> Mapping[str, Sha256]:
 
 def _config(experiment: Experiment) -> Mapping[str, object]:
     said = experiment.model_dump(mode="json")
-    data = {name: said["data"][name] for name in ("channels", "exam", "policy")}
-    return {
-        "data": data,
-        **{k: said[k] for k in ("name", "note", "register_", "track")},
-    }
+    kept = ("channels", "exam", "policy", "patient")
+    data = {name: said["data"][name] for name in kept}
+    labels = said["data"]["labels"] or {}
+    data["labels"] = {name: labels.get(name) for name in ("key", "by")}
+    names = ("name", "note", "register_", "track", "task", "evaluate", "seed")
+    return {"data": data, **{name: said[name] for name in names}}
 
 
 STAGE = Stage(

@@ -8,13 +8,20 @@ from tests.unit.mlflow_store.makers import a_metric, a_model_folder, a_run
 from voxray.mlflow_store import (
     AUDIT_PASSED,
     AUDIT_TAG,
+    READ_BACK_TAG,
     Registration,
     open_store,
     register_model,
 )
 from voxray.stages.environment import artifact_root
 
-POLICY = "models: {lesions: {minimum_low: {auc: 0.5}}}\n"
+POLICY = """
+models:
+  lesions:
+    compare: {goal: superior, margin: 0, looks: 1}
+    minimum_low: {auc: 0.5}
+    card: []
+"""
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +30,8 @@ def workspace(tmp_path_factory):
     uri = f"sqlite:///{root / 'tracking' / 'mlflow.db'}"
     store = open_store(uri, artifact_root(root))
     run = a_run(store, "lesions", [a_metric()])
-    how = Registration("lesions", "For tests.", {AUDIT_TAG: AUDIT_PASSED})
+    tags = {AUDIT_TAG: AUDIT_PASSED, READ_BACK_TAG: "a test"}
+    how = Registration("lesions", "For tests.", tags)
     register_model(store, run.run_id, a_model_folder(root / "model"), how)
     return root
 
@@ -63,7 +71,23 @@ def test_a_model_is_exported_once(call, workspace):
 def test_the_shipped_gate_says_no(call, workspace):
     done = call("models", "promote", "models:/lesions/1", "--workspace", str(workspace))
     assert done.exit_code == 5
+    assert done.stdout.startswith("NO  policy")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_policy_without_a_margin_ends_in_2(call, workspace):
+    Path("gate.yaml").write_text(POLICY.replace("margin: 0, ", ""))
+    arguments = ["models", "promote", "models:/lesions/1", "--policy", "gate.yaml"]
+    done = call(*arguments, "--workspace", str(workspace))
+    assert done.exit_code == 2
+    assert "models.lesions.compare.margin" in done.stderr
+
+
+def test_a_table_of_no_scans_ends_in_2(call, workspace):
+    arguments = ["models", "promote", "models:/lesions/1", "--labels", "l.csv"]
+    done = call(*arguments, "--workspace", str(workspace))
+    assert done.exit_code == 2
+    assert "give --scans too" in done.stderr
 
 
 def test_there_is_nothing_to_roll_back_to(call, workspace):
@@ -76,4 +100,8 @@ def test_a_policy_that_is_met_makes_the_champion(call, workspace):
     arguments = ["models", "promote", "models:/lesions/1", "--policy", "gate.yaml"]
     done = call(*arguments, "--workspace", str(workspace))
     assert done.exit_code == 0, done.stderr
-    assert done.stdout == "models:/lesions/1 is the champion now; 1 model promoted\n"
+    *rules, closing = done.stdout.splitlines()
+    assert "yes audit" in rules[0]
+    assert (
+        closing == "models:/lesions/1 is the champion now; 8 rules looked at, all hold"
+    )

@@ -3,8 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxray.core.decision import decide, ensemble, median_class
-from voxray.core.specs import DecisionRule, OperatingPoint, Target
+from voxray.core.decision import (
+    decide,
+    ensemble,
+    median_class,
+    refers,
+    uncertainty,
+)
+from voxray.core.specs import DecisionRule, OperatingPoint, Referral, Target
 
 POINT = OperatingPoint(
     metric="sensitivity", at_least=0.9, threshold=0.3, n_positive=20, n_negative=30
@@ -127,3 +133,70 @@ def test_ensemble_is_the_mean():
 def test_ensemble_of_nobody_is_refused():
     with pytest.raises(ValueError, match="at least one member"):
         ensemble([])
+
+
+def referring(rule, cut=0.4):
+    own = Referral(at_most=0.2, uncertainty=cut, n_patients=50)
+    return rule.model_copy(update={"refer": own})
+
+
+def half(p):
+    return DecisionRule(
+        classes=("no", "yes"),
+        positive="yes",
+        operating_point=POINT.model_copy(update={"threshold": p}),
+    )
+
+
+@pytest.mark.parametrize("p", [0.02, 0.3, 0.5, 0.77, 0.999])
+def test_at_a_threshold_of_one_half_uncertainty_is_the_chance_of_the_other_class(p):
+    assert uncertainty({"yes": p, "no": 1 - p}, half(0.5)) == pytest.approx(
+        min(p, 1 - p)
+    )
+
+
+def test_uncertainty_is_highest_at_the_threshold_wherever_it_lies():
+    found = [uncertainty({"yes": p, "no": 1 - p}, TWO) for p in (0.1, 0.2, 0.3, 0.5)]
+    assert found[2] == pytest.approx(0.5)
+    assert found[0] < found[1] < found[2] > found[3]
+    assert found[3] == pytest.approx(0.3)  # odds of 1 against odds of 3 : 7
+
+
+def test_certain_probabilities_have_a_small_finite_uncertainty():
+    for p in (0.0, 1.0):
+        assert 0 < uncertainty({"yes": p, "no": 1 - p}, TWO) < 1e-4
+
+
+def test_of_more_classes_the_two_likeliest_count():
+    assert uncertainty({"a": 0.6, "b": 0.3, "c": 0.1}, THREE) == pytest.approx(1 / 3)
+    assert uncertainty({"a": 1.0, "b": 0.0, "c": 0.0}, THREE) < 1e-4
+
+
+def test_of_ordered_classes_the_nearest_half_counts():
+    """Cumulative probabilities 0.1 and 0.6: one half is nearer to the second."""
+    found = uncertainty({"a": 0.1, "b": 0.5, "c": 0.4}, GRADES)
+    assert found == pytest.approx(0.4)
+
+
+def test_of_labels_the_one_nearest_to_its_threshold_counts():
+    far, near = {"nodule": 0.99, "effusion": 0.9}, {"nodule": 0.99, "effusion": 0.31}
+    assert uncertainty(far, LABELS) < 0.1
+    assert 0.4 < uncertainty(near, LABELS) < 0.5
+
+
+def test_a_person_decides_from_the_stated_uncertainty_on():
+    assert [refers(u, referring(TWO)) for u in (0.39, 0.4)] == [False, True]
+    assert refers(0.5, TWO) is None
+
+
+def test_changing_the_scale_by_a_calibration_keeps_the_order_of_uncertainty():
+    """Platt: log odds are stretched about the threshold, which moves along."""
+    odds = np.log(0.3 / 0.7)
+    moved = 1 / (1 + np.exp(-(2 * odds + 1)))
+    places = np.linspace(0.05, 0.95, 19)
+    before = [uncertainty({"yes": p, "no": 1 - p}, half(0.3)) for p in places]
+    after = [
+        uncertainty({"yes": q, "no": 1 - q}, half(moved))
+        for q in 1 / (1 + np.exp(-(2 * np.log(places / (1 - places)) + 1)))
+    ]
+    assert np.array_equal(np.argsort(before), np.argsort(after))

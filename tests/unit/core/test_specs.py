@@ -10,6 +10,7 @@ from voxray.core.specs import (
     Experiment,
     FoldsSpec,
     NetworkPlan,
+    OperatingPointSpec,
     Target,
     TaskSpec,
     TrainSpec,
@@ -82,6 +83,28 @@ def test_experiment_cannot_be_edited():
         ("folds.n", 1, "greater than or equal to 2"),
         ("folds.validation", 0, "greater than 0"),
         ("folds.holdout", {"fraction": 1.5}, "less than 1"),
+        ("folds.calibration", {"fraction": 0}, "greater than 0"),
+        ("evaluate.refer", {"at_most": 1}, "less than 1"),
+        (
+            "evaluate.operating_point",
+            {"metric": "cost", "false_negative": 5},
+            "'cost' needs false_positive",
+        ),
+        (
+            "evaluate.operating_point",
+            {"metric": "net_benefit"},
+            "'net_benefit' needs probability",
+        ),
+        (
+            "evaluate.operating_point",
+            {"at_least": 0.9, "probability": 0.2},
+            r"'probability'. have no effect with metric 'sensitivity'",
+        ),
+        (
+            "evaluate.operating_point",
+            {"metric": "net_benefit", "probability": 0.2},
+            "net_benefit takes probabilities at their word; set evaluate.calibration",
+        ),
         ("train.budget_minutes", float("nan"), "finite number"),
         ("train", {"steps": 1, "epochs": 1}, "'steps' or 'epochs', not both"),
         (
@@ -307,3 +330,51 @@ def test_several_labels_have_a_prevalence_each():
     whole["evaluate"] = {"prevalence": 0.1}
     with pytest.raises(ValidationError, match=r"0\.1 needs two classes; of .*'fluid'"):
         Experiment.model_validate(whole)
+
+
+@pytest.mark.parametrize(
+    ("section", "given"),
+    [
+        ("folds", {"calibration": {"fraction": 0.2}}),
+        ("evaluate", {"refer": {"at_most": 0.2}}),
+    ],
+)
+def test_masks_alone_have_no_decision_to_fit_or_refer(section, given):
+    masks = {
+        "name": "m",
+        "data": {"scans": "s", "masks": "m"},
+        "task": {"segment": {"classes": {"liver": {"value": 1}}}},
+        section: given,
+    }
+    with pytest.raises(
+        ValidationError, match="is about decisions, and masks have none"
+    ):
+        Experiment.model_validate(masks)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"at_least": 0.9}, "sensitivity of at least 0.9"),
+        (
+            {"metric": "cost", "false_negative": 10, "false_positive": 1},
+            "least cost, false negative : false positive = 10 : 1",
+        ),
+        (
+            {
+                "metric": "cost",
+                "false_negative": 10,
+                "false_positive": 1,
+                "prevalence": 0.02,
+            },
+            "least cost, false negative : false positive = 10 : 1 at a prevalence of "
+            "0.02",
+        ),
+        (
+            {"metric": "net_benefit", "probability": 0.1},
+            "net benefit of acting from probability 0.1 on",
+        ),
+    ],
+)
+def test_operating_point_is_said_in_words(given, said):
+    assert OperatingPointSpec.model_validate(given).in_words == said

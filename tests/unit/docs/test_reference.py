@@ -13,6 +13,7 @@ from tests.unit.docs.makers import DOCS, PAGES, ROOT, blocks, section, table_row
 from voxray.core import errors
 from voxray.core.records import Metric
 from voxray.core.specs import DataSpec, Experiment, ModelPackage, Plan, Spec
+from voxray.core.specs.gate import GatePolicy
 from voxray.folds.audit import Audit
 from voxray.folds.table import _COLUMNS as FOLD_COLUMNS
 from voxray.ingest.output import FILES_SCHEMA, LINKAGE_COLUMNS, QUARANTINE_COLUMNS
@@ -52,6 +53,23 @@ def as_text(default: Any) -> str:
     if isinstance(default, tuple):
         return f"[{', '.join(map(str, default))}]"
     return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+GATE_PAGE = DOCS / "reference" / "gate_policy.md"
+_SHOWN_BELOW = {"models.NAME.calibration", "models.NAME.subgroups.column"}
+
+
+@pytest.mark.parametrize(("key", "default", "_has_keys"), list(keys(GatePolicy)))
+def test_every_key_of_the_gate_policy_is_documented(key, default, _has_keys):
+    rows = {row[0]: row[1] for row in table_rows(GATE_PAGE.read_text())}
+    if key.startswith("models.NAME.subgroups.column."):
+        return  # as `evaluate.subgroups`
+    assert f"`{key}`" in rows or key in rows
+    shown = rows.get(f"`{key}`", rows.get(key, "")).strip("`")
+    if key == "models.NAME.card":
+        assert shown == ", ".join(default)
+    elif key not in _SHOWN_BELOW:
+        assert shown == ("empty" if default == {} else as_text(default))
 
 
 SETTINGS = list(keys(Experiment))
@@ -198,8 +216,6 @@ YAML_BLOCKS = [
 @pytest.mark.parametrize("content", YAML_BLOCKS)
 def test_every_yaml_block_is_valid(content):
     if "models" in content:
-        from voxray.mlflow_store import GatePolicy
-
         GatePolicy.model_validate(content)
     elif "name" in content:
         Experiment.model_validate(content)

@@ -86,6 +86,15 @@ def test_rule_needs_both_classes(label, said):
         fit_decision(rows, BINARY, SPEC)
 
 
+def test_lacking_a_class_among_calibration_patients_is_said_of_them():
+    rows = [replace(r, label="no") for r in a_study(np.random.default_rng(3))]
+
+    with pytest.raises(
+        DatasetError, match=r"^patients of folds.calibration: no threshold .* fraction$"
+    ):
+        fit_decision(rows, BINARY, SPEC, "calibration")
+
+
 def test_net_benefit_cuts_calibrated_probabilities():
     rule = fit_decision(a_study(np.random.default_rng(4), 80, 40), BINARY, BENEFIT)
 

@@ -18,7 +18,8 @@ def test_clean_table_passes_and_says_what_was_looked_at():
     assert result.passed
     assert (result.n_patients, result.n_scans, result.n_images) == (4, 4, 4)
     assert (result.n_repeats, result.n_folds, result.n_holdout) == (1, 2, 0)
-    assert all(check.compared for check in result.checks if "holdout" not in check.rule)
+    asked = [c for c in result.checks if "is used in no fold" not in c.rule]
+    assert all(check.compared for check in asked)
 
 
 def test_audit_is_json():
@@ -50,6 +51,10 @@ def test_audit_is_json():
                 a_row("p0", 1, FoldRole.VALIDATION),
             ],
             r"holdout patient 'p0' is validation in fold 1",
+        ),
+        (
+            [*ROWS[1:], a_row("p0", 0, FoldRole.CALIBRATION)],
+            r"calibration patient 'p0' is training in fold 1 of repeat 0",
         ),
         (
             [*ROWS, *(a_row(f"p{n}", n % 2, repeat=1) for n in range(3))],

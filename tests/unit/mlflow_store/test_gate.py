@@ -1,7 +1,7 @@
 import json
-import multiprocessing
+import subprocess
+import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +18,6 @@ from voxray.mlflow_store import (
     find_champion,
     list_models,
     note_look,
-    open_store,
     record_decision,
     register_model,
     resolve_model,
@@ -68,15 +67,23 @@ def test_a_champion_that_changed_meanwhile_is_told(store, registered, fresh_name
     assert champion(store, fresh_name) == 2
 
 
-def _try_to_win(uri, artifacts, name, version, start, answers):
-    store = open_store(uri, Path(artifacts))
-    against = find_champion(store, name)
-    start.wait(60)
-    try:
-        crown(store, ModelVersionRef(name, version), against)
-        answers.put((version, "won"))
-    except (GateError, MachineError) as error:
-        answers.put((version, str(error)))
+_TRY_TO_WIN = """
+import sys
+from pathlib import Path
+from voxray.core.errors import GateError, MachineError
+from voxray.mlflow_store import ModelVersionRef, crown, find_champion, open_store
+
+uri, artifacts, name, version = sys.argv[1:]
+store = open_store(uri, Path(artifacts))
+against = find_champion(store, name)
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    crown(store, ModelVersionRef(name, int(version)), against)
+    print("won")
+except (GateError, MachineError) as error:
+    print(error)
+"""
 
 
 def test_of_two_processes_at_once_exactly_one_wins_and_the_other_is_told(
@@ -85,26 +92,27 @@ def test_of_two_processes_at_once_exactly_one_wins_and_the_other_is_told(
     for weights in (b"one", b"two", b"three"):
         registered(weights)
     crowned(store, fresh_name, 1)
-    spawn = multiprocessing.get_context("spawn")
-    start, answers = spawn.Barrier(2), spawn.Queue()
-    arguments = (store.uri, str(store.artifact_root), fresh_name)
-    both = [
-        spawn.Process(target=_try_to_win, args=(*arguments, version, start, answers))
+    start = [sys.executable, "-c", _TRY_TO_WIN, store.uri, str(store.artifact_root)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    both = {
+        version: subprocess.Popen([*start, fresh_name, str(version)], **pipes)
         for version in (2, 3)
-    ]
+    }
 
-    for process in both:
-        process.start()
-    said = dict(answers.get(timeout=300) for _ in both)
-    for process in both:
-        process.join(60)
+    for process in both.values():
+        assert process.stdout.readline() == "ready\n"
+    for process in both.values():
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = {version: process.communicate()[0] for version, process in both.items()}
 
     winner = champion(store, fresh_name)
     (loser,) = {2, 3} - {winner}
-    assert said[winner] == "won"
+    assert said[winner] == "won\n"
     assert f"is version {winner} now: somebody else was first" in said[loser]
-    assert json.loads(tags_of(store, fresh_name)["champion_history"]) == [1]
-    assert not [tag for tag in tags_of(store, fresh_name) if "claim" in tag]
+    tags = tags_of(store, fresh_name)
+    assert json.loads(tags["champion_history"]) == [1]
+    assert not [tag for tag in tags if "claim" in tag]
 
 
 def test_who_sees_another_claim_waits_and_says_so_in_the_end(
@@ -117,7 +125,7 @@ def test_who_sees_another_claim_waits_and_says_so_in_the_end(
         client.set_registered_model_tag(fresh_name, claim, str(time.time()))
 
     with pytest.raises(
-        MachineError, match="others change the champion of .* run again"
+        MachineError, match=r"others change the champion of .* run again"
     ):
         crowned(store, fresh_name, 1)
     assert champion(store, fresh_name) is None

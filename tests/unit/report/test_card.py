@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.mlflow_store.makers import a_package
 from tests.unit.report.makers import a_metric
 from voxray.core.specs import DecisionRule, OperatingPoint, Target
-from voxray.report import ModelCard, render_card
+from voxray.core.specs.gate import CARD_SECTIONS
+from voxray.report import ModelCard, pictures_section, render_card
+from voxray.stages.own_checks import card_lacks
 
 POINT = OperatingPoint(
     metric="sensitivity", at_least=0.9, threshold=0.3, n_positive=20, n_negative=30
@@ -45,3 +49,37 @@ def test_a_card_names_the_threshold_of_each_label():
     )
     assert "- 'a' when its probability is at least 0.3000" in card
     assert "- 'b' when its probability is at least 0.7000" in card
+
+
+def test_a_card_has_every_section_that_the_gate_asks_for(tmp_path):
+    (tmp_path / "card.md").write_text(a_card())
+
+    assert card_lacks(tmp_path / "card.md", CARD_SECTIONS) == []
+
+
+def test_what_a_card_lacks_is_named(tmp_path):
+    path = tmp_path / "card.md"
+    assert card_lacks(path, ["Limits"]) == ["the model has no card.md"]
+    path.write_text("# m\n\n## Limits\n\n## Licence\n\nunstated.\n")
+
+    assert card_lacks(path, ["Limits", "Licence", "Use"]) == [
+        "section 'Limits' is empty",
+        "section 'Licence' is empty",
+        "section 'Use' is missing",
+    ]
+
+
+def test_limits_are_those_of_a_person_and_those_of_the_evidence():
+    package = a_package({})
+    rows = [a_metric(), replace(a_metric(), metric="ppv", low=None, high=None)]
+    said = render_card(ModelCard(package, 20, 10, rows, limits="Not for children."))
+    limits = said.partition("## Limits")[2].partition("## Plan")[0]
+
+    assert "- Not for children." in limits
+    assert "the 10 patients of these training data" in limits
+    assert "No interval could be given of: ppv" in limits
+
+
+def test_pictures_are_shown_by_their_place_beside_the_card():
+    assert "![roc](figures/roc.png)" in pictures_section(["figures/roc.png"])
+    assert pictures_section([]) == ""
