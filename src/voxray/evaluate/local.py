@@ -35,9 +35,9 @@ def local_metrics(
 ) -> list[Metric]:
     """Threshold that these exams would need, and how many such an estimate takes.
 
-    "local_threshold" is the best cut that keeps the registered target on these exams.
-    It is chosen on what it would be judged on: it needs a check on other patients
-    before use, and no figure is given of it. "exams_needed" are the exams of the class
+    "local_threshold" is the best cut that is expected to keep the registered target on
+    new patients like these. It is chosen on what it would be judged on: it needs a
+    check on other patients before use, and no figure is given of it. "exams_needed" are the exams of the class
     that the target counts, so that its share is known to +/- `precision`.
 
     Args:
@@ -67,14 +67,14 @@ def _threshold(
     """
     own = _own(exams, point)
     how = (
-        f"cut that keeps {point.metric} of at least {point.at_least:g} on these exams; "
+        f"cut to expect {point.metric} of {point.at_least:g} of such patients; "
         f"registered: {point.threshold:.4f}"
     )
     if not own.any() or own.all():
         which = "positive" if own.any() == (point.metric == "sensitivity") else "other"
         return not_estimable(None, f"all exams are {which}", how)
     wanted = OperatingPointSpec(metric=point.metric, at_least=point.at_least)
-    cut = choose_threshold(exams.score, exams.positive, wanted)
+    cut = choose_threshold(exams.score, exams.positive, wanted, exams.patient)
     kept = (exams.score >= cut) == exams.positive
     n_right, n_exams = per_patient(exams, kept, own)
     if len(n_exams) < MIN_PATIENTS:
