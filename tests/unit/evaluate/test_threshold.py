@@ -88,6 +88,14 @@ def test_exams_of_a_patient_that_are_alike_do_not_lower_it(alike, most):
     assert 0.94 < np.mean(found) < most
 
 
+def test_copies_of_exams_change_no_threshold():
+    positive = np.random.default_rng(5).random(25)
+    once = choose_threshold(*among_negatives(positive), point(at_least=0.9))
+    score, label = among_negatives(np.repeat(positive, 4))
+    patient = np.concatenate([np.repeat(np.arange(25), 4), 100 + np.arange(98)])
+    assert choose_threshold(score, label, point(at_least=0.9), patient) == once
+
+
 def test_too_few_patients_miss_nobody_and_it_is_said():
     rows = a_study(np.random.default_rng(0), n_patients=40, n_positive=12)
     exams, asked = ScoredExams.of_class(rows, "yes"), point(at_least=0.95)
@@ -133,7 +141,7 @@ def test_specificity_is_sensitivity_of_the_contrary(rows, at_least):
     cut = choose_threshold(score, positive, point("specificity", at_least))
     other = choose_threshold(1 - score, ~positive, point("sensitivity", at_least))
 
-    own = ~positive
+    own = ~positive & ~np.isclose(score, cut)  # at the cut itself it is positive
     np.testing.assert_array_equal((score < cut)[own], (1 - score >= other)[own])
 
 
