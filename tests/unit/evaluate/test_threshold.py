@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def cost(false_negative, false_positive, prevalence=None):
 NEGATIVE = np.arange(1, 99) / 100 + 0.001
 
 
-def among_negatives(positive):
+def among_negatives(positive: Any) -> tuple[Any, Any]:
     """Scores of positive exams among negative ones that lie densely."""
     score = np.concatenate([positive, NEGATIVE])
     return score, np.arange(len(score)) < len(positive)
@@ -197,7 +198,8 @@ def test_no_other_threshold_costs_less(rows, costs, prevalence):
         alarms = (score >= cut)[~positive].mean()
         return costs[0] * share * missed + costs[1] * (1 - share) * alarms
 
-    found = choose_threshold(score, positive, cost(*costs, prevalence))
+    asked = cost(costs[0], costs[1], prevalence)
+    found = choose_threshold(score, positive, asked)
 
     assert total(found) <= min(total(c) for c in np.arange(-1, 20) / 16) + 1e-9
 
