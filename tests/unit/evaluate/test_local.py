@@ -21,7 +21,9 @@ def a_point(metric="sensitivity", at_least=0.9, threshold=0.5):
 
 def local(rows, point, precision=0.05):
     settings = Settings(SPEC, 1, {"yes": point} if point else {})
-    found = local_metrics(rows, BINARY.classify, settings, precision)
+    classify = BINARY.classify
+    assert classify is not None
+    found = local_metrics(rows, classify, settings, precision)
     return {row.metric: row for row in found}
 
 
