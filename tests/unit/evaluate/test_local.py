@@ -21,7 +21,9 @@ def a_point(metric="sensitivity", at_least=0.9, threshold=0.5):
 
 def local(rows, point, precision=0.05):
     settings = Settings(SPEC, 1, {"yes": point} if point else {})
-    found = local_metrics(rows, BINARY.classify, settings, precision)
+    classify = BINARY.classify
+    assert classify is not None
+    found = local_metrics(rows, classify, settings, precision)
     return {row.metric: row for row in found}
 
 
@@ -84,8 +86,7 @@ def test_twice_the_exams_of_the_same_patients_tell_nothing_more():
     alone = local(ranked(), a_point())
     alike = local(ranked(exams=2), a_point())
 
-    ends = [of["local_threshold"].high for of in (alone, alike)]
-    assert ends[0] == ends[1]
+    assert alone["local_threshold"].high == alike["local_threshold"].high
     assert alike["exams_needed"].value == pytest.approx(
         2 * alone["exams_needed"].value, abs=1
     )
