@@ -27,7 +27,7 @@ from voxray.evaluate.mislabelled import (
 )
 from voxray.evaluate.oof import evaluate_oof
 from voxray.evaluate.pairing import Pair, Side, make_pair, make_side
-from voxray.evaluate.patients import PER_PATIENT
+from voxray.evaluate.patients import PER_PATIENT, judged_by_patient
 from voxray.evaluate.registered import (
     evaluate_registered,
     holdout_metrics,
@@ -81,6 +81,7 @@ __all__ = [
     "holdout_metrics",
     "in_parts",
     "judge_decision",
+    "judged_by_patient",
     "make_pair",
     "make_side",
     "measure_masks",

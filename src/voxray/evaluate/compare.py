@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import rankdata
@@ -16,6 +17,7 @@ from voxray.evaluate.estimate import Estimate, Settings
 from voxray.evaluate.exams import ScoredExams
 from voxray.evaluate.paired import auc_difference, dice_difference
 from voxray.evaluate.pairing import Pair
+from voxray.evaluate.patients import PER_PATIENT, patient_predictions
 from voxray.evaluate.recipes import (
     ratio_of_tested,
     recipe_auc_difference,
@@ -100,27 +102,47 @@ def _classes(
     classify = pair.task.classify
     if classify is None:
         return
-    sides = [_aucs(side.predictions, classify) for side in (pair.first, pair.second)]
     ratio = ratio_of_tested(pair.first.predictions) if about is About.RECIPES else 0.0
-    for number, (one, other) in enumerate(zip(*sides, strict=True)):
-        if about is About.RECIPES:
-            gap = recipe_auc_difference(one.exams, other.exams, ratio, settings.level)
-        else:
-            gap = auc_difference(one.exams, other.exams, settings, one.whole)
-        counts = (one.whole or one.exams[0]).counts
-        if len(one.exams) > 1:
-            counts = replace(counts, n_positive=0)
-        yield _figure(
-            about,
-            [
-                settings.metric("auc", one.class_, estimate, counts)
-                for estimate in (_auc(one, settings), _auc(other, settings))
-            ],
-            settings.metric("auc_difference", one.class_, gap, counts),
-            margin,
-            headline=number == 0,
-            same=_same_order(one, other),
+    for level, rows in enumerate(_levels(pair, classify)):
+        sides = [_aucs(predictions, classify) for predictions in rows.of_each]
+        for number, (one, other) in enumerate(zip(*sides, strict=True)):
+            if about is About.RECIPES:
+                of = one.exams, other.exams
+                gap = recipe_auc_difference(*of, ratio, settings.level)
+            else:
+                gap = auc_difference(one.exams, other.exams, settings, one.whole)
+            counts = (one.whole or one.exams[0]).counts
+            if len(one.exams) > 1:
+                counts = replace(counts, n_positive=0)
+            yield _figure(
+                about,
+                [
+                    settings.metric(rows.name, one.class_, estimate, counts)
+                    for estimate in (_auc(one, settings), _auc(other, settings))
+                ],
+                settings.metric(f"{rows.name}_difference", one.class_, gap, counts),
+                margin,
+                headline=level == number == 0,
+                same=_same_order(one, other),
+            )
+
+
+class _Level(NamedTuple):
+    """Whom an AUC counts, and the predictions of both sides for them."""
+
+    name: str
+    of_each: tuple[_Rows, _Rows]
+
+
+def _levels(pair: Pair, classify: ClassifySpec) -> Iterator[_Level]:
+    """Patients first where they are what is judged; then exams."""
+    exams = pair.first.predictions, pair.second.predictions
+    if pair.by_patient:
+        one, other = (
+            patient_predictions(rows, classify, pair.by_patient) for rows in exams
         )
+        yield _Level(f"auc{PER_PATIENT}", (one, other))
+    yield _Level("auc", exams)
 
 
 def _auc(of: _Auc, settings: Settings) -> Estimate:

@@ -23,12 +23,15 @@ class Side:
         title: What a person calls it.
         task: What it predicts.
         predictions: One per exam and repeat, checked.
+        by_patient: How the exams of a patient become one where patients are what is
+            judged; see `patient_rule`. "" where exams are.
     """
 
     letter: str
     title: str
     task: TaskSpec
     predictions: _Rows
+    by_patient: str = ""
 
     @property
     def name(self) -> str:
@@ -53,6 +56,12 @@ class Pair:
     unshared: str = ""
 
     @property
+    def by_patient(self) -> str:
+        """How exams become patients, where both sides say the same; else ""."""
+        one, other = self.first.by_patient, self.second.by_patient
+        return one if one == other else ""
+
+    @property
     def n_repeats(self) -> int:
         """Repeats of the split that both have."""
         return len({row.repeat for row in self.first.predictions})
@@ -64,7 +73,11 @@ class Pair:
 
 
 def make_side(
-    letter: str, title: str, predictions: _Rows, decision: DecisionRule | None
+    letter: str,
+    title: str,
+    predictions: _Rows,
+    decision: DecisionRule | None,
+    by_patient: str = "",
 ) -> Side:
     """Gather one side, and check that figures can be computed from it.
 
@@ -73,6 +86,7 @@ def make_side(
         title: What a person calls it.
         predictions: As in `oof_predictions.parquet`.
         decision: As in `decision.json`: the classes and which of them is positive.
+        by_patient: See `Side`.
 
     Raises:
         DatasetError: If a prediction is missing, not finite or twice there, or its
@@ -92,7 +106,8 @@ def make_side(
     if not task:
         msg = f"{name}: there is no prediction; run stages 4 and 5 first"
         raise DatasetError(msg)
-    made = Side(letter, title, TaskSpec.model_validate(task), tuple(predictions))
+    rows = tuple(predictions)
+    made = Side(letter, title, TaskSpec.model_validate(task), rows, by_patient)
     try:
         check_predictions(made.predictions, made.task)
     except DatasetError as error:

@@ -36,6 +36,13 @@ def patient_rule(classify: ClassifySpec, spec: EvaluateSpec) -> str:
     return spec.patient_score or ("mean" if classify.level == "patient" else "maximum")
 
 
+def judged_by_patient(classify: ClassifySpec | None, spec: EvaluateSpec) -> str:
+    """The rule where `task.classify.level` is patient; "" where exams are judged."""
+    if classify is None or classify.level != "patient":
+        return ""
+    return patient_rule(classify, spec)
+
+
 def patient_predictions(
     predictions: _Predictions, classify: ClassifySpec, rule: str
 ) -> list[OutOfFoldPrediction]:

@@ -10,7 +10,7 @@ from voxray.report.wording import NOT_ESTIMABLE, estimate, number
 
 TABLE_HEADER = ("figure", "of", "A", "B", "A less B", "patients", "A is")
 
-_SHORT = {"auc": "AUC", "dice": "Dice"}
+_SHORT = {"auc": "AUC", "auc_per_patient": "AUC by patient", "dice": "Dice"}
 
 
 def compared_sentences(

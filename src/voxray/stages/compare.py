@@ -142,9 +142,11 @@ def _side_of_run(letter: str, named: str, workspace: Path) -> Side:
 
 def _side_of_files(letter: str, title: str, folder: Path) -> Side:
     predictions = read_predictions(folder / PREDICTIONS_FILE)
-    said = read_json(folder / DECISION_FILE)["decision"]
-    decision = DecisionRule.model_validate(said) if said else None
-    return make_side(letter, title, predictions, decision)
+    said = read_json(folder / DECISION_FILE)
+    rule = said["decision"]
+    decision = DecisionRule.model_validate(rule) if rule else None
+    by_patient = str(said.get("by_patient", ""))
+    return make_side(letter, title, predictions, decision, by_patient)
 
 
 def _shown(

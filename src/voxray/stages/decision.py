@@ -12,6 +12,7 @@ from voxray.evaluate import (
     Settings,
     fit_decision,
     judge_decision,
+    judged_by_patient,
 )
 from voxray.report import draw_risk_coverage
 from voxray.stages.calibration_patients import predict_calibration
@@ -44,7 +45,8 @@ def fit_and_judge(
     on: FittedOn = "calibration" if kept else "out_of_fold"
     rule = fit_decision(used, experiment.task, experiment.evaluate, on)
     fitted = rule.model_dump(mode="json") if rule else None
-    write_json(folder / DECISION_FILE, {"decision": fitted})
+    by_patient = judged_by_patient(experiment.task.classify, experiment.evaluate)
+    write_json(folder / DECISION_FILE, {"decision": fitted, "by_patient": by_patient})
     if rule is None or experiment.task.classify is None:
         return DecisionEvidence((), None)
     for name, few in few_patients(rule):

@@ -15,6 +15,7 @@ from voxray.evaluate import (
     Pair,
     Settings,
     compare_pair,
+    judged_by_patient,
     make_pair,
     make_side,
     metrics_to_json,
@@ -144,6 +145,7 @@ def _against(contest: Contest, own: Evaluated, champion: Evaluated) -> Iterator[
                 str(version),
                 one.predictions,
                 one.scored.package.decision if one.task.classify else None,
+                judged_by_patient(one.task.classify, one.evaluate),
             )
             for letter, version, one in (
                 ("A", contest.version, own),

@@ -3,18 +3,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.unit.evaluate.makers import SETTINGS, a_mask, a_prediction, a_study, numbers
+from tests.unit.evaluate.makers import (
+    BINARY,
+    SETTINGS,
+    a_mask,
+    a_prediction,
+    a_study,
+    numbers,
+)
 from voxray.core.comparison import About, Answer
 from voxray.core.specs import DecisionRule, OperatingPoint, Target
+from voxray.evaluate.auc import estimate_auc
 from voxray.evaluate.compare import compare_pair
+from voxray.evaluate.exams import ScoredExams
 from voxray.evaluate.pairing import make_pair, make_side
+from voxray.evaluate.patients import patient_predictions
 
 YES = DecisionRule(classes=("no", "yes"), positive="yes")
 
 
-def compared(one, other, rule=YES, margin=None):
+def compared(one, other, rule=YES, margin=None, by_patient=""):
     sides = [
-        make_side(letter, "x", rows, rule)
+        make_side(letter, "x", rows, rule, by_patient)
         for letter, rows in zip("AB", (one, other), strict=True)
     ]
     return compare_pair(make_pair(*sides), SETTINGS, margin)
@@ -115,6 +125,19 @@ def test_false_alarms_on_empty_exams_make_a_model_worse():
     (found,) = compared([*near, *filled], [*same, *clear], rule=None, margin=0.02)
     assert found.answer is Answer.INFERIOR
     assert found.difference.high < -0.2
+
+
+def test_patients_are_the_headline_where_they_are_judged():
+    """A ranks a patient's best exam well, B all of them alike; rows of 3 exams."""
+    rows = a_study(np.random.default_rng(3), exams=3)
+    found = compared(rows, noisy(rows, 1.0), by_patient="maximum")
+    names = [(f.difference.metric, f.headline) for f in found]
+    assert names == [("auc_per_patient_difference", True), ("auc_difference", False)]
+    counts = [f.difference.n_exams for f in found]
+    assert counts == [60, 180]
+    whole = patient_predictions(rows, BINARY.classify, "maximum")
+    exams = ScoredExams.of_class(whole, "yes")
+    assert found[0].first.value == pytest.approx(estimate_auc(exams, SETTINGS).value)
 
 
 def test_several_classes_have_the_mean_and_each():
