@@ -39,7 +39,8 @@ def local_metrics(
     "local_threshold" is the best cut that is expected to keep the registered target on
     new patients like these. It is chosen on what it would be judged on: it needs a
     check on other patients before use, and no figure is given of it. "exams_needed" are
-    the exams of the class that the target counts, so that its share is known to +/- `precision`.
+    the exams of the class that the target counts, so that its share is known to +/-
+    `precision`.
 
     Args:
         predictions: Of the registered model, checked.
