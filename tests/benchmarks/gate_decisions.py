@@ -39,7 +39,7 @@ def candidates(school: School) -> dict[str, VoxrayNetwork]:
     return {
         "champion": school.pupil(n_scans=40, wrong=0.2, sureness=2.0),
         "worse": school.pupil(n_scans=12, wrong=0.4),
-        "equal": school.pupil(n_scans=40, wrong=0.2, sureness=2.0, jitter=1e-4),
+        "equal": school.pupil(n_scans=40, wrong=0.2, sureness=2.0, jitter=0.01),
         "better": school.pupil(n_scans=60),
         "better, miscalibrated": school.pupil(n_scans=60, sureness=8.0),
     }

@@ -99,7 +99,8 @@ def part(source: Path, target: Path, seed: int) -> tuple[Path, Path]:
 
 def write_half(source: Path, folder: Path, rows: pd.DataFrame) -> None:
     """Files of these rows, under the names they had."""
-    wanted = {_KEY.format(**row) for row in rows.to_dict("records")}
+    named = zip(rows["patient_id"], rows["nodule_id"], strict=True)
+    wanted = {_KEY.format(patient_id=who, nodule_id=n) for who, n in named}
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
         for path in sorted((source / kind).iterdir()):

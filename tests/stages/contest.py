@@ -82,7 +82,7 @@ class School:
         def look(_layer: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
             seen.append(given[0].detach().numpy().astype(np.float64))
 
-        hook = network.class_head.linear.register_forward_pre_hook(look)
+        hook = last_layer(network).register_forward_pre_hook(look)
         for path in sorted((folder / "scans").iterdir()):
             image = prepare_exam({"image": nifti_source(path)}, None, PLAN).image
             with torch.inference_mode():
@@ -120,12 +120,20 @@ class School:
     def _with_layer(self, weight: Array, bias: float) -> VoxrayNetwork:
         network = a_network(PLAN)
         with torch.no_grad():
-            layer = network.class_head.linear
+            layer = last_layer(network)
             layer.weight.zero_()
             layer.bias.zero_()
             layer.weight[1] = torch.from_numpy(weight)
             layer.bias[1] = bias
         return network
+
+
+def last_layer(network: VoxrayNetwork) -> torch.nn.Linear:
+    """From features to the log odds of both classes."""
+    head = network.class_head
+    assert head is not None
+    assert isinstance(head.linear, torch.nn.Linear)
+    return head.linear
 
 
 def write_model_of(

@@ -5,6 +5,7 @@ import pytest
 
 from tests.stages.contest import School, register, write_model_of, write_patients
 from tests.stages.makers import a_session
+from tests.stages.registry import *  # noqa: F403 - fixtures
 from tests.unit.mlflow_store.makers import a_metric
 from voxray.core.errors import ConfigError, GateError
 from voxray.core.files import write_json
@@ -17,10 +18,8 @@ from voxray.mlflow_store import (
     describe_model,
     find_champion,
     list_models,
-    open_store,
 )
 from voxray.model import hash_files, read_package
-from voxray.stages.environment import artifact_root
 from voxray.stages.promote import PromoteRequest, promote
 
 POLICY = """
@@ -39,33 +38,6 @@ def school(tmp_path_factory):
     return School.of(tmp_path_factory.mktemp("school"), 60)
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory):
-    """Making a store takes MLflow seconds; it is copied for each test."""
-    root = tmp_path_factory.mktemp("store")
-    open_store(f"sqlite:///{root / 'mlflow.db'}", root / "artifacts")
-    return root / "mlflow.db"
-
-
-@pytest.fixture
-def said():
-    return []
-
-
-@pytest.fixture
-def session(tmp_path, said, monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return a_session(tmp_path, said)
-
-
-@pytest.fixture
-def store(session, empty_store):
-    database = session.workspace / "tracking" / "mlflow.db"
-    database.parent.mkdir(parents=True)
-    database.write_bytes(empty_store.read_bytes())
-    return open_store(f"sqlite:///{database}", artifact_root(session.workspace))
-
-
 @pytest.fixture
 def policy(tmp_path):
     def write(floor=0.2, looks=2, text=None):
@@ -78,6 +50,11 @@ def policy(tmp_path):
 
 def ask(ref, policy, session):
     return promote(PromoteRequest(ref, policy), session)
+
+
+def champion(store):
+    found = find_champion(store, "spots")
+    return found and found.version
 
 
 def verdicts(decided):
@@ -108,7 +85,7 @@ def test_first_floors_then_the_champion_then_no_look_is_left(
     assert "subgroups.sex=F ill" in verdicts(second)
     assert verdicts(third)["looks"] is False
     assert "used up: plan a new set" in third.reasons[0]
-    assert find_champion(store, "spots").version == 1
+    assert champion(store) == 1
     tags = describe_model(store, "models:/spots/2").tags
     assert tags["gate_decision"] == "refused"
     assert tags["gate_champion"] == "models:/spots/1"
@@ -119,10 +96,9 @@ def test_the_same_pair_again_is_no_further_look(
 ):
     write_patients(tmp_path / "locked", 24, seed=2)
     register(store, "spots", write_model_of(tmp_path / "one", school.pupil()))
-    for _ in range(3):
-        decided = promote(
-            PromoteRequest("models:/spots/1", policy(floor=0.999)), session
-        )
+    request = "models:/spots/1", policy(floor=0.999), session
+    ask(*request)
+    decided = ask(*request)
 
     assert "look 1 of 2" in dict(decided.facts)["yes looks"]
     assert not decided.passed
@@ -245,5 +221,5 @@ def test_somebody_who_was_first_is_a_reason_and_is_recorded(
     session = replace(a_session(tmp_path, []), say=meanwhile)
     with pytest.raises(GateError, match="somebody else was first"):
         ask("models:/spots/1", policy(), session)
-    assert find_champion(store, "spots").version == 2
+    assert champion(store) == 2
     assert describe_model(store, "models:/spots/1").tags["gate_decision"] == "refused"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from voxray.core.comparison import ComparedFigure
+from voxray.core.comparison import Answer, ComparedFigure
 from voxray.core.records import ALL, LESS_REST, Metric
 from voxray.core.specs.gate import (
     CalibrationRule,
@@ -166,6 +166,10 @@ def compare_checks(
             continue
         gap = figure.difference
         name = f"compare.{figure.first.metric} {gap.class_}".strip()
+        if figure.answer is Answer.SAME:
+            found = "the same for every exam"
+            yield Check(name, asked, found, passed=rule.goal == "non-inferior")
+            continue
         if gap.low is None:
             yield Check(name, asked, _shortened(gap), passed=False)
             continue

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.stats import rankdata
 
 from voxray.core.comparison import About, Answer, ComparedFigure, answer_of
 from voxray.core.records import Metric, OutOfFoldPrediction
@@ -118,7 +119,7 @@ def _classes(
             settings.metric("auc_difference", one.class_, gap, counts),
             margin,
             headline=number == 0,
-            same=_same_scores(one, other),
+            same=_same_order(one, other),
         )
 
 
@@ -128,10 +129,15 @@ def _auc(of: _Auc, settings: Settings) -> Estimate:
     return estimate_macro_auc(of.exams, settings, of.whole)
 
 
-def _same_scores(one: _Auc, other: _Auc) -> bool:
+def _same_order(one: _Auc, other: _Auc) -> bool:
+    """Whether exams are ordered alike within each fold, which is all an AUC knows.
+
+    So it is of two models that differ in their calibration only.
+    """
     return all(
-        np.array_equal(a.score, b.score)
+        np.array_equal(rankdata(a.score[part]), rankdata(b.score[part]))
         for a, b in zip(one.exams, other.exams, strict=True)
+        for part in (a.fold == fold for fold in np.unique(a.fold))
     )
 
 

@@ -24,6 +24,8 @@ from voxray.evaluate.threshold import choose_threshold
 
 Array = NDArray[np.float64]
 
+_SHARES = {"sensitivity", "specificity"}
+
 LOCAL_THRESHOLD, NEEDED = "local_threshold", "exams_needed"
 
 
@@ -43,22 +45,29 @@ def local_metrics(
     Args:
         predictions: Of the registered model, checked.
         classify: Classes.
-        settings: With the registered operating points; others have no rows.
+        settings: With the registered operating points. Classes without one, or with one
+            that keeps neither sensitivity nor specificity, have no rows.
         precision: Half of the width of an interval, e.g. 0.05.
     """
     rows = []
     for name, exams in scored_per_class(predictions, classify).items():
         point = settings.registered.get(name)
-        if point is None:
+        target = None if point is None else _target(point)
+        if point is None or target is None:
             continue
-        cut = _threshold(exams, point, settings)
+        cut = _threshold(exams, point, target, settings)
         rows.append(settings.metric(LOCAL_THRESHOLD, name, cut, exams.counts))
-        rows += _needed(name, exams, point, settings, precision)
+        rows += _needed(name, exams, point, target, (settings, precision))
     return rows
 
 
+def _target(point: OperatingPoint) -> float | None:
+    """Share that the point keeps; None where it was chosen for something else."""
+    return point.at_least if point.metric in _SHARES else None
+
+
 def _threshold(
-    exams: ScoredExams, point: OperatingPoint, settings: Settings
+    exams: ScoredExams, point: OperatingPoint, target: float, settings: Settings
 ) -> Estimate:
     """Its interval is Woodruff's (1952, JASA 47:635).
 
@@ -67,13 +76,13 @@ def _threshold(
     """
     own = _own(exams, point)
     how = (
-        f"cut that keeps {point.metric} of at least {point.at_least:g} on these exams; "
+        f"cut that keeps {point.metric} of at least {target:g} on these exams; "
         f"registered: {point.threshold:.4f}"
     )
     if not own.any() or own.all():
         which = "positive" if own.any() == (point.metric == "sensitivity") else "other"
         return not_estimable(None, f"all exams are {which}", how)
-    wanted = OperatingPointSpec(metric=point.metric, at_least=point.at_least)
+    wanted = OperatingPointSpec(metric=point.metric, at_least=target)
     cut = choose_threshold(exams.score, exams.positive, wanted)
     kept = (exams.score >= cut) == exams.positive
     n_right, n_exams = per_patient(exams, kept, own)
@@ -81,7 +90,7 @@ def _threshold(
         why = f"{len(n_exams)} patients, at least {MIN_PATIENTS} needed"
         return not_estimable(cut, why, how)
     effective = effective_n(n_right, n_exams)
-    shares = wilson(point.at_least, effective, settings.level)
+    shares = wilson(target, effective, settings.level)
     low, high = _ends(exams.score[own], shares, point)
     said = (
         f"{how}; Woodruff interval by Wilson with effective n = {effective:.1f} by "
@@ -111,21 +120,22 @@ def _needed(
     class_: str,
     exams: ScoredExams,
     point: OperatingPoint,
-    settings: Settings,
-    precision: float,
+    target: float,
+    asked: tuple[Settings, float],
 ) -> list[Metric]:
+    settings, precision = asked
     own = _own(exams, point)
     if not own.any():
         return []
     kept = (exams.score >= point.threshold) == exams.positive
     n_right, n_exams = per_patient(exams, kept, own)
     effect = float(n_exams.sum()) / effective_n(n_right, n_exams)
-    alone = needed_exams(point.at_least, precision, settings.level)
+    alone = needed_exams(target, precision, settings.level)
     n = math.ceil(alone * effect)
     share = float(own.mean())
     which = "positive" if point.metric == "sensitivity" else "negative"
     said = (
-        f"{which} exams for {point.metric} of {point.at_least:g} known to "
+        f"{which} exams for {point.metric} of {target:g} known to "
         f"+/- {precision:g}: {alone} of one patient each (Wilson's interval, Piegorsch "
         f"2004) times {effect:.2f}, as exams of a patient are alike here; with "
         f"{share:.0%} {which} as here, {counted(math.ceil(n / share), 'exam')} in all"

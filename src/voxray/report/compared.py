@@ -25,6 +25,8 @@ def _sentence(figure: ComparedFigure, margin: float | None) -> str:
     n = counted(gap.n_patients, "patient")
     if figure.answer is Answer.SAME:
         what = counted(gap.n_exams, "exam")
+        if figure.first.metric == "auc":
+            return f"A and B order all {what} alike: there is nothing to tell apart."
         return f"A and B say the same of all {what}: there is nothing to tell apart."
     values = [f.value for f in (figure.first, figure.second)]
     one, other = (NOT_ESTIMABLE if v is None else number(v) for v in values)

@@ -76,6 +76,7 @@ def account_for(
         "label_rows_without_scan": summary.intake.label_rows_without_scan,
         "exams_scored": len(scored.predictions) + len(scored.failed),
         "exams_not_scored": len(_not_scored(scored)),
+        "exams_referred": sum(row.refer is True for row in summary.rows),
         "exams_failed": summary.counts["failed"] + len(scored.failed),
         "patients_seen_by_the_model": len(set(excluded)),
         "exams_of_seen_patients": len(scored.predictions) - len(used),
@@ -156,6 +157,11 @@ def _unscored(scored: Scored) -> Iterator[str]:
         yield (
             f"{counted(len(left), 'labelled exam')} got no answer ({why}){of_them}: no "
             "figure counts them"
+        )
+    if referred := sum(row.refer is True for row in scored.summary.rows):
+        yield (
+            f"{counted(referred, 'exam')} would be referred to a person: figures count "
+            "what the model decides of them all the same"
         )
     if scored.failed:
         n = len(scored.failed)

@@ -9,6 +9,7 @@ from voxray.core.files import write_json
 from voxray.core.gate import Check, compare_checks
 from voxray.core.hashing import sha256_file, sha256_json
 from voxray.core.ids import Pseudonymizer
+from voxray.core.records import PatientId
 from voxray.core.specs.gate import CompareRule
 from voxray.evaluate import (
     Pair,
@@ -51,7 +52,7 @@ def judge_on_locked(contest: Contest, given: LabelledScans) -> Iterator[Check]:
         return
     lists = [s.seen for s in scored if s.seen is not None]
     parts = (seen_patients(s, lists, ids) for s in scored)
-    excluded = frozenset[str]().union(*parts)
+    excluded = frozenset[PatientId]().union(*parts)
     said = f"{len(excluded)} patients that either model has seen are left out"
     yield Check("seen", "left out and counted", said, passed=None)
     how = Judgement(

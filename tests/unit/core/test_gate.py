@@ -14,6 +14,7 @@ from voxray.core.gate import (
     reasons,
     subgroup_checks,
 )
+from voxray.core.specs.experiment import SubgroupColumn
 from voxray.core.specs.gate import (
     CalibrationRule,
     CompareRule,
@@ -111,7 +112,7 @@ def test_every_subgroup_with_enough_patients_must_reach_its_floor():
 
 def test_parts_of_a_column_of_numbers_are_its_subgroups():
     floor = SubgroupFloor(
-        column={"column": "age", "edges": [40, 60]},
+        column=SubgroupColumn(column="age", edges=(40, 60)),
         metric="auc",
         minimum_low=0.5,
         least_patients=1,
@@ -158,6 +159,18 @@ def test_the_lower_end_of_the_difference_is_held_against_the_margin(
     (check,) = compare_checks(rule, [a_comparison(low), a_comparison(-1, False)])
 
     assert check.passed is passed
+
+
+@pytest.mark.parametrize(
+    ("goal", "passed"), [("non-inferior", True), ("superior", False)]
+)
+def test_the_same_answers_are_non_inferior_and_not_superior(goal, passed):
+    rule = CompareRule(goal=goal, margin=0.02, looks=1)
+    same = replace(a_comparison(None), answer=Answer.SAME)
+
+    (check,) = compare_checks(rule, [same])
+
+    assert (check.passed, check.found) == (passed, "the same for every exam")
 
 
 def test_alpha_is_divided_by_the_planned_looks():

@@ -52,6 +52,16 @@ def test_equal_predictions_are_the_same():
     assert [f.answer for f in compared(rows, rows)] == [Answer.SAME]
 
 
+def test_another_calibration_of_the_same_order_is_the_same():
+    rows = a_study(np.random.default_rng(1))
+    squared = [
+        replace(row, probabilities={"no": 1 - p, "yes": p})
+        for row in rows
+        for p in [row.probabilities["yes"] ** 2]
+    ]
+    assert [f.answer for f in compared(squared, rows)] == [Answer.SAME]
+
+
 def test_few_patients_cannot_tell():
     rows = a_study(np.random.default_rng(1), n_patients=14, n_positive=7, n_folds=2)
     found = compared(rows, noisy(rows, 3.0))[0]

@@ -74,9 +74,7 @@ def test_why_there_is_no_interval_is_said():
 
 def test_equal_predictions_are_said_to_be_equal():
     (said,) = compared_sentences([a_figure(Answer.SAME)], None)
-    assert (
-        said == "A and B say the same of all 30 exams: there is nothing to tell apart."
-    )
+    assert said == "A and B order all 30 exams alike: there is nothing to tell apart."
 
 
 def test_recipes_are_called_recipes():
