@@ -1,6 +1,6 @@
 """Which exams a person should decide, and what it would bring: risk and coverage."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +22,7 @@ _ROUNDING = 1e-9
 
 
 def fit_referral(
-    values: Sequence[float], patients: Sequence[str], at_most: float
+    values: Iterable[float], patients: Iterable[str], at_most: float
 ) -> Referral:
     """Choose the uncertainty from which on an exam is referred.
 

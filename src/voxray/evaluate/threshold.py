@@ -72,12 +72,18 @@ def _numbers(patient: Numbers | None, own: NDArray[np.bool_]) -> Numbers:
 
 
 def _kept(score: Array, at_least: float, patient: Numbers) -> float:
-    """Score that a share of new exams is expected to reach."""
+    """Score that a share of new exams is expected to reach.
+
+    Exams of one patient with one score are one step, so that copies change nothing.
+    """
     n_exams = len(score)
     one_more = n_exams / len(np.unique(patient))
     missed = (1 - at_least) * (n_exams + one_more) - one_more
-    places = np.arange(n_exams)
-    return float(np.interp(round(missed, _DIGITS), places, np.sort(score)))
+    rising, sizes = np.unique(
+        np.stack([score, patient], axis=1), axis=0, return_counts=True
+    )
+    below = np.cumsum(sizes) - sizes
+    return float(np.interp(round(missed, _DIGITS), below, rising[:, 0]))
 
 
 def _cheapest(

@@ -20,7 +20,7 @@ _WITHOUT_THRESHOLD = {
 }
 _SCORES = {
     "out_of_fold": "out-of-fold scores",
-    "calibration": "ensemble's scores, by no network seen before,",
+    "calibration": "ensemble's scores",
 }
 _MEANS = {
     "out_of_fold": "Mind: it was fitted on single fold networks, and registered is "

@@ -41,14 +41,14 @@ def draw_risk_coverage(curve: RiskCoverageCurve, aurc: Metric, note: str = "") -
             lw=2.2,
             marker="o",
             ms=3,
-            label="the least certain exams left to a person",
+            label="the least certain left to a person",
         )
         axes.axhline(
             curve.risk[-1],
             color=ORANGE,
             lw=1.6,
             ls="--",
-            label="all decided, or left out at random",
+            label="all decided",
         )
         top = np.nanmax([*curve.risk, *high])
         axes.set_ylim(0, 1.08 * top if top > 0 else 1)

@@ -33,6 +33,12 @@ BESIDES = (
 
 SPEC = EvaluateSpec(resamples=400)
 SETTINGS = Settings(SPEC, seed=1)
+BALANCED_SPEC = EvaluateSpec.model_validate(
+    {"resamples": 400, "operating_point": {"at_least": 0.8}}
+)
+"""Of a point that small studies reach without calling nearly all exams positive."""
+
+BALANCED = Settings(BALANCED_SPEC, seed=1)
 
 
 def a_prediction(exam, patient, fold, label, p_yes, repeat=0):

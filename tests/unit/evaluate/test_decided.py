@@ -6,15 +6,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from tests.unit.evaluate.makers import BINARY, THREE, a_study, numbers
+from tests.unit.evaluate.test_resampling import classify_of
 from voxray.core.calibration import log_odds
 from voxray.core.records import DECIDED_NETWORK, ENSEMBLE, REGISTERED
-from voxray.core.specs import EvaluateSpec, TaskSpec
+from voxray.core.specs import ClassifySpec, EvaluateSpec
 from voxray.evaluate import in_parts, judge_decision
 from voxray.evaluate.decision import crossfit
 from voxray.evaluate.estimate import Settings
 
-CLASSIFY = BINARY.classify
-LABELS = TaskSpec.model_validate({"classify": {"columns": ["x", "y"]}}).classify
+CLASSIFY = classify_of(BINARY)
+LABELS = ClassifySpec(columns=("x", "y"))
 SPEC = EvaluateSpec.model_validate(
     {"resamples": 400, "calibration": "auto", "refer": {"at_most": 0.2}}
 )
@@ -156,7 +157,7 @@ def test_three_classes_have_their_decisions_too():
         shares = generator.dirichlet(np.where(np.arange(3) == n % 3, 4, 1))
         named = dict(zip("abc", shares.tolist(), strict=True))
         rows.append(replace(row, label="abc"[n % 3], probabilities=named))
-    found = judge_decision(rows, THREE.classify, SETTINGS, "calibration").metrics
+    found = judge_decision(rows, classify_of(THREE), SETTINGS, "calibration").metrics
 
     error = of(found, REGISTERED)["error_rate"].value
     assert 0 < error < 0.6

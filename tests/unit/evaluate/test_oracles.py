@@ -11,17 +11,16 @@ from scipy.stats import somersd
 from sklearn import metrics as sk
 from sklearn.linear_model import LogisticRegression
 
-from tests.unit.evaluate.makers import BINARY, SETTINGS, a_study
+from tests.unit.evaluate.makers import BALANCED, BALANCED_SPEC, BINARY, a_study
 from tests.unit.evaluate.test_classes import GRADES, three_grades
 from tests.unit.evaluate.test_resampling import classify_of
-from voxray.core.specs import EvaluateSpec
 from voxray.evaluate import evaluate_oof
 from voxray.evaluate.classes import judge
 from voxray.evaluate.precision import chance_precision
 
 N_STUDIES = 25
 CLOSE = 1e-9
-QUICK = EvaluateSpec(resamples=200)
+QUICK = BALANCED_SPEC.model_copy(update={"resamples": 200})
 
 
 def studies():
@@ -52,7 +51,7 @@ def judged():
 
 
 def arrays(rows):
-    own = judge(rows, classify_of(BINARY), SETTINGS)["yes"]
+    own = judge(rows, classify_of(BINARY), BALANCED)["yes"]
     found = evaluate_oof(rows, BINARY, QUICK, seed=1)
     values = {m.metric: m.value for m in found}
     return own.exams, own.decisions.flagged, values

@@ -95,5 +95,8 @@ def test_curve_ends_at_all_exams_and_holds_the_area():
     assert curve.risk[-1] == pytest.approx(wrong.mean())
     area = auc(curve.coverage, curve.risk) / (1 - curve.coverage[0])
     assert area == pytest.approx(estimate_aurc(exams, SETTINGS).value, abs=0.02)
-    ends = zip(curve.low, curve.risk, curve.high, strict=True)
-    assert all(low <= risk <= high for low, risk, high in ends if low is not None)
+    known = [n for n, low in enumerate(curve.low) if low is not None]
+    ends = curve.low, curve.risk, curve.high
+    low, risk, high = (np.array(values, dtype=float)[known] for values in ends)
+    assert len(known) > 15
+    assert ((low <= risk) & (risk <= high)).all()

@@ -3,7 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.unit.evaluate.makers import BINARY, SETTINGS, SPEC, THREE, a_study, by_name
+from tests.unit.evaluate.makers import (
+    BALANCED,
+    BALANCED_SPEC,
+    BINARY,
+    THREE,
+    a_study,
+    by_name,
+)
 from tests.unit.evaluate.test_classes import LABELS, two_labels
 from tests.unit.evaluate.test_oof import three_classes
 from voxray.evaluate import evaluate_oof
@@ -20,8 +27,8 @@ def classify_of(task):
     return task.classify
 
 
-def estimates(rows, spec=SPEC):
-    judged = judge(rows, classify_of(BINARY), SETTINGS)
+def estimates(rows, spec=BALANCED_SPEC):
+    judged = judge(rows, classify_of(BINARY), BALANCED)
     settings = Settings(spec, seed=1)
     whole = judged["yes"].exams
     found = estimate_resampled(RESAMPLED, judged, whole, settings)
@@ -79,8 +86,9 @@ def test_the_spread_is_that_of_studies_drawn_anew(many_studies, name):
     said = width(estimates(a_study(np.random.default_rng(7), exams=2))[name]) / 4
 
     # of the calibration error it is too wide: a draw adds the noise of the bins again,
-    # and the bias is taken off the lower end
-    assert 0.5 * seen < said < (4 if name == "ece" else 1.5) * seen
+    # and the bias is taken off the lower end; in these studies as many are positive,
+    # and a draw changes that too
+    assert 0.5 * seen < said < (4 if name == "ece" else 1.75) * seen
 
 
 def test_perfect_scores_have_a_value_and_say_that_no_spread_is_seen():
@@ -132,7 +140,7 @@ def test_guessing_is_in_the_intervals_of_permuted_labels():
     [(three_classes(), THREE, "abc"), (two_labels(), LABELS, ("nodule", "fluid"))],
 )
 def test_macro_is_the_mean_over_classes(rows, task, names):
-    metrics = evaluate_oof(rows, task, SPEC, seed=1)
+    metrics = evaluate_oof(rows, task, BALANCED_SPEC, seed=1)
     macro = by_name(metrics, "macro")
 
     for name in NAMES:
@@ -157,4 +165,4 @@ def test_draws_beyond_a_block_are_all_used():
 
 
 def replace_resamples(n):
-    return SPEC.model_copy(update={"resamples": n})
+    return BALANCED_SPEC.model_copy(update={"resamples": n})

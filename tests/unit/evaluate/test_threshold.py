@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def cost(false_negative, false_positive, prevalence=None):
 NEGATIVE = np.arange(1, 99) / 100 + 0.001
 
 
-def among_negatives(positive):
+def among_negatives(positive: Any) -> tuple[Any, Any]:
     """Scores of positive exams among negative ones that lie densely."""
     score = np.concatenate([positive, NEGATIVE])
     return score, np.arange(len(score)) < len(positive)
@@ -88,6 +89,14 @@ def test_exams_of_a_patient_that_are_alike_do_not_lower_it(alike, most):
     assert 0.94 < np.mean(found) < most
 
 
+def test_copies_of_exams_change_no_threshold():
+    positive = np.random.default_rng(5).random(25)
+    once = choose_threshold(*among_negatives(positive), point(at_least=0.9))
+    score, label = among_negatives(np.repeat(positive, 4))
+    patient = np.concatenate([np.repeat(np.arange(25), 4), 100 + np.arange(98)])
+    assert choose_threshold(score, label, point(at_least=0.9), patient) == once
+
+
 def test_too_few_patients_miss_nobody_and_it_is_said():
     rows = a_study(np.random.default_rng(0), n_patients=40, n_positive=12)
     exams, asked = ScoredExams.of_class(rows, "yes"), point(at_least=0.95)
@@ -133,7 +142,7 @@ def test_specificity_is_sensitivity_of_the_contrary(rows, at_least):
     cut = choose_threshold(score, positive, point("specificity", at_least))
     other = choose_threshold(1 - score, ~positive, point("sensitivity", at_least))
 
-    own = ~positive
+    own = ~positive & ~np.isclose(score, cut)  # at the cut itself it is positive
     np.testing.assert_array_equal((score < cut)[own], (1 - score >= other)[own])
 
 
@@ -189,7 +198,8 @@ def test_no_other_threshold_costs_less(rows, costs, prevalence):
         alarms = (score >= cut)[~positive].mean()
         return costs[0] * share * missed + costs[1] * (1 - share) * alarms
 
-    found = choose_threshold(score, positive, cost(*costs, prevalence))
+    asked = cost(costs[0], costs[1], prevalence)
+    found = choose_threshold(score, positive, asked)
 
     assert total(found) <= min(total(c) for c in np.arange(-1, 20) / 16) + 1e-9
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from tests.unit.report.makers import a_content, a_metric, a_model
@@ -23,7 +25,11 @@ POINT = OperatingPoint(
 
 
 def a_rule(**changes):
-    given = {"classes": ("no", "yes"), "positive": "yes", "operating_point": POINT}
+    given: dict[str, Any] = {
+        "classes": ("no", "yes"),
+        "positive": "yes",
+        "operating_point": POINT,
+    }
     return DecisionRule(**(given | changes))
 
 

@@ -14,14 +14,10 @@ from voxray.core.specs.decision import (
     Calibration,
     DecisionRule,
     OperatingPoint,
+    OperatingPointSpec,
     Referral,
 )
-from voxray.core.specs.experiment import (
-    EvaluateSpec,
-    Experiment,
-    FoldsSpec,
-    OperatingPointSpec,
-)
+from voxray.core.specs.experiment import EvaluateSpec, Experiment, FoldsSpec
 from voxray.core.specs.package import (
     IntakeRules,
     ModelPackage,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from voxray.core.specs.base import Spec
+from voxray.core.specs.base import Fraction, Spec
 from voxray.core.specs.target import Target
 
 CalibrationKind = Literal["platt", "temperature", "isotonic"]
@@ -40,6 +40,78 @@ class Calibration(Spec):
 
 
 PointMetric = Literal["sensitivity", "specificity", "cost", "net_benefit"]
+
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class OperatingPointSpec(Spec):
+    """Which threshold is chosen.
+
+    Attributes:
+        metric: "sensitivity" or "specificity": the best threshold that is expected to
+            keep it on new patients. "cost": the threshold of the least cost.
+            "net_benefit": a calibrated probability.
+        at_least: Sensitivity or specificity that is kept.
+        false_negative: Cost of a missed exam; only the ratio of both costs counts.
+        false_positive: Cost of a false alarm.
+        prevalence: Share of positive exams that "cost" counts with; by default that of
+            the exams it is chosen on.
+        probability: From which on a person would act: with "net_benefit" the threshold.
+    """
+
+    metric: PointMetric = "sensitivity"
+    at_least: Fraction = 0.95
+    false_negative: Positive | None = None
+    false_positive: Positive | None = None
+    prevalence: Fraction | None = None
+    probability: Fraction | None = None
+
+    @property
+    def in_words(self) -> str:
+        """What is asked for, e.g. "sensitivity of at least 0.95"."""
+        if self.metric == "cost":
+            share = (
+                f" at a prevalence of {self.prevalence:g}" if self.prevalence else ""
+            )
+            costs = f"{self.false_negative:g} : {self.false_positive:g}"
+            return f"least cost, false negative : false positive = {costs}{share}"
+        if self.metric == "net_benefit":
+            return f"net benefit of acting from probability {self.probability:g} on"
+        return f"{self.metric} of at least {self.at_least:g}"
+
+    @model_validator(mode="after")
+    def _keys_of_the_metric(self) -> Self:
+        needed = _POINT_KEYS[self.metric]
+        known = {*needed, "metric", *(["prevalence"] if self.metric == "cost" else [])}
+        given = {
+            name for name in self.model_fields_set if getattr(self, name) is not None
+        }
+        if foreign := sorted(given - known):
+            msg = f"{foreign} have no effect with metric {self.metric!r}"
+            raise ValueError(msg)
+        if lacking := [name for name in needed if getattr(self, name) is None]:
+            msg = f"metric {self.metric!r} needs {' and '.join(lacking)}"
+            raise ValueError(msg)
+        return self
+
+
+_POINT_KEYS: dict[PointMetric, tuple[str, ...]] = {
+    "sensitivity": ("at_least",),
+    "specificity": ("at_least",),
+    "cost": ("false_negative", "false_positive"),
+    "net_benefit": ("probability",),
+}
+
+
+class ReferSpec(Spec):
+    """The most uncertain exams are left to a person.
+
+    Attributes:
+        at_most: Share of the patients that are expected to be referred.
+    """
+
+    at_most: Fraction
 
 
 class OperatingPoint(Spec):
