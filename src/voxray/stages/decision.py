@@ -66,8 +66,8 @@ def cautions(rule: DecisionRule) -> list[str]:
     points = {**rule.operating_points, rule.positive: rule.operating_point}
     few = [
         f"operating point of {name!r}: of new patients a {point.metric} of "
-        f"{point.expected:.3f} is to be expected, not {point.at_least:g}: it was chosen "
-        f"on {point.n_positive} positive and {point.n_negative} negative patients"
+        f"{point.expected:.3f} is to be expected, not {point.at_least:g}: it was "
+        f"chosen on {point.n_positive} positive and {point.n_negative} negative patients"
         for name, point in points.items()
         if point
         and point.expected is not None
@@ -78,6 +78,6 @@ def cautions(rule: DecisionRule) -> list[str]:
         return few
     return [
         *few,
-        "the decision is fitted on single networks; registered is their ensemble, whose "
-        "shift is not measured (folds.calibration would)",
+        "the decision is fitted on single networks; registered is their ensemble, "
+        "whose shift is not measured (folds.calibration would)",
     ]
