@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -79,7 +80,7 @@ def make_place(tmp_path_factory, database):
         yield lambda: Place(tmp_path_factory.mktemp("designs"), database)
 
 
-def quick(root: Path, **changes) -> Experiment:
+def quick(root: Path, **changes: Any) -> Experiment:
     """Classes only, two steps a fold."""
     plain = {
         "train": {"steps": 2, "batch_size": 2, "device": "cpu"},
@@ -179,7 +180,7 @@ def test_looks_are_counted_once_a_model_and_shown_everywhere(repeated):
     assert any("has had look 2" in line for line in place.said)
 
 
-def replaced(experiment: Experiment, **changes) -> Experiment:
+def replaced(experiment: Experiment, **changes: Any) -> Experiment:
     said = experiment.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return Experiment.model_validate(said | changes)
 

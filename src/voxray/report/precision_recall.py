@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from voxray.core.curves import PrecisionRecallCurve
 from voxray.core.records import Metric
-from voxray.report.canvas import BLUE, GREY, ORANGE
+from voxray.report.canvas import BLUE, ORANGE
 from voxray.report.panels import PanelLook, panels, titled
-from voxray.report.roc import draw_band
+from voxray.report.roc import draw_band, fold_line, of_folds
 from voxray.report.wording import estimate
 
 Array = NDArray[np.float64]
@@ -55,8 +55,8 @@ def _draw(axes: Axes, curves: Sequence[PrecisionRecallCurve]) -> None:
         return
     heights = np.array([precision_at(curve, _RECALLS) for curve in curves])
     for height in heights:
-        axes.plot(_RECALLS, height, color=GREY, lw=0.8)
-    axes.lines[0].set_label(f"each of {len(curves)} folds")
+        axes.plot(_RECALLS, height, **fold_line(len(curves)))
+    axes.lines[0].set_label(of_folds(len(curves)))
     if len(curves) > 1:
         mean = heights.mean(axis=0)
         draw_band(axes, _RECALLS, mean, heights.std(axis=0, ddof=1))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -99,12 +100,22 @@ def _draw_folds(axes: Axes, curves: Sequence[RocCurve]) -> None:
     for curve in curves:
         fpr = np.concatenate([[0.0], curve.fpr, [1.0]])
         tpr = np.concatenate([[0.0], curve.tpr, [1.0]])
-        label = f"each of {len(curves)} folds" if curve is curves[0] else None
-        axes.plot(fpr, tpr, color=GREY, lw=0.8, label=label)
+        label = of_folds(len(curves)) if curve is curves[0] else None
+        axes.plot(fpr, tpr, label=label, **fold_line(len(curves)))
     if len(curves) > 1:
         fpr, tpr = mean_curve(curves)
         draw_band(axes, fpr, tpr, _spread(curves))
         axes.plot(fpr, tpr, color=BLUE, lw=2.2, label="mean of folds")
+
+
+def of_folds(n: int) -> str:
+    """Label of the curves of folds; the curve of one predictor stands for itself."""
+    return f"each of {n} folds" if n > 1 else "model"
+
+
+def fold_line(n: int) -> dict[str, Any]:
+    """Thin beside the mean of several folds, and bold alone."""
+    return {"color": GREY, "lw": 0.8} if n > 1 else {"color": BLUE, "lw": 2.2}
 
 
 def draw_band(

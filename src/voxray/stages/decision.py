@@ -49,8 +49,8 @@ def fit_and_judge(
     write_json(folder / DECISION_FILE, {"decision": fitted, "by_patient": by_patient})
     if rule is None or experiment.task.classify is None:
         return DecisionEvidence((), None)
-    for name, few in few_patients(rule):
-        context.say(f"evaluate: operating point of {name!r}: {few}")
+    for line in cautions(rule):
+        context.say(f"evaluate: {line}")
     settings = Settings(experiment.evaluate, experiment.seed)
     return judge_decision(used, experiment.task.classify, settings, on)
 
@@ -64,11 +64,23 @@ def risk_figures(evidence: DecisionEvidence, context: StageContext) -> dict[str,
     return {RISK_FIGURE: draw_risk_coverage(evidence.curve, aurc, note)}
 
 
-def few_patients(rule: DecisionRule) -> list[tuple[str, str]]:
-    """Operating points that too few patients were there for, by class, in words."""
+def cautions(rule: DecisionRule) -> list[str]:
+    """What a person must know of a rule before trusting it; a line each."""
     points = {**rule.operating_points, rule.positive: rule.operating_point}
-    return [
-        (name, f"{point.expected:.3f} is to be expected of new patients, not more")
+    few = [
+        f"operating point of {name!r}: of new patients a {point.metric} of "
+        f"{point.expected:.3f} is to be expected, not {point.at_least:g}: it was "
+        f"chosen on {point.n_positive} positive and {point.n_negative} negative patients"
         for name, point in points.items()
-        if point and point.expected and point.expected < (point.at_least or 0)
+        if point
+        and point.expected is not None
+        and point.at_least is not None
+        and point.expected < point.at_least
+    ]
+    if rule.fitted_on == "calibration":
+        return few
+    return [
+        *few,
+        "the decision is fitted on single networks; registered is their ensemble, "
+        "whose shift is not measured (folds.calibration would)",
     ]

@@ -130,7 +130,8 @@ def local_sentences(metrics: Sequence[Metric]) -> list[str]:
     needed = {m.class_: m for m in metrics if m.metric == NEEDED}
     said = []
     for metric in found:
-        said.append(f"threshold these exams would need: {_words(metric)}")
+        own = replace(metric, metric="threshold that these exams would need for")
+        said.append(_words(own))
         if metric.class_ in needed:
             row = needed[metric.class_]
             said.append(f"such an estimate takes {row.value:.0f} {row.method}")

@@ -195,11 +195,15 @@ def in_words(found: LookedAt) -> str:
 
 
 def model_identity(package: ModelPackage) -> Sha256:
-    """Hash of all that decides what a model says; not of its name, card or licence."""
-    plan = package.plan.model_dump(mode="json", exclude={"reasons"})
-    kept = {"rules", "fold_values", "clean_up", "decision"}
+    """Hash of all that decides what a model says; not of its name, card or licence.
+
+    What a later voxray adds, and an older model leaves at its default, changes nothing.
+    """
+    said = package.model_dump(mode="json", exclude_defaults=True)
+    plan = {name: value for name, value in said["plan"].items() if name != "reasons"}
+    kept = ("rules", "fold_values", "clean_up", "decision")
     networks = [package.files[name] for name in package.networks]
-    return sha256_json([package.model_dump(mode="json", include=kept), plan, networks])
+    return sha256_json([[said.get(name) for name in kept], plan, networks])
 
 
 def _exams(context: StageContext, study: Study) -> tuple[ExamId, ...]:

@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from voxray.stages.looks import (
     LEDGER,
     RECEIPT,
     Seen,
+    TakenLook,
     read_receipt,
     take_look,
     write_receipt,
@@ -24,7 +26,7 @@ def lines(workspace: Path) -> list[str]:
     return (workspace / LEDGER).read_text(encoding="utf-8").splitlines()
 
 
-def look(workspace: Path, **changes):
+def look(workspace: Path, **changes: Any) -> TakenLook:
     """Take a look and keep its receipt, as the command does."""
     taken = take_look(workspace, seen(**changes))
     folder = workspace / "toy" / "holdout" / taken.look.seen.model
