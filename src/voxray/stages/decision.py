@@ -70,7 +70,7 @@ def cautions(rule: DecisionRule) -> list[str]:
     few = [
         f"operating point of {name!r}: of new patients a {point.metric} of "
         f"{point.expected:.3f} is to be expected, not {point.at_least:g}: it was "
-        f"chosen on {point.n_positive} positive and {point.n_negative} negative patients"
+        f"chosen on {point.n_positive} positive and {point.n_negative} negative ones"
         for name, point in points.items()
         if point
         and point.expected is not None

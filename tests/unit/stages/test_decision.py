@@ -34,7 +34,7 @@ def test_too_few_patients_are_said_with_what_to_expect():
     (line,) = cautions(a_rule(FEW, "calibration"))
     assert line == (
         "operating point of 'yes': of new patients a sensitivity of 0.900 is to be "
-        "expected, not 0.95: it was chosen on 9 positive and 60 negative patients"
+        "expected, not 0.95: it was chosen on 9 positive and 60 negative ones"
     )
 
 
