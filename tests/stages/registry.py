@@ -1,5 +1,7 @@
 """A workspace with an empty MLflow store, for tests of registered models."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.stages.makers import a_session
@@ -25,7 +27,9 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def session(tmp_path, said, monkeypatch) -> Session:
+def session(
+    tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> Session:
     """In tmp_path/workspace."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return a_session(tmp_path, said)

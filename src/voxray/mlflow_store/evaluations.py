@@ -46,4 +46,4 @@ def _model_id(client: MlflowClient, version: ModelVersion) -> str | None:
     query = f"source_run_id = '{version.run_id}'"
     found = client.search_logged_models([experiment], filter_string=query)
     places = {model.artifact_location: model.model_id for model in found}
-    return places.get(version.source)
+    return places.get(version.source or "")

@@ -118,10 +118,11 @@ def record_decision(store: Store, found: ModelVersionRef, record: GateRecord) ->
         for key, value in tags.items():
             client.set_model_version_tag(found.name, str(found.version), key, value)
         run_id = client.get_model_version(found.name, str(found.version)).run_id
-        for name, text in record.files.items() if run_id else ():
-            folder = f"gate/version_{found.version}"
+        if run_id is None:
+            return
+        for name, text in record.files.items():
             with _unless_deleted():
-                client.log_text(run_id, text, f"{folder}/{name}")
+                client.log_text(run_id, text, f"gate/version_{found.version}/{name}")
 
 
 def crown(

@@ -94,6 +94,8 @@ def _patient_rule(text: str) -> PatientRule:
                 return PatientColumn(column=rest)
             case "pattern", True:
                 return PatientPattern(pattern=rest)
+            case _:
+                pass
     except ValueError as error:
         msg = f"--patient {text!r}: {error}"
         raise ConfigError(msg) from error
