@@ -82,15 +82,26 @@ def find_or_start(
     if parent is not None:
         tags[mlflow_tags.MLFLOW_PARENT_RUN_ID] = parent.run_id
     with store.client() as client:
-        found = client.search_runs(
-            [experiment_id], f"tags.`{KEY_TAG}` = '{key}'", ViewType.ALL, max_results=1
-        )
-        run = (
-            found[0]
-            if found
-            else client.create_run(experiment_id, head.began_ms, tags, head.name)
-        )
-    return RunIds(experiment_id, str(run.info.run_id))
+        if not (ids := _ids_of(client, experiment_id, key)):
+            client.create_run(experiment_id, head.began_ms, tags, head.name)
+            ids = _ids_of(client, experiment_id, key)
+        for surplus in ids[1:]:
+            client.delete_run(surplus)
+    return RunIds(experiment_id, ids[0])
+
+
+def _ids_of(client: MlflowClient, experiment_id: str, key: str) -> list[str]:
+    """Runs with a key; of those that were all deleted in MLflow one.
+
+    There are several when a request was sent again after its answer was lost, as a
+    user's own MLFLOW_HTTP_REQUEST_MAX_RETRIES does.
+    """
+    asked = f"tags.`{KEY_TAG}` = '{key}'"
+    active, deleted = (
+        [str(r.info.run_id) for r in client.search_runs([experiment_id], asked, view)]
+        for view in (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY)
+    )
+    return active or deleted[:1]
 
 
 def is_there(store: Store, run_id: str) -> bool:

@@ -18,6 +18,7 @@ class Gate:
         parts = urlsplit(server)
         self._target = (parts.hostname, parts.port)
         self._left = -1
+        self._lost = b""
         self._listening: socket.socket | None = None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -31,6 +32,10 @@ class Gate:
     def swallow(self, nth: int) -> None:
         """The server gets the nth request from now, but its answer is lost."""
         self._left = nth
+
+    def lose(self, path: str) -> None:
+        """The server gets the next request to this path, but its answer is lost."""
+        self._lost = path.encode()
 
     def shut(self) -> None:
         if self._listening is not None:
@@ -57,8 +62,14 @@ class Gate:
                 server.sendall(request)
                 answer = b"".join(iter(lambda: server.recv(65536), b""))
             self._left -= 1
-            if self._left != 0:
+            if self._left != 0 and not self._loses(request):
                 client.sendall(answer)
+
+    def _loses(self, request: bytes) -> bool:
+        if not self._lost or self._lost not in request.partition(b"\r\n")[0]:
+            return False
+        self._lost = b""
+        return True
 
 
 def _whole_request(client: socket.socket) -> bytes:
