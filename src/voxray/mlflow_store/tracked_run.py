@@ -155,9 +155,14 @@ class TrackedRun:
         self.set_tags({f"sha256.{d.part}": d.sha256 for d in datasets})
 
     def finish(self, status: RunStatus = RunStatus.FINISHED) -> None:
-        """Close the run; it can be resumed."""
-        self._put("status", {"status": status.value, "at_ms": _now_ms()})
+        """Close the run; it can be resumed.
+
+        It has ended before it is sent, which takes seconds: a kill in them must not
+        look like one in the middle of the run.
+        """
+        self.outbox.put("status", {"status": status.value, "at_ms": _now_ms()})
         self.outbox.leave(self._alive)
+        self._pass_on(self.outbox)
 
     @contextlib.contextmanager
     def under_way(self) -> Iterator[Self]:
