@@ -7,7 +7,8 @@ An outbox is a folder:
     000001/           files that belong to it
     refused/          records that the store did not take
     sent.json         where the run is in the store; absent until it is there
-    values.json       single numbers it said, and when it said them first
+    values.json, metrics.json
+                      single numbers it said, and when it said them first
     alive             locked by the process of the run; absent when it ended
 
 A record appears whole and on the disk, after its files, and is deleted once it was

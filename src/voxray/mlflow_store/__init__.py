@@ -41,10 +41,12 @@ from voxray.mlflow_store.registry import (  # noqa: E402
     save_pyfunc,
     verify_registered,
 )
-from voxray.mlflow_store.runs import RunIds, RunStatus  # noqa: E402
+from voxray.mlflow_store.runs import RunIds, RunStatus, as_text  # noqa: E402
+from voxray.mlflow_store.sending import meant_store  # noqa: E402
 from voxray.mlflow_store.store import (  # noqa: E402
     Store,
     open_store,
+    store_name,
     ui_address,
     ui_command,
 )
@@ -80,6 +82,7 @@ __all__ = [
     "TrackedRun",
     "Tracker",
     "TrackingPlace",
+    "as_text",
     "describe_folder",
     "describe_model",
     "export_model",
@@ -87,6 +90,7 @@ __all__ = [
     "find_run",
     "is_registered",
     "list_models",
+    "meant_store",
     "open_store",
     "open_tracker",
     "parent_page",
@@ -96,6 +100,7 @@ __all__ = [
     "resolve_model",
     "rollback",
     "save_pyfunc",
+    "store_name",
     "ui_address",
     "ui_command",
     "verify_registered",

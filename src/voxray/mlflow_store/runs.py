@@ -18,13 +18,18 @@ from mlflow.entities import (
     InputTag,
     LifecycleStage,
     Param,
+    Run,
     RunTag,
     ViewType,
+)
+from mlflow.entities import (
+    RunStatus as MlflowStatus,
 )
 from mlflow.exceptions import MlflowException
 from mlflow.utils import mlflow_tags
 
 from voxray.core.errors import ConfigError
+from voxray.core.hashing import sha256_json
 from voxray.mlflow_store.store import Store
 
 Row = TypeVar("Row")
@@ -110,14 +115,28 @@ def is_there(store: Store, run_id: str) -> bool:
     Raises:
         MachineError: If the store is away.
     """
+    run = _find(store, run_id)
+    return run is not None and run.info.lifecycle_stage == LifecycleStage.ACTIVE
+
+
+def has_key(store: Store, run_id: str, key: str) -> bool:
+    """Whether the run with this id is the one that was started with this key.
+
+    Raises:
+        MachineError: If the store is away.
+    """
+    run = _find(store, run_id)
+    return run is not None and run.data.tags.get(KEY_TAG) == key
+
+
+def _find(store: Store, run_id: str) -> Run | None:
     with store.client() as client:
         try:
-            run = client.get_run(run_id)
+            return client.get_run(run_id)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            return False
-    return bool(run.info.lifecycle_stage == LifecycleStage.ACTIVE)
+            return None
 
 
 def set_status(store: Store, run_id: str, status: str, at_ms: int) -> None:
@@ -127,8 +146,9 @@ def set_status(store: Store, run_id: str, status: str, at_ms: int) -> None:
         MachineError: If the store is away.
     """
     with store.client() as client:
-        if status == RUNNING:
-            client.update_run(run_id, status=status)
+        if status == RUNNING:  # 0 is no end; the client itself cannot take one back
+            number = MlflowStatus.from_string(status)
+            client._tracking_client.store.update_run_info(run_id, number, 0, None)
         else:
             client.set_terminated(run_id, status=status, end_time=at_ms)
 
@@ -177,11 +197,12 @@ def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         if isinstance(value, Mapping) and value:
             flat.update(flatten(value, f"{prefix}{name}."))
         else:
-            flat[f"{prefix}{name}"] = _as_text(value)
+            flat[f"{prefix}{name}"] = as_text(value)
     return flat
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A setting as text: lists and groups stand as JSON, cut at 6000 characters."""
     is_list = isinstance(value, (list, tuple, Mapping))
     text = json.dumps(value, default=str) if is_list else str(value)
     cut = text[: _PARAM_CHARACTERS - 1] + "…"
@@ -197,7 +218,8 @@ def log_datasets(
         store: Where.
         run_id: Which run.
         datasets: Each with "name", "part" (what it was used for), "sha256", "counts".
-            The UI shows the first 36 characters of the hash as digest.
+            The UI shows 27 characters of the hash as digest, and 8 of a hash of the
+            counts: of two data sets with the same name and digest MLflow keeps one.
 
     Raises:
         MachineError: If the store is away.
@@ -206,7 +228,7 @@ def log_datasets(
         DatasetInput(
             Dataset(
                 name=f"{said['name']} ({said['part']})",
-                digest=said["sha256"][:_DIGEST_CHARACTERS],
+                digest=_digest(said),
                 source_type="voxray",
                 source=json.dumps({"sha256": said["sha256"]}),
                 profile=json.dumps(said["counts"]),
@@ -217,6 +239,11 @@ def log_datasets(
     ]
     with store.client() as client:
         client.log_inputs(run_id, inputs)
+
+
+def _digest(said: Mapping[str, Any]) -> str:
+    of_counts = sha256_json(said["counts"])[:8]
+    return f"{said['sha256'][: _DIGEST_CHARACTERS - 9]}-{of_counts}"
 
 
 def batched_rows(rows: Sequence[Row], size: int) -> Iterator[list[Row]]:
