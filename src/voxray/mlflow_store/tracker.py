@@ -174,8 +174,10 @@ class Tracker:
         for attempt in range(1, patience + 1):
             try:
                 self.send_each(filter(self._is_mine, outboxes(self.place.spool)))
-            except VoxrayError as error:
-                if attempt == patience:
+            except Exception as error:  # noqa: BLE001 - what was learned counts more
+                if isinstance(error, (ConfigError, DatasetError)):
+                    self._say_once(str(error))  # what was put aside is not met again
+                elif attempt == patience:
                     self.say(f"not all was recorded: {error}; {_LATER}")
                 time.sleep(0.1 * attempt)
             else:
@@ -190,10 +192,12 @@ class Tracker:
             send(self.reach(), outbox, wait=False)
         except BlockingIOError:
             return  # who sends now, or the next record, takes these along
-        except (ConfigError, DatasetError) as error:
-            self._say_once(str(error))
         except Exception as error:  # noqa: BLE001 - recording stops nothing
-            self.note_away(error, time.monotonic() - began_s)
+            is_here = self._store is not None
+            if is_here and isinstance(error, (ConfigError, DatasetError)):
+                self._say_once(str(error))
+            else:
+                self.note_away(error, time.monotonic() - began_s)
         else:
             self._is_away = False
 

@@ -2,7 +2,7 @@
 
 import shutil
 from dataclasses import replace
-from math import isnan
+from math import inf, isnan
 
 import pytest
 from mlflow.entities import ViewType
@@ -125,16 +125,16 @@ def test_an_answer_that_was_lost_doubles_nothing(gate, behind, fresh_name):
     parent, fold = record_all(behind(), fresh_name)
     gate.open()
     tracker = behind()
-    for nth in range(1, 40):  # each attempt loses a later answer than the one before
-        gate.swallow(nth)
+    for n in range(40):  # each attempt loses a later answer than the one before
+        gate.swallow(n)
         try:
             send_all(tracker)
         except MachineError:
             continue
         break
-    gate.swallow(-1)
+    gate.swallow(inf)
 
-    assert 3 < nth < 39
+    assert 3 < n < 39
     assert losses(tracker, fold) == ALL
     both = sorted([parent.key, fold.key])
     assert keys_of(tracker, fresh_name, ViewType.ALL) == both
@@ -292,6 +292,19 @@ def test_a_record_that_no_store_takes_is_put_aside_and_the_rest_goes_on(
     assert params_of(tracker, run) == {"steps": "5", "seed": "1"}
     (found,) = runs_of(tracker, fresh_name)
     assert found.info.status == "FINISHED"
+
+
+def test_a_record_that_is_put_aside_at_the_end_is_said(tracker, said, fresh_name):
+    run = tracker.start(NewRun(fresh_name, "fold"))
+    tracker._retry_s = inf
+    run.log_values({"x" * 251: 1.0})
+    run.finish()
+
+    tracker.settle()
+
+    (line,) = said
+    assert "does not take points of run 'fold'" in line
+    assert run.outbox.waiting() == []
 
 
 def test_files_that_are_gone_are_said(tracker, said, fresh_name):
