@@ -18,6 +18,7 @@ EPOCH = "epoch"
 _SECONDS = "seconds"
 _POINTS_A_BATCH = 1000
 _MOST_CHARACTERS = MAX_ENTITY_KEY_LENGTH - len("_high")
+_END_CHARACTERS = 80
 _PER_STRUCTURE = (
     *("dice", "iou", "nsd", "hd95", "assd", "volume", "missed"),
     *("lesion", "false_positive_lesions", "froc"),
@@ -106,13 +107,19 @@ def metric_names(metrics: Sequence[Metric]) -> list[str]:
 def _distinct(names: Sequence[str]) -> Iterator[str]:
     taken: set[str] = set()
     for name in names:
-        number, own = 1, name[:_MOST_CHARACTERS]
+        number, own = 1, _short(name)
         while own in taken:
             number += 1
-            end = f"_{number}"
-            own = f"{name[: _MOST_CHARACTERS - len(end)]}{end}"
+            own = _short(f"{name}_{number}")
         taken.add(own)
         yield own
+
+
+def _short(name: str) -> str:
+    """Without its middle, if it is too long: figure and end of a group's name stay."""
+    n_left = _MOST_CHARACTERS - _END_CHARACTERS - len("__")
+    is_long = len(name) > _MOST_CHARACTERS
+    return f"{name[:n_left]}__{name[-_END_CHARACTERS:]}" if is_long else name
 
 
 def _kind(metric: Metric) -> tuple[str, str, str]:

@@ -11,7 +11,6 @@ from voxray.core.errors import ConfigError
 from voxray.mlflow_store import DataUsed, NewRun, RunStatus, parent_page
 from voxray.mlflow_store.metrics import (
     epoch_points,
-    log_points,
     metric_values,
     metrics_markdown,
 )
@@ -246,14 +245,16 @@ def test_data_and_split_are_data_sets_of_the_run_with_their_counts(store, run):
 
 def test_names_that_are_too_long_for_mlflow_are_cut_and_stay_distinct(store, run):
     sites = [f"{'site' * 80} {end}" for end in "ab"]
-    values = metric_values([a_metric(subset=site) for site in sites])
+    metrics = [a_metric(name, subset=s) for s in sites for name in ("auc", "brier")]
 
-    log_points(store, run.run_id, [(name, v, 0, 0) for name, v in values.items()])
+    run.log_metrics(metrics)
 
-    assert len(values) == 6
-    assert max(map(len, values)) == 250
-    with store.client() as client:
-        assert set(values) <= set(client.get_run(run.run_id).data.metrics)
+    found = set(fetch(store, run).data.metrics)
+    assert found == set(metric_values(metrics))
+    assert len(found) == 12
+    assert max(map(len, found)) == 250
+    ends = {name.removesuffix("_low").removesuffix("_high")[-7:] for name in found}
+    assert ends == {"e a/auc", "e b/auc", "a/brier", "b/brier"}
 
 
 def test_a_number_that_is_said_again_is_no_second_point(store, run):

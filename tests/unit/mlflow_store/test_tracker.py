@@ -14,6 +14,7 @@ from voxray.core.outbox import Outbox, outboxes
 from voxray.mlflow_store import (
     NewRun,
     RunStatus,
+    TrackedRun,
     Tracker,
     TrackingPlace,
     open_store,
@@ -292,6 +293,17 @@ def test_a_record_that_no_store_takes_is_put_aside_and_the_rest_goes_on(
     assert params_of(tracker, run) == {"steps": "5", "seed": "1"}
     (found,) = runs_of(tracker, fresh_name)
     assert found.info.status == "FINISHED"
+
+
+def test_a_run_has_ended_before_its_end_is_sent(tmp_path):
+    """Sending takes seconds: a kill in them must not look like one in the run."""
+    lived = []
+    box = Outbox(tmp_path / "spool" / "a")
+    run = TrackedRun(box, lambda box: lived.append((box.folder / "alive").exists()))
+    run.log_params({"a": 1})
+    run.finish()
+
+    assert lived == [True, False]
 
 
 def test_a_record_that_is_put_aside_at_the_end_is_said(tracker, said, fresh_name):
