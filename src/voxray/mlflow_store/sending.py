@@ -58,9 +58,14 @@ def send(store: Store, outbox: Outbox, *, wait: bool = True) -> int:
             return 0
         with _explained(store, outbox, "the start", outbox.folder):
             run = sent_ids(outbox) if is_there else _start(store, outbox, wait=wait)
-        said = [_send_one(store, outbox, run.run_id, record) for record in waiting]
-    if problems := [problem for problem in said if problem]:
-        raise ConfigError("\n".join(problems))
+        put_aside = list[str]()
+        try:
+            for record in waiting:
+                put_aside += _send_one(store, outbox, run.run_id, record)
+        except VoxrayError as error:
+            raise type(error)("\n".join([*put_aside, str(error)])) from error
+    if put_aside:
+        raise ConfigError("\n".join(put_aside))
     return len(waiting)
 
 
@@ -105,19 +110,22 @@ def _check_store(store: Store, outbox: Outbox) -> None:
         raise ConfigError(msg)
 
 
-def _send_one(store: Store, outbox: Outbox, run_id: str, record: Record) -> str | None:
+def _send_one(
+    store: Store, outbox: Outbox, run_id: str, record: Record
+) -> tuple[str, ...]:
     """Send a record, or put one aside that can never be sent; then says why."""
     try:
         with _explained(store, outbox, record.kind, record.path):
             _sender(record)(store, run_id, record)
     except _BadRecordError as error:
         name = outbox.about()["head"]["name"]
-        return (
+        msg = (
             f"{store.label} does not take {record.kind} of run {name!r} ({error}); the "
             f"rest goes on without, kept in {outbox.refuse(record)}"
         )
+        return (msg,)
     outbox.drop(record)
-    return None
+    return ()
 
 
 class _BadRecordError(Exception):
@@ -208,13 +216,13 @@ def _send_files(store: Store, run_id: str, record: Record) -> None:
 
 
 def _send_folder(store: Store, run_id: str, record: Record) -> None:
-    """Files in place of those the folder held; some servers let none be deleted."""
+    """Files in place of those the folder held, where a server lets these be deleted."""
     with store.client() as client:
         there = client.list_artifacts(run_id, record.value)
         gone = [f.path for f in there if Path(f.path).name not in record.names]
         files = _files_of(client, run_id, store.address)
         for path in gone:
-            with contextlib.suppress(NotImplementedError):
+            with contextlib.suppress(Exception):  # the new ones count more
                 files.delete_artifacts(path)  # type: ignore[no-untyped-call]
     _send_files(store, run_id, record)
 
