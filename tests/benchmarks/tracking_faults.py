@@ -13,8 +13,10 @@ Parts, all by default:
   fold is done; `voxray track sync` is killed three times in the middle, then runs once
   more.
 
-Each value says which fold and which epoch it is of, so that mixed runs are seen. Exit
-code 1 if a number is missing, doubled or in another run.
+Each value says which fold and which epoch it is of, so that mixed runs are seen; so do
+a parameter, a tag and a file of each fold. Exit code 1 if one is missing, doubled or in
+another run, if a run ended otherwise than it should, or if there is a run too many, be
+it a deleted one.
 """
 
 import argparse
@@ -29,12 +31,18 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.benchmarks.runs import command, environment
 
 from voxray.core.outbox import Outbox
 from voxray.mlflow_store import NewRun, Tracker, TrackingPlace
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 N_FOLDS = 5
 CURVES = tuple(f"curve_{n}" for n in range(10))
@@ -45,7 +53,7 @@ POSTGRES = Path("/usr/lib/postgresql")
 
 
 class WrongError(Exception):
-    """A number is missing, doubled or in another run."""
+    """Something is missing, doubled, in another run, or too much."""
 
 
 def place_of(workspace: Path, uri: str) -> TrackingPlace:
@@ -69,6 +77,8 @@ def fold_process(options: argparse.Namespace) -> None:
     rows = history(options.fold, options.epochs)
     with tracker.start(new, PARENT).under_way() as run:
         run.log_params({"fold": options.fold})
+        run.set_tags({"said": f"fold {options.fold}"})
+        run.log_files({"fold.txt": str(options.fold)}, "notes")
         for end in range(A_BATCH, len(rows) + 1, A_BATCH):
             run.log_epochs(rows[:end], now=True)
             time.sleep(options.pause)
@@ -105,42 +115,81 @@ def make_parent(workspace: Path, uri: str) -> None:
         box.leave(alive)
 
 
-def found(workspace: Path, uri: str) -> dict[str, list[tuple[str, int, float]]]:
-    """Points by fold, as the store has them."""
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """What a store has, or should have, of a fold."""
+
+    points: list[tuple[str, int, float]]
+    params: dict[str, str]
+    said: str
+    files: dict[str, str]
+    status: str
+
+    @classmethod
+    def wanted(cls, fold: int, n_epochs: int, status: str) -> "Fold":
+        rows = history(fold, n_epochs)
+        points = [(c, int(row["epoch"]), row[c]) for row in rows for c in CURVES]
+        params, said = {"fold": str(fold)}, f"fold {fold}"
+        return cls(sorted(points), params, said, {"fold.txt": str(fold)}, status)
+
+    @classmethod
+    def found(cls, client: "MlflowClient", run: "Run") -> "Fold":
+        run_id = run.info.run_id
+        points = [
+            (name, p.step, p.value)
+            for name in CURVES
+            for p in client.get_metric_history(run_id, name)
+        ]
+        with tempfile.TemporaryDirectory() as folder:
+            notes = Path(client.download_artifacts(run_id, "notes", folder))
+            files = {p.name: p.read_text() for p in notes.iterdir()}
+        said = run.data.tags["said"]
+        return cls(sorted(points), run.data.params, said, files, run.info.status)
+
+
+def all_runs(client: "MlflowClient") -> "list[Run]":
+    """Those that were deleted too."""
+    from mlflow.entities import ViewType  # after voxray has made its settings
+
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        return []
+    return list(client.search_runs([experiment.experiment_id], "", ViewType.ALL))
+
+
+def check(
+    workspace: Path, uri: str, folds: range, n_epochs: int, status: str = "FINISHED"
+) -> str:
+    """Compare what is there with what was recorded."""
     store = Tracker(place_of(workspace, uri), print).reach()
     with store.client() as client:
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        runs = client.search_runs([experiment.experiment_id]) if experiment else []
-        folds = [run for run in runs if "fold" in run.data.tags]
-        return {
-            run.data.tags["fold"]: [
-                (name, p.step, p.value)
-                for name in CURVES
-                for p in client.get_metric_history(run.info.run_id, name)
-            ]
-            for run in folds
+        runs = all_runs(client)
+        there = {
+            run.data.tags["fold"]: Fold.found(client, run)
+            for run in runs
+            if "fold" in run.data.tags
         }
-
-
-def check(workspace: Path, uri: str, folds: range, n_epochs: int) -> str:
-    """Compare what is there with what was recorded."""
-    there = found(workspace, uri)
-    n_sent = n_found = 0
-    for fold in folds:
-        wanted = [
-            (c, int(row["epoch"]), row[c])
-            for row in history(fold, n_epochs)
-            for c in CURVES
-        ]
-        got = there.get(str(fold), [])
-        n_sent, n_found = n_sent + len(wanted), n_found + len(got)
-        if sorted(got) != sorted(wanted):
-            msg = f"fold {fold}: {len(wanted)} numbers sent, {len(got)} found"
-            raise WrongError(msg)
-    if len(there) != len(folds):
-        msg = f"{len(there)} runs of folds instead of {len(folds)}"
+    if len(runs) != len(folds) + 1:
+        msg = f"{len(runs)} runs instead of {len(folds)} and their parent"
         raise WrongError(msg)
-    return f"{n_sent} numbers sent, {n_found} found, each in its own run"
+    for fold in folds:
+        same(fold, there[str(fold)], Fold.wanted(fold, n_epochs, status))
+    n_sent = len(folds) * n_epochs * len(CURVES)
+    n_found = sum(len(fold.points) for fold in there.values())
+    return (
+        f"{n_sent} numbers sent, {n_found} found, each in its own run, as are "
+        f"parameters, tags and files; {len(runs)} runs, folds {status}"
+    )
+
+
+def same(fold: int, found: Fold, wanted: Fold) -> None:
+    for part in fields(Fold):
+        got, asked = getattr(found, part.name), getattr(wanted, part.name)
+        if got != asked:
+            shown = f"{len(asked)} sent, {len(got)} found"
+            short = shown if part.name == "points" else f"{got!r} instead of {asked!r}"
+            msg = f"fold {fold}: {part.name}: {short}"
+            raise WrongError(msg)
 
 
 def five_at_once(workspace: Path, uri: str, n_epochs: int) -> str:
@@ -190,15 +239,14 @@ def part_kill(workspace: Path, options: argparse.Namespace) -> str:
     if (before, after) != (["RUNNING"], ["FAILED"]):
         msg = f"status {before} after the kill, {after} after the next command"
         raise WrongError(msg)
-    counted = check(workspace, uri, range(1), options.epochs)
+    counted = check(workspace, uri, range(1), options.epochs, "FAILED")
     return f"RUNNING after kill -9, FAILED after the next command; {counted}"
 
 
 def statuses(workspace: Path, uri: str) -> list[str]:
     store = Tracker(place_of(workspace, uri), print).reach()
     with store.client() as client:
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        runs = client.search_runs([experiment.experiment_id]) if experiment else []
+        runs = all_runs(client)
     return [run.info.status for run in runs if "fold" in run.data.tags]
 
 

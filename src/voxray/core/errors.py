@@ -13,6 +13,7 @@ VoxrayError                      1
 └── MachineError                75   disk, lock, permission or server; run again
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -73,6 +74,18 @@ class GateError(VoxrayError):
     """The gate policy does not allow the promotion."""
 
     exit_code = 5
+
+
+def joined(problems: Sequence[VoxrayError]) -> VoxrayError:
+    """One error that says all of several; `MachineError` if running again mends all.
+
+    Args:
+        problems: At least one.
+    """
+    lasting = [p for p in problems if not isinstance(p, MachineError)]
+    wrong = [p for p in lasting if isinstance(p, ConfigError)]
+    kind = type([*wrong, *lasting, *problems][0])
+    return kind("\n".join(map(str, problems)))
 
 
 class MachineError(VoxrayError):

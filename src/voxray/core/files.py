@@ -24,11 +24,15 @@ MACHINE_ERRNOS = {
 
 
 @contextlib.contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, *, durable: bool = False) -> Iterator[Path]:
     """Give a temporary name beside `target`; rename it there when the block succeeds.
 
     The name keeps the suffixes of `target`, since writers choose a format by them.
     When the block fails, nothing is left and an older file stays as it was.
+
+    Args:
+        target: Where the file appears.
+        durable: Whether it is forced to the disk, so that a power cut leaves it.
 
     Raises:
         MachineError: If the disk is full or the folder may not be written.
@@ -39,7 +43,11 @@ def atomic_path(target: Path) -> Iterator[Path]:
     try:
         with machine_errors(target):
             yield temporary
+            if durable:
+                force_to_disk(temporary)
             temporary.replace(target)
+            if durable:
+                force_to_disk(target.parent)
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
@@ -57,20 +65,36 @@ def machine_errors(target: Path) -> Iterator[None]:
         raise MachineError(msg) from error
 
 
-def write_text(target: Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all."""
-    with atomic_path(target) as temporary:
+def force_to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, would outlive a power cut."""
+    with machine_errors(path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_text(target: Path, text: str, *, durable: bool = False) -> None:
+    """Write UTF-8 text, whole or not at all; see `atomic_path`."""
+    with atomic_path(target, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(target: Path, value: dict[str, Any]) -> None:
+def write_json(target: Path, value: dict[str, Any], *, durable: bool = False) -> None:
     """Write a JSON object with `schema_version` first; NaN is refused.
+
+    Args:
+        target: Where the file appears, whole.
+        value: As JSON.
+        durable: As in `atomic_path`.
 
     Raises:
         ValueError: If a number is NaN or infinite.
     """
     whole = {"schema_version": SCHEMA_VERSION, **value}
-    write_text(target, json.dumps(whole, indent=2, allow_nan=False) + "\n")
+    text = json.dumps(whole, indent=2, allow_nan=False) + "\n"
+    write_text(target, text, durable=durable)
 
 
 def read_json(path: Path) -> dict[str, Any]:

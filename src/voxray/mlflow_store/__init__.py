@@ -50,10 +50,12 @@ from voxray.mlflow_store.registry import (  # noqa: E402
     save_pyfunc,
     verify_registered,
 )
-from voxray.mlflow_store.runs import RunIds, RunStatus  # noqa: E402
+from voxray.mlflow_store.runs import RunIds, RunStatus, as_text  # noqa: E402
+from voxray.mlflow_store.sending import meant_store  # noqa: E402
 from voxray.mlflow_store.store import (  # noqa: E402
     Store,
     open_store,
+    store_name,
     ui_address,
     ui_command,
 )
@@ -91,6 +93,7 @@ __all__ = [
     "Tracker",
     "TrackingPlace",
     "crown",
+    "as_text",
     "describe_folder",
     "describe_model",
     "export_model",
@@ -104,6 +107,7 @@ __all__ = [
     "metric_values",
     "note_evaluation",
     "note_look",
+    "meant_store",
     "open_store",
     "open_tracker",
     "parent_page",
@@ -113,6 +117,7 @@ __all__ = [
     "rollback",
     "save_pyfunc",
     "tags_of_runs",
+    "store_name",
     "ui_address",
     "ui_command",
     "verify_registered",

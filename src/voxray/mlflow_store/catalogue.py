@@ -1,5 +1,6 @@
 """What stands in the model registry, for a person to read."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,12 +114,13 @@ def _row(client: MlflowClient, store: Store, name: str) -> ModelRow:
 
 
 def _metrics(client: MlflowClient, version: ModelVersion) -> dict[str, float]:
-    """Metrics of the version's run; empty when the run was deleted for good."""
+    """Metrics of the version's run that hold; none when it was deleted for good."""
     if not version.run_id:
         return {}
     try:
-        return dict(client.get_run(version.run_id).data.metrics)
+        found = client.get_run(version.run_id).data.metrics
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return {}
+    return {name: v for name, v in found.items() if math.isfinite(v)}

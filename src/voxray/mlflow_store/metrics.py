@@ -5,17 +5,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from mlflow.entities import Metric as MlflowMetric
+from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH
 
 from voxray.core.records import NETWORK, Metric
 from voxray.mlflow_store.runs import batched_rows
 from voxray.mlflow_store.store import Store
 
-Point = tuple[str, float, int, int]
-"""Name, value, time in ms since 1970, step."""
+Point = tuple[str, float | None, int, int]
+"""Name, value, time in ms since 1970, step; None, there NaN, for what is outdated."""
 
 EPOCH = "epoch"
 _SECONDS = "seconds"
 _POINTS_A_BATCH = 1000
+_MOST_CHARACTERS = MAX_ENTITY_KEY_LENGTH - len("_high")
+_END_CHARACTERS = 80
 _PER_STRUCTURE = (
     *("dice", "iou", "nsd", "hd95", "assd", "volume", "missed"),
     *("lesion", "false_positive_lesions", "froc"),
@@ -60,7 +63,10 @@ def log_points(store: Store, run_id: str, points: Sequence[Point]) -> None:
     Raises:
         MachineError: If the store is away.
     """
-    rows = [MlflowMetric(*point) for point in points]
+    rows = [
+        MlflowMetric(name, math.nan if value is None else value, at_ms, step)
+        for name, value, at_ms, step in points
+    ]
     with store.client() as client:
         for part in batched_rows(rows, _POINTS_A_BATCH):
             client.log_batch(run_id, metrics=part)
@@ -83,7 +89,7 @@ def metric_names(metrics: Sequence[Metric]) -> list[str]:
     stands for several classes. A subgroup comes first: `site_a/auc`; so does what is
     not the network: `baseline/size/auc`. What MLflow does not take becomes `_`; of
     names that are equal then, such as those of the columns `dose (mg)` and `dose [mg]`,
-    the second ends in `_2`.
+    or that MLflow's 250 characters cut short, the second ends in `_2`.
 
     Raises:
         ValueError: If two metrics are of one thing.
@@ -101,12 +107,19 @@ def metric_names(metrics: Sequence[Metric]) -> list[str]:
 def _distinct(names: Sequence[str]) -> Iterator[str]:
     taken: set[str] = set()
     for name in names:
-        number, own = 1, name
+        number, own = 1, _short(name)
         while own in taken:
             number += 1
-            own = f"{name}_{number}"
+            own = _short(f"{name}_{number}")
         taken.add(own)
         yield own
+
+
+def _short(name: str) -> str:
+    """Without its middle, if it is too long: figure and end of a group's name stay."""
+    n_left = _MOST_CHARACTERS - _END_CHARACTERS - len("__")
+    is_long = len(name) > _MOST_CHARACTERS
+    return f"{name[:n_left]}__{name[-_END_CHARACTERS:]}" if is_long else name
 
 
 def _kind(metric: Metric) -> tuple[str, str, str]:

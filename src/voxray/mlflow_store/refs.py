@@ -208,7 +208,10 @@ def _downloaded(store: Store, ref: ModelVersionRef, uri: str, cache: Path) -> Pa
         store.client(),
     ):
         there = mlflow.artifacts.download_artifacts(
-            uri, dst_path=temporary, tracking_uri=store.uri, registry_uri=store.uri
+            uri,
+            dst_path=temporary,
+            tracking_uri=store.address,
+            registry_uri=store.address,
         )
         _move(Path(there), target)
     return target

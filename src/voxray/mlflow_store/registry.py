@@ -16,7 +16,7 @@ from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.utils import mlflow_tags
 
 import voxray
-from voxray.core.errors import ConfigError, MachineError
+from voxray.core.errors import ConfigError, MachineError, ManifestError
 from voxray.core.hashing import sha256_file
 from voxray.mlflow_store.package_files import (
     PACKAGE_FILE,
@@ -65,7 +65,7 @@ def register_model(
     The artifact holds no pickle: the entry is a source file, `code/` is voxray itself,
     the weights are safetensors. The version gets the alias `candidate` once it was read
     back, every byte compared, and real scans scored. Registering the same folder from
-    the same run again gives the version that is there.
+    the same run again gives the version that is there, if its files still are.
 
     Raises:
         ConfigError: If the folder is no model folder, or does not match its hashes.
@@ -78,11 +78,15 @@ def register_model(
         raise ConfigError(msg)
     sha256 = sha256_file(model_folder / PACKAGE_FILE)
     with store.client() as client:
-        version = _known_version(client, registration.name, run_id, sha256)
-        if version is None:
+        known = _known_versions(client, registration.name, run_id, sha256)
+    refs = [ModelVersionRef(registration.name, version) for version in known]
+    whole = [r.version for r in refs if not _differences(store, r, model_folder)]
+    version = max(whole, default=None)
+    if version is None:
+        with store.client() as client:
             logged = _log_pyfunc(client, run_id, model_folder)
             version = _create_version(client, run_id, logged, registration, sha256)
-    verify_registered(store, registration.name, version, model_folder)
+        verify_registered(store, registration.name, version, model_folder)
     if registration.compare is not None:
         there = ModelVersionRef(registration.name, version)
         with fetched(store, there) as folder:
@@ -107,21 +111,28 @@ def verify_registered(
     """Read a version back and compare every file with the folder it was made from.
 
     Raises:
-        ConfigError: If there is no such version.
-        MachineError: If a byte differs.
+        MachineError: If a byte differs, or the files are gone.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        there = fetch_version(store, ModelVersionRef(name, version), Path(temporary))
-        problems = list(file_problems(there))
-        here = model_folder / PACKAGE_FILE
-        if sha256_file(there / PACKAGE_FILE) != sha256_file(here):
-            problems.append(f"{PACKAGE_FILE} is another one")
+    problems = _differences(store, ModelVersionRef(name, version), model_folder)
     if problems:
         msg = (
             f"{store.label} gave back other bytes for model {name!r} version {version}"
             f": {'; '.join(problems)}; run again to register it anew"
         )
         raise MachineError(msg)
+
+
+def _differences(store: Store, ref: ModelVersionRef, model_folder: Path) -> list[str]:
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            there = fetch_version(store, ref, Path(temporary))
+            problems = list(file_problems(there))
+            here = model_folder / PACKAGE_FILE
+            if sha256_file(there / PACKAGE_FILE) != sha256_file(here):
+                problems.append(f"{PACKAGE_FILE} is another one")
+            return problems
+    except (ConfigError, ManifestError, MlflowException) as error:
+        return [str(error).splitlines()[0]]
 
 
 def save_pyfunc(model_folder: Path, target: Path, entry: Model | None = None) -> None:
@@ -158,13 +169,12 @@ def _example() -> pd.DataFrame:
     return pd.DataFrame([["scans/"]], columns=names, dtype=object)
 
 
-def _known_version(
+def _known_versions(
     client: MlflowClient, name: str, run_id: str, sha256: str
-) -> int | None:
-    """The version a run that was killed half-way has made of the same bytes."""
+) -> list[int]:
+    """Versions a run that was killed half-way has made of the same bytes."""
     found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-    same = [int(v.version) for v in found if v.tags.get(PACKAGE_TAG) == sha256]
-    return max(same, default=None)
+    return [int(v.version) for v in found if v.tags.get(PACKAGE_TAG) == sha256]
 
 
 def _log_pyfunc(client: MlflowClient, run_id: str, model_folder: Path) -> LoggedModel:

@@ -18,13 +18,18 @@ from mlflow.entities import (
     InputTag,
     LifecycleStage,
     Param,
+    Run,
     RunTag,
     ViewType,
+)
+from mlflow.entities import (
+    RunStatus as MlflowStatus,
 )
 from mlflow.exceptions import MlflowException
 from mlflow.utils import mlflow_tags
 
 from voxray.core.errors import ConfigError
+from voxray.core.hashing import sha256_json
 from voxray.mlflow_store.store import Store
 
 Row = TypeVar("Row")
@@ -82,15 +87,26 @@ def find_or_start(
     if parent is not None:
         tags[mlflow_tags.MLFLOW_PARENT_RUN_ID] = parent.run_id
     with store.client() as client:
-        found = client.search_runs(
-            [experiment_id], f"tags.`{KEY_TAG}` = '{key}'", ViewType.ALL, max_results=1
-        )
-        run = (
-            found[0]
-            if found
-            else client.create_run(experiment_id, head.began_ms, tags, head.name)
-        )
-    return RunIds(experiment_id, str(run.info.run_id))
+        if not (ids := _ids_of(client, experiment_id, key)):
+            client.create_run(experiment_id, head.began_ms, tags, head.name)
+            ids = _ids_of(client, experiment_id, key)
+        for surplus in ids[1:]:
+            client.delete_run(surplus)
+    return RunIds(experiment_id, ids[0])
+
+
+def _ids_of(client: MlflowClient, experiment_id: str, key: str) -> list[str]:
+    """Runs with a key; of those that were all deleted in MLflow one.
+
+    There are several when a request was sent again after its answer was lost, as a
+    user's own MLFLOW_HTTP_REQUEST_MAX_RETRIES does.
+    """
+    asked = f"tags.`{KEY_TAG}` = '{key}'"
+    active, deleted = (
+        [str(r.info.run_id) for r in client.search_runs([experiment_id], asked, view)]
+        for view in (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY)
+    )
+    return active or deleted[:1]
 
 
 def is_there(store: Store, run_id: str) -> bool:
@@ -99,14 +115,28 @@ def is_there(store: Store, run_id: str) -> bool:
     Raises:
         MachineError: If the store is away.
     """
+    run = _find(store, run_id)
+    return run is not None and run.info.lifecycle_stage == LifecycleStage.ACTIVE
+
+
+def has_key(store: Store, run_id: str, key: str) -> bool:
+    """Whether the run with this id is the one that was started with this key.
+
+    Raises:
+        MachineError: If the store is away.
+    """
+    run = _find(store, run_id)
+    return run is not None and run.data.tags.get(KEY_TAG) == key
+
+
+def _find(store: Store, run_id: str) -> Run | None:
     with store.client() as client:
         try:
-            run = client.get_run(run_id)
+            return client.get_run(run_id)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            return False
-    return bool(run.info.lifecycle_stage == LifecycleStage.ACTIVE)
+            return None
 
 
 def set_status(store: Store, run_id: str, status: str, at_ms: int) -> None:
@@ -116,8 +146,9 @@ def set_status(store: Store, run_id: str, status: str, at_ms: int) -> None:
         MachineError: If the store is away.
     """
     with store.client() as client:
-        if status == RUNNING:
-            client.update_run(run_id, status=status)
+        if status == RUNNING:  # 0 is no end; the client itself cannot take one back
+            number = MlflowStatus.from_string(status)
+            client._tracking_client.store.update_run_info(run_id, number, 0, None)
         else:
             client.set_terminated(run_id, status=status, end_time=at_ms)
 
@@ -166,11 +197,12 @@ def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         if isinstance(value, Mapping) and value:
             flat.update(flatten(value, f"{prefix}{name}."))
         else:
-            flat[f"{prefix}{name}"] = _as_text(value)
+            flat[f"{prefix}{name}"] = as_text(value)
     return flat
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A setting as text: lists and groups stand as JSON, cut at 6000 characters."""
     is_list = isinstance(value, (list, tuple, Mapping))
     text = json.dumps(value, default=str) if is_list else str(value)
     cut = text[: _PARAM_CHARACTERS - 1] + "…"
@@ -186,7 +218,8 @@ def log_datasets(
         store: Where.
         run_id: Which run.
         datasets: Each with "name", "part" (what it was used for), "sha256", "counts".
-            The UI shows the first 36 characters of the hash as digest.
+            The UI shows 27 characters of the hash as digest, and 8 of a hash of the
+            counts: of two data sets with the same name and digest MLflow keeps one.
 
     Raises:
         MachineError: If the store is away.
@@ -195,7 +228,7 @@ def log_datasets(
         DatasetInput(
             Dataset(
                 name=f"{said['name']} ({said['part']})",
-                digest=said["sha256"][:_DIGEST_CHARACTERS],
+                digest=_digest(said),
                 source_type="voxray",
                 source=json.dumps({"sha256": said["sha256"]}),
                 profile=json.dumps(said["counts"]),
@@ -206,6 +239,11 @@ def log_datasets(
     ]
     with store.client() as client:
         client.log_inputs(run_id, inputs)
+
+
+def _digest(said: Mapping[str, Any]) -> str:
+    of_counts = sha256_json(said["counts"])[:8]
+    return f"{said['sha256'][: _DIGEST_CHARACTERS - 9]}-{of_counts}"
 
 
 def batched_rows(rows: Sequence[Row], size: int) -> Iterator[list[Row]]:

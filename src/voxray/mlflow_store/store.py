@@ -18,10 +18,30 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from voxray.core.errors import ConfigError, MachineError
 from voxray.core.files import machine_errors
+from voxray.mlflow_store.relocation import relocate
 
 _SQLITE = "sqlite:///"
 _SERVERS = ("http", "https")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_SECRETS = (
+    (re.compile(r"(https?://)[^/@\s]*@"), r"\1***@"),
+    (re.compile(r"//([^:/@\s]*):[^/\s]*@"), r"//\1:***@"),
+    (
+        re.compile(
+            r"(?i)([?&][^=&\s]*(?:pass|pwd|token|secret|key)[^=&\s]*=)[^&\s'\"]*"
+        ),
+        r"\1***",
+    ),
+)
+_PATIENCE = {  # of PostgreSQL's own client: without these a dead network is waited for
+    "connect_timeout": "10",
+    "options": "-c statement_timeout=60000",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+_LIBPQ = {"postgresql", "postgresql+psycopg", "postgresql+psycopg2"}
 _REFUSALS = {
     "TEMPORARILY_UNAVAILABLE",
     "REQUEST_LIMIT_EXCEEDED",
@@ -29,6 +49,7 @@ _REFUSALS = {
     "UNAUTHENTICATED",
     "CUSTOMER_UNAUTHORIZED",
     "INTERNAL_ERROR",
+    "ENDPOINT_NOT_FOUND",  # of a proxy whose server is gone
 }
 _UNHEARD = (  # an answer that is cut short is none
     requests.RequestException,
@@ -52,8 +73,20 @@ class Store:
 
     @property
     def label(self) -> str:
-        """The URI without a password, for messages."""
+        """The URI without a password, for messages; see `without_password`."""
         return without_password(self.uri)
+
+    @property
+    def address(self) -> str:
+        """The URI for MLflow: one of PostgreSQL with bounds on waiting.
+
+        What the URI says itself about them stays.
+        """
+        if urlsplit(self.uri).scheme not in _LIBPQ:
+            return self.uri
+        uri = sqlalchemy.make_url(self.uri)
+        bounds = {n: v for n, v in _PATIENCE.items() if n not in uri.query}
+        return uri.update_query_dict(bounds).render_as_string(hide_password=False)
 
     @contextlib.contextmanager
     def client(self) -> Iterator[MlflowClient]:
@@ -64,7 +97,7 @@ class Store:
                 disk is full.
         """
         with store_errors(self.label):
-            yield MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            yield MlflowClient(tracking_uri=self.address, registry_uri=self.address)
 
 
 def open_store(uri: str, artifacts: Path) -> Store:
@@ -82,7 +115,7 @@ def open_store(uri: str, artifacts: Path) -> Store:
     """
     scheme = urlsplit(uri).scheme.split("+")[0]
     if scheme in _SERVERS:
-        return _reach(Store(uri.rstrip("/"), artifact_root=None))
+        return reached(Store(uri.rstrip("/"), artifact_root=None))
     if scheme not in _DATABASES:
         msg = (
             f"the tracking URI {without_password(uri)!r} is no MLflow store; use "
@@ -91,7 +124,7 @@ def open_store(uri: str, artifacts: Path) -> Store:
         raise ConfigError(msg)
     store = Store(absolute_uri(uri), artifacts.resolve())
     _make_database(store)
-    return _reach(store)
+    return reached(store)
 
 
 def ui_command(store: Store, port: int = 5000) -> list[str]:
@@ -123,13 +156,25 @@ def ui_address(server: str, experiment_id: str | None = None) -> str:
 
 
 def without_password(uri: str) -> str:
-    """The same URI with `***` for a password.
+    """The same URI, or a text with URIs, with `***` for passwords.
+
+    So in a query too. Who asks a web server is hidden whole: it may be a token.
 
     Example:
-        >>> without_password("postgresql://anna:secret@db/mlflow")
-        'postgresql://anna:***@db/mlflow'
+        >>> without_password("postgresql://anna:secret@db/mlflow?sslpassword=secret")
+        'postgresql://anna:***@db/mlflow?sslpassword=***'
+        >>> without_password("https://token@host/mlflow")
+        'https://***@host/mlflow'
     """
-    return re.sub(r"//([^:/@]*):[^@/]*@", r"//\1:***@", uri)
+    for pattern, shown in _SECRETS:
+        uri = pattern.sub(shown, uri)
+    return uri
+
+
+def holds_password(uri: str) -> bool:
+    """Whether a URI as a person wrote it holds one, and not a `${VARIABLE}` for it."""
+    plain = re.sub(r"\$\{[^}]*\}", "***", uri)
+    return without_password(plain) != plain
 
 
 def absolute_uri(uri: str) -> str:
@@ -137,6 +182,16 @@ def absolute_uri(uri: str) -> str:
     if not uri.startswith(_SQLITE):
         return uri.rstrip("/")
     return _SQLITE + str(Path(uri.removeprefix(_SQLITE)).expanduser().resolve())
+
+
+def store_name(uri: str, spool: Path) -> str:
+    """What a store is called in outboxes; short for one beside the spool.
+
+    A workspace that was moved with its store still names the same one.
+    """
+    beside = f"{_SQLITE}{spool.resolve().parent}/"
+    label = without_password(absolute_uri(uri))
+    return _SQLITE + label.removeprefix(beside) if beside in label else label
 
 
 @contextlib.contextmanager
@@ -174,8 +229,10 @@ def _make_database(store: Store) -> None:
         lock = database.with_name(f".{database.name}.lock")
     with _locked(lock), store_errors(store.label), _explained(store):
         if not store.uri.startswith(_SQLITE):
-            _connect_once(store.uri)
-        SqlAlchemyStore(store.uri, root.as_uri())  # type: ignore[no-untyped-call]
+            _connect_once(store.address)
+        SqlAlchemyStore(store.address, root.as_uri())  # type: ignore[no-untyped-call]
+        if lock.parent == root.parent:  # beside its files: both move together
+            relocate(store.uri, root)
 
 
 @contextlib.contextmanager
@@ -227,7 +284,12 @@ def _explained(store: Store) -> Iterator[None]:
         raise ConfigError(msg) from error
 
 
-def _reach(store: Store) -> Store:
+def reached(store: Store) -> Store:
+    """The same store, if it answers now.
+
+    Raises:
+        MachineError: If it does not.
+    """
     try:
         with store.client() as client:
             client.search_experiments(max_results=1)

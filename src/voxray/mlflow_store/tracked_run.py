@@ -15,6 +15,7 @@ from voxray.core.records import Metric
 from voxray.mlflow_store.metrics import epoch_points, metric_values
 from voxray.mlflow_store.run_files import table_files
 from voxray.mlflow_store.runs import RUNNING, RunHead, RunStatus, flatten
+from voxray.mlflow_store.stamps import stamped
 
 _EPOCHS_EVERY_S = 3.0
 
@@ -95,16 +96,19 @@ class TrackedRun:
 
     def log_values(self, values: Mapping[str, float]) -> None:
         """Record plain numbers by name; what is not finite is left out."""
-        now = _now_ms()
-        rows = [[n, float(v), now, 0] for n, v in values.items() if math.isfinite(v)]
-        self._put("points", rows)
+        kept = {n: float(v) for n, v in values.items() if math.isfinite(v)}
+        path = self.outbox.folder / "values.json"
+        self._put("points", stamped(path, kept, _now_ms(), whole=False))
 
     def log_metrics(self, metrics: Sequence[Metric]) -> None:
         """Record evaluated figures as `auc`, `auc_low`, `auc_high`, `dice_anterior`.
 
-        What is not estimable is left out; the description says why.
+        What is not estimable is left out; the description says why. A figure of an
+        earlier evaluation that this one has not becomes NaN: MLflow can delete none.
         """
-        self.log_values(metric_values(metrics))
+        path = self.outbox.folder / "metrics.json"
+        values = metric_values(metrics)
+        self._put("points", stamped(path, values, _now_ms(), whole=True))
 
     def log_epochs(
         self, history: Sequence[Mapping[str, float]], *, now: bool = False
@@ -142,8 +146,11 @@ class TrackedRun:
         self._put("files", folder, files)
 
     def log_figures(self, figures: Mapping[str, bytes]) -> None:
-        """Put pictures (PNG bytes per file name) into the folder `figures`."""
-        self.log_files(figures, "figures")
+        """Put pictures (PNG bytes per file name) into the folder `figures`.
+
+        Those that were there and are not among them are deleted.
+        """
+        self._put("folder", "figures", figures)
 
     def log_table(self, name: str, table: pd.DataFrame) -> None:
         """Put a table into the folder `tables`; see `table_files`."""
@@ -155,9 +162,14 @@ class TrackedRun:
         self.set_tags({f"sha256.{d.part}": d.sha256 for d in datasets})
 
     def finish(self, status: RunStatus = RunStatus.FINISHED) -> None:
-        """Close the run; it can be resumed."""
-        self._put("status", {"status": status.value, "at_ms": _now_ms()})
+        """Close the run; it can be resumed.
+
+        It has ended before it is sent, which takes seconds: a kill in them must not
+        look like one in the middle of the run.
+        """
+        self.outbox.put("status", {"status": status.value, "at_ms": _now_ms()})
         self.outbox.leave(self._alive)
+        self._pass_on(self.outbox)
 
     @contextlib.contextmanager
     def under_way(self) -> Iterator[Self]:

@@ -1,5 +1,6 @@
 """Record runs: first on disk, then in the store, which may be away."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -7,15 +8,25 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from voxray.core.errors import ConfigError, MachineError, VoxrayError
+from mlflow.exceptions import MlflowException
+
+from voxray.core.errors import (
+    ConfigError,
+    DatasetError,
+    MachineError,
+    ManifestError,
+    VoxrayError,
+    joined,
+)
 from voxray.core.outbox import Outbox, outboxes
-from voxray.mlflow_store.runs import RunIds, is_there
-from voxray.mlflow_store.sending import send, sent_ids
+from voxray.mlflow_store.runs import RunIds, has_key, is_there
+from voxray.mlflow_store.sending import meant_store, send, sent_ids
 from voxray.mlflow_store.store import (
     Store,
-    absolute_uri,
+    holds_password,
     open_store,
-    without_password,
+    reached,
+    store_name,
 )
 from voxray.mlflow_store.tracked_run import NewRun, TrackedRun
 
@@ -42,13 +53,8 @@ class TrackingPlace:
 
     @property
     def label(self) -> str:
-        """The store's name, without a password; short for one beside the spool.
-
-        A workspace that was moved with its store is still the same.
-        """
-        beside = f"sqlite:///{self.spool.resolve().parent}/"
-        label = without_password(absolute_uri(self.uri))
-        return "sqlite:///" + label.removeprefix(beside) if beside in label else label
+        """The store's name, without a password; see `store_name`."""
+        return store_name(self.uri, self.spool)
 
 
 class Tracker:
@@ -64,10 +70,19 @@ class Tracker:
         self._store: Store | None = None
         self._retry_s = 0.0
         self._is_away = False
+        self._said = set[str]()
 
-    def start(self, new: NewRun, parent: str | None = None) -> TrackedRun:
-        """Open a run, under the run with this key or alone."""
-        outbox = Outbox(self.place.spool / uuid4().hex)
+    def start(
+        self, new: NewRun, parent: str | None = None, key: str | None = None
+    ) -> TrackedRun:
+        """Open a run.
+
+        Args:
+            new: What it is.
+            parent: Key of the run it hangs under; None for one alone.
+            key: Its own, 32 hexadecimal digits; None for a new one.
+        """
+        outbox = Outbox(self.place.spool / (key or uuid4().hex))
         run = TrackedRun(outbox, self.pass_on)
         outbox.make(self._about(new, parent))
         return self._opened(run)
@@ -83,7 +98,7 @@ class Tracker:
             MachineError: If it is under way in another process.
         """
         outbox = Outbox(self.place.spool / key)
-        if not outbox.is_made or outbox.about()["store"] != self.place.label:
+        if not outbox.is_made or meant_store(outbox) != self.place.label:
             return None
         if self._was_deleted(outbox):
             return None
@@ -116,27 +131,41 @@ class Tracker:
         """The store's id of a run; all that waits is sent first.
 
         Raises:
+            ConfigError: If it was recorded in another store.
             MachineError: If the store does not answer.
         """
         outbox = Outbox(self.place.spool / key)
         send(self.reach(), outbox)
         return sent_ids(outbox).run_id
 
+    def knows(self, outbox: Outbox) -> bool:
+        """Whether this store has the run, under the id it was sent as.
+
+        Raises:
+            MachineError: If the store does not answer.
+        """
+        sent = outbox.sent()
+        return sent is not None and has_key(self.reach(), sent["run_id"], outbox.key)
+
     def send_each(self, runs: Iterable[Outbox]) -> int:
         """Send what these runs have waiting; returns the number of records.
 
         Raises:
             ConfigError: If the store refused records of some; the others were sent.
+            ManifestError: If records of some cannot be read; the others were sent.
             MachineError: If the store does not answer.
         """
-        n_sent, problems = 0, list[str]()
+        store = self.reach()
+        n_sent, problems = 0, list[VoxrayError]()
         for outbox in sorted(runs, key=_is_below):
             try:
-                n_sent += send(self.reach(), outbox)
-            except ConfigError as error:
-                problems.append(str(error))
+                n_sent += send(store, outbox)
+            except VoxrayError as error:
+                problems.append(error)
+                if isinstance(error, MachineError) and not _answers(store):
+                    break
         if problems:
-            raise ConfigError("\n".join(problems))
+            raise joined(problems)
         return n_sent
 
     def settle(self) -> None:
@@ -145,8 +174,10 @@ class Tracker:
         for attempt in range(1, patience + 1):
             try:
                 self.send_each(filter(self._is_mine, outboxes(self.place.spool)))
-            except VoxrayError as error:
-                if attempt == patience:
+            except Exception as error:  # noqa: BLE001 - what was learned counts more
+                if isinstance(error, (ConfigError, DatasetError)):
+                    self._say_once(str(error))  # what was put aside is not met again
+                elif attempt == patience:
                     self.say(f"not all was recorded: {error}; {_LATER}")
                 time.sleep(0.1 * attempt)
             else:
@@ -158,21 +189,36 @@ class Tracker:
         if began_s < self._retry_s:
             return
         try:
-            send(self.reach(), outbox)
-        except VoxrayError as error:
-            self.note_away(error, time.monotonic() - began_s)
+            send(self.reach(), outbox, wait=False)
+        except BlockingIOError:
+            return  # who sends now, or the next record, takes these along
+        except Exception as error:  # noqa: BLE001 - recording stops nothing
+            is_here = self._store is not None
+            if is_here and isinstance(error, (ConfigError, DatasetError)):
+                self._say_once(str(error))
+            else:
+                self.note_away(error, time.monotonic() - began_s)
         else:
             self._is_away = False
 
-    def note_away(self, error: VoxrayError, took_s: float) -> None:
+    def note_away(self, error: Exception, took_s: float) -> None:
         """Say once that the store is away; asking it takes a twentieth of the time."""
         self._retry_s = time.monotonic() + max(_RETRY_S, 20 * took_s)
+        is_ours = isinstance(error, VoxrayError)
+        said = str(error) if is_ours else f"{type(error).__name__}: {error}"
         if not self._is_away:
-            self.say(f"recording goes on in {self.place.spool}: {error}; {_LATER}")
+            self.say(f"recording goes on in {self.place.spool}: {said}; {_LATER}")
         self._is_away = True
 
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self.say(line)
+        self._said.add(line)
+
     def _about(self, new: NewRun, parent: str | None) -> dict[str, Any]:
-        place = {"store": self.place.label, "asked": self.place.asked}
+        asked = self.place.asked
+        kept = None if asked and holds_password(asked) else asked
+        place = {"store": self.place.label, "asked": kept}
         head = new.head(int(time.time() * 1000))
         return {**place, "parent": parent, "head": head}
 
@@ -181,7 +227,10 @@ class Tracker:
         return run
 
     def _is_mine(self, outbox: Outbox) -> bool:
-        return bool(outbox.about()["store"] == self.place.label)
+        """Whether it is for this store; one that cannot be read is to be said."""
+        with contextlib.suppress(ManifestError):
+            return meant_store(outbox) == self.place.label
+        return True
 
     def _was_deleted(self, outbox: Outbox) -> bool:
         """Whether the store says so; one that is away says nothing."""
@@ -190,13 +239,23 @@ class Tracker:
             return False
         try:
             return not is_there(self.reach(), sent["run_id"])
-        except MachineError:
+        except (VoxrayError, MlflowException):
             return False
 
 
 def _is_below(outbox: Outbox) -> bool:
-    """Parents are sent before their folds."""
-    return outbox.about()["parent"] is not None
+    """Parents are sent before their folds, and last what cannot be read."""
+    with contextlib.suppress(ManifestError):
+        return outbox.about()["parent"] is not None
+    return True
+
+
+def _answers(store: Store) -> bool:
+    try:
+        reached(store)
+    except MachineError:
+        return False
+    return True
 
 
 def open_tracker(place: TrackingPlace, say: Callable[[str], None]) -> Tracker:

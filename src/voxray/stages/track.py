@@ -4,10 +4,16 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from voxray.core.errors import ConfigError, MachineError, VoxrayError
+from voxray.core.errors import ConfigError, VoxrayError, joined
 from voxray.core.outbox import Outbox, outboxes
 from voxray.core.wording import counted
-from voxray.mlflow_store import RunStatus, Tracker, TrackingPlace
+from voxray.mlflow_store import (
+    RunStatus,
+    Tracker,
+    TrackingPlace,
+    meant_store,
+    store_name,
+)
 from voxray.stages.environment import artifact_root, spool_folder, tracking_uri
 
 Say = Callable[[str], None]
@@ -31,7 +37,7 @@ def close_abandoned(workspace: Path, say: Say) -> int:
     Returns:
         How many there were.
     """
-    closed = [box for box in outboxes(spool_folder(workspace)) if _close(box)]
+    closed = [box for box in outboxes(spool_folder(workspace)) if _close(box, say)]
     if closed:
         say(f"{counted(len(closed), 'run')} left by a process that is gone: FAILED now")
         _send_quietly(workspace, closed, say)
@@ -46,23 +52,63 @@ def sync(workspace: Path, say: Say) -> int:
 
     Raises:
         ConfigError: If a store refuses a record, or is not the one that is named now.
+        ManifestError: If an outbox cannot be read; the others were sent.
         MachineError: If a store does not answer.
     """
     boxes = [box for box in outboxes(spool_folder(workspace)) if _waits(box)]
     n_sent, problems = _send(workspace, boxes)
     say(f"sent {counted(n_sent, 'record')} of {counted(len(boxes), 'run')}")
     if problems:
-        kind = ConfigError if _any_wrong(problems) else MachineError
-        raise kind("\n".join(map(str, problems)))
+        raise joined(problems)
     return n_sent
 
 
-def _close(box: Outbox) -> bool:
-    with box.abandoned() as last_s:
-        if last_s is None:
-            return False
-        at_ms = int(last_s * 1000)
-        box.put("status", {"status": RunStatus.FAILED.value, "at_ms": at_ms})
+def take_moved(workspace: Path, old: str, say: Say) -> int:
+    """Let runs of a store that has another address now belong to it there.
+
+    Args:
+        workspace: With the runs.
+        old: URI it had. MLFLOW_TRACKING_URI names the new one.
+        say: Shows one line.
+
+    Returns:
+        How many runs there are.
+
+    Raises:
+        ConfigError: If no run was recorded there, or the new store has none of them.
+        MachineError: If the new store does not answer.
+    """
+    spool = spool_folder(workspace)
+    name = store_name(old, spool)
+    boxes = [box for box in outboxes(spool) if meant_store(box) == name]
+    place = tracking_place(workspace, None)
+    if not boxes:
+        known = sorted({meant_store(box) for box in outboxes(spool)})
+        msg = f"no run was recorded in {name}, only in: {', '.join(known) or 'nothing'}"
+        raise ConfigError(msg)
+    tracker = Tracker(place, say)
+    if not any(map(tracker.knows, boxes)):
+        msg = (
+            f"{place.label} has none of the {counted(len(boxes), 'run')} of {name}: it "
+            "is another store; set MLFLOW_TRACKING_URI to where it is now"
+        )
+        raise ConfigError(msg)
+    for box in boxes:
+        box.make({**box.about(), "store": place.label, "asked": None})
+    say(f"{counted(len(boxes), 'run')} of {name} belong to {place.label} now")
+    return len(boxes)
+
+
+def _close(box: Outbox, say: Say) -> bool:
+    try:
+        with box.abandoned() as last_s:
+            if last_s is None:
+                return False
+            at_ms = int(last_s * 1000)
+            box.put("status", {"status": RunStatus.FAILED.value, "at_ms": at_ms})
+    except VoxrayError as error:  # of one run; the command and the others go on
+        say(f"cannot close run {box.key}: {error}")
+        return False
     return True
 
 
@@ -74,7 +120,14 @@ def _send_quietly(workspace: Path, boxes: Sequence[Outbox], say: Say) -> None:
 def _send(workspace: Path, boxes: Sequence[Outbox]) -> tuple[int, list[VoxrayError]]:
     """Number of records sent, and what went wrong, by store."""
     n_sent, problems = 0, list[VoxrayError]()
-    for (label, asked), group in groupby(sorted(boxes, key=_store), key=_store):
+    stores = dict[Outbox, tuple[str, str]]()
+    for box in boxes:
+        try:
+            stores[box] = _store(box)
+        except VoxrayError as error:
+            problems.append(error)
+    of = stores.__getitem__
+    for (label, asked), group in groupby(sorted(stores, key=of), key=of):
         try:
             n_sent += _tracker(workspace, label, asked or None).send_each(list(group))
         except VoxrayError as error:
@@ -94,13 +147,8 @@ def _tracker(workspace: Path, label: str, asked: str | None) -> Tracker:
 
 
 def _store(box: Outbox) -> tuple[str, str]:
-    about = box.about()
-    return about["store"], about["asked"] or ""
+    return meant_store(box), box.about()["asked"] or ""
 
 
 def _waits(box: Outbox) -> bool:
-    return bool(box.waiting()) or box.sent() is None
-
-
-def _any_wrong(problems: Sequence[VoxrayError]) -> bool:
-    return any(isinstance(problem, ConfigError) for problem in problems)
+    return box.has_waiting or not box.is_sent

@@ -3,8 +3,10 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pandas as pd
 
@@ -21,6 +23,7 @@ from voxray.mlflow_store import (
     RunIds,
     TrackedRun,
     Tracker,
+    as_text,
     open_tracker,
 )
 from voxray.stages.fingerprint import code_hash, installed_packages
@@ -50,10 +53,50 @@ def parent_run(
 
     The run of the same training, killed or finished, is continued.
     """
+    experiment = context.experiment
+    name = f"{experiment.name} cross-validation"
+    new = NewRun(experiment.name, name, experiment.note, _code_tags(context))
     path = context.folder / _TRAIN / RUN_FILE
-    run = _known(tracker, path, made_from) or _new_parent(context, tracker, study)
-    write_json(path, {**made_from, "run": run.key})
-    with settled(tracker), run.under_way():
+    begin = _Beginning(path, made_from, new, None, partial(_describe, context, study))
+    with settled(tracker), _under_way(tracker, begin) as run:
+        yield run
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """How a run begins.
+
+    Attributes:
+        path: Remembers the run over a crash.
+        made_from: With anything else it is another run.
+        new: The run itself.
+        parent: Key of the run it hangs under.
+        describe: Says what the run is; may do so twice.
+    """
+
+    path: Path
+    made_from: Mapping[str, object]
+    new: NewRun
+    parent: str | None
+    describe: Callable[[TrackedRun], None]
+
+
+@contextlib.contextmanager
+def _under_way(tracker: Tracker, begin: _Beginning) -> Iterator[TrackedRun]:
+    """The run that is remembered, or a new one.
+
+    Its key is written first: no kill may leave a run that no file names.
+    """
+    said = _remembered(begin.path, begin.made_from)
+    run = tracker.resume(said["run"]) if "run" in said else None
+    if run is None:
+        said = {**begin.made_from, "run": uuid4().hex}
+        write_json(begin.path, said)
+        run = tracker.start(begin.new, begin.parent, said["run"])
+    with run.under_way():
+        if not said.get("described"):
+            begin.describe(run)
+            write_json(begin.path, {**said, "described": True})
         yield run
 
 
@@ -79,20 +122,24 @@ def fold_run(
     context: StageContext, tracker: Tracker, parent: TrackedRun, fold: FoldRun
 ) -> Iterator[TrackedRun]:
     """The fold's own run; a killed fold continues the run it had."""
-    path = fold.folder / RUN_FILE
     made_from = {"parent": parent.key, "job_sha256": fold.job_sha256}
-    run = _known(tracker, path, made_from)
-    if run is None:
-        run = tracker.start(_new_fold(context, fold.name), parent.key)
+    new = _new_fold(context, fold.name)
+    path = fold.folder / RUN_FILE
+
+    def describe(run: TrackedRun) -> None:
         run.log_params(fold.params)
-        write_json(path, {**made_from, "run": run.key})
-    with run.under_way():
+
+    begin = _Beginning(path, made_from, new, parent.key, describe)
+    with _under_way(tracker, begin) as run:
         yield run
 
 
 @contextlib.contextmanager
 def reopened_parent(context: StageContext) -> Iterator[TrackedRun]:
     """The run that stage 4 opened, under way again.
+
+    What it was judged by is said at the end, in place of what an earlier evaluation
+    said.
 
     Raises:
         ConfigError: If it was recorded in another store, or deleted in this one.
@@ -112,6 +159,7 @@ def reopened_parent(context: StageContext) -> Iterator[TrackedRun]:
         raise ConfigError(msg)
     with settled(tracker), run.under_way():
         yield run
+        run.set_tags(_judged_tags(context.experiment))
 
 
 @contextlib.contextmanager
@@ -154,30 +202,22 @@ def shared_scan_id(context: StageContext, scan_id: ScanId) -> ScanId:
     return Pseudonymizer(context.pseudonymizer.key).scan_id(scan_id, "")
 
 
-def _known(
-    tracker: Tracker, path: Path, made_from: Mapping[str, object]
-) -> TrackedRun | None:
+def _remembered(path: Path, made_from: Mapping[str, object]) -> dict[str, Any]:
+    """What the file says; empty if it is of something else."""
     with contextlib.suppress(ManifestError):
         said = read_json(path)
-        same = all(said.get(name) == value for name, value in made_from.items())
-        if same and "run" in said:
-            return tracker.resume(said["run"])
-    return None
+        if all(said.get(name) == value for name, value in made_from.items()):
+            return said
+    return {}
 
 
-def _new_parent(context: StageContext, tracker: Tracker, study: Study) -> TrackedRun:
-    experiment = context.experiment
-    name = f"{experiment.name} cross-validation"
-    run = tracker.start(
-        NewRun(experiment.name, name, experiment.note, _code_tags(context))
-    )
-    run.log_params(_params(experiment))
+def _describe(context: StageContext, study: Study, run: TrackedRun) -> None:
+    run.log_params(_params(context.experiment))
     run.log_data(_data_used(context, study))
     plan = context.folder / "preprocess" / PLAN_FILE
     run.log_files({PLAN_FILE: plan}, "plan")
     packages = "\n".join(installed_packages()) + "\n"
     run.log_files({"packages.txt": packages}, "environment")
-    return run
 
 
 def _new_fold(context: StageContext, name: FoldName) -> NewRun:
@@ -222,9 +262,9 @@ def _data_used(context: StageContext, study: Study) -> list[DataUsed]:
 
 
 def _params(experiment: Experiment) -> dict[str, object]:
-    """Settings without paths, which may name people."""
+    """Settings of the training, without paths, which may name people."""
     said = experiment.model_dump(mode="json", by_alias=True)
-    kept = ("seed", "task", "folds", "train", "evaluate", "register")
+    kept = ("seed", "folds", "train")
     data = said["data"]
     shown = ("patient", "ids", "duplicates", "exam", "policy", "permute_labels")
     channels = {
@@ -232,4 +272,14 @@ def _params(experiment: Experiment) -> dict[str, object]:
         for name, rules in experiment.data.channels.items()
     }
     data = {**{k: data[k] for k in shown}, "channels": channels}
-    return {**{k: said[k] for k in kept}, "data": data}
+    task = experiment.task.learned()
+    return {**{k: said[k] for k in kept}, "task": task, "data": data}
+
+
+def _judged_tags(experiment: Experiment) -> dict[str, str]:
+    """Settings of stage 5: tags, since a run is judged again but trained once."""
+    said = experiment.model_dump(mode="json", by_alias=True)
+    judged = {"task": said["task"], **said["evaluate"]}
+    tags = {f"evaluate.{name}": as_text(value) for name, value in judged.items()}
+    made_from = {"sha256.evaluation": sha256_json(judged)}
+    return {**tags, **made_from, "sha256.evaluation_code": code_hash()}

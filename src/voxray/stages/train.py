@@ -138,7 +138,7 @@ def _train_fold(
     is_done = _is_done(task.folder, job)
     if is_done:
         task.context.say(f"{task.said}: trained already")
-        if _is_under(parent, task.folder):
+        if _is_recorded(parent.key, task.folder):
             return
     task.folder.mkdir(parents=True, exist_ok=True)
     if not is_done:
@@ -185,10 +185,15 @@ def _is_done(folder: Path, job: FoldJob) -> bool:
     return False
 
 
-def _is_under(parent: TrackedRun, folder: Path) -> bool:
-    """Whether the fold's run hangs under this parent; not so in another store."""
+def _is_recorded(parent: str, folder: Path) -> bool:
+    """Whether a run under the parent with this key says all of a finished fold.
+
+    Not so in another store, or when recording it there was interrupted.
+    """
     with contextlib.suppress(ManifestError):
-        return bool(read_json(folder / RUN_FILE).get("parent") == parent.key)
+        said, done = read_json(folder / RUN_FILE), read_json(folder / DONE_FILE)
+        is_whole = "run" in said and said["run"] == done.get("run")
+        return is_whole and bool(said.get("parent") == parent)
     return False
 
 

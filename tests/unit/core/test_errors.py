@@ -34,3 +34,16 @@ def test_scan_error_crosses_a_process_boundary_whole(kind):
     assert type(copy) is kind
     assert (copy.scan_id, copy.problem) == ("s-1", "no slice spacing")
     assert str(copy) == "scan 's-1': no slice spacing"
+
+
+def test_several_errors_are_one_that_running_again_mends_only_if_it_mends_all():
+    away, wrong, torn = (
+        errors.MachineError("away"),
+        errors.ConfigError("wrong"),
+        errors.ManifestError("torn"),
+    )
+
+    assert type(errors.joined([away])) is errors.MachineError
+    assert type(errors.joined([away, torn])) is errors.ManifestError
+    assert type(errors.joined([torn, away, wrong])) is errors.ConfigError
+    assert str(errors.joined([torn, away])) == "torn\naway"

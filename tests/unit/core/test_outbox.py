@@ -1,10 +1,14 @@
+import json
+import os
 import signal
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
-from voxray.core.errors import MachineError
+from voxray.core.errors import MachineError, ManifestError
 from voxray.core.outbox import Outbox, has_abandoned, outboxes
 
 _KILLED = """
@@ -118,3 +122,107 @@ def test_where_a_run_is_in_the_store_is_kept(box):
     box.note_sent({"run_id": "a"})
     assert box.sent()["run_id"] == "a"
     assert (box.key, box.is_made, box.about()["name"]) == ("run", True, "fold 0")
+
+
+def test_a_run_that_ends_while_it_is_looked_at_is_not_abandoned(box):
+    """The look must not make the file whose absence says that the run ended."""
+    ends = threading.Event()
+
+    def live_and_end():
+        for _ in range(300):
+            box.leave(box.occupy())
+        ends.set()
+
+    def patiently():  # the look itself holds the lock for a moment
+        while not ends.is_set():
+            try:
+                live_and_end()
+            except MachineError:
+                continue
+
+    found = []
+    process = threading.Thread(target=patiently)
+    process.start()
+    while not ends.is_set():
+        with box.abandoned() as last_s:
+            found.append(last_s)
+    process.join()
+    assert not (box.folder / "alive").exists()
+    assert set(found) == {None}
+
+
+@pytest.mark.usefixtures("alive")
+def test_no_number_is_used_twice(box):
+    for _ in range(2):
+        box.put("files", "", {"a": "b"})
+        (record,) = box.waiting()
+        box.drop(record)
+    box.put("tags", {})
+    (record,) = box.waiting()
+    box.refuse(record)
+    box.put("tags", {})
+
+    assert [r.path.name for r in box.waiting()] == ["000004.json"]
+
+
+@pytest.mark.usefixtures("alive")
+def test_a_record_without_files_deletes_none(box):
+    box.put("tags", {"a": "1"})
+    (record,) = box.waiting()
+    (box.folder / "000001").mkdir()
+
+    box.drop(record)
+
+    assert (box.folder / "000001").is_dir()
+
+
+@pytest.mark.usefixtures("alive")
+def test_a_refused_record_is_put_aside_with_its_files(box):
+    box.put("files", "", {"a.txt": "text"})
+    (record,) = box.waiting()
+
+    aside = box.refuse(record)
+
+    assert box.waiting() == []
+    assert json.loads(aside.read_text())["files"] == ["a.txt"]
+    assert (aside.with_suffix("") / "a.txt").read_text() == "text"
+
+
+@pytest.mark.usefixtures("alive")
+def test_a_torn_record_is_named_with_its_path(box):
+    box.put("tags", {"a": "1"})
+    (box.folder / "000001.json").write_text("{")
+
+    with pytest.raises(ManifestError, match=r"it is .*spool/run/000001\.json: restore"):
+        box.waiting()
+
+
+@pytest.mark.usefixtures("alive")
+def test_one_who_does_not_wait_is_told_that_another_sends(box):
+    with (
+        box.sending(),
+        pytest.raises(BlockingIOError, match="unavailable"),
+        box.sending(wait=False),
+    ):
+        pass
+    with box.sending(wait=False):
+        pass
+
+
+@pytest.mark.usefixtures("alive")
+def test_files_are_on_the_disk_before_their_record(box, monkeypatch):
+    forced = []
+    really = os.fsync
+
+    def noted(descriptor):
+        forced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    box.put("files", "", {"x/y.txt": "text"})
+
+    shown = [str(path.relative_to(box.folder.parent)) for path in forced]
+    *files, record, folder = shown
+    assert set(files) == {"run/000001", "run/000001/x", "run/000001/x/y.txt"}
+    assert record.endswith("-000001.json")
+    assert folder == "run"

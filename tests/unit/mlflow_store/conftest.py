@@ -3,8 +3,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,34 @@ def server(tmp_path_factory, empty_database):
         process.wait(timeout=30)
 
 
+class _NotFound(BaseHTTPRequestHandler):
+    """What a proxy says of a server that is gone."""
+
+    def do_GET(self) -> None:
+        body = b"default backend - 404"
+        self.send_response(404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 - http.server names them so
+
+    def log_message(self, *_said: object) -> None:
+        pass
+
+
+@pytest.fixture
+def misleading():
+    """Address of a web server that knows no MLflow."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _NotFound)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -104,7 +134,7 @@ def _free_port() -> int:
 
 
 def _wait_for(address: str, log: Path) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(address, timeout=2):

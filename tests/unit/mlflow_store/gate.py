@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
+from math import inf
 from urllib.parse import urlsplit
 
 
@@ -17,7 +18,8 @@ class Gate:
     def __init__(self, server: str) -> None:
         parts = urlsplit(server)
         self._target = (parts.hostname, parts.port)
-        self._left = -1
+        self._left: float = inf
+        self._lost = b""
         self._listening: socket.socket | None = None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -28,9 +30,13 @@ class Gate:
         self._listening = socket.create_server(("127.0.0.1", self._port))
         self._start(self._accept, self._listening)
 
-    def swallow(self, nth: int) -> None:
-        """The server gets the nth request from now, but its answer is lost."""
-        self._left = nth
+    def swallow(self, after: float) -> None:
+        """The server gets all requests, but answers after so many are lost."""
+        self._left = after
+
+    def lose(self, path: str) -> None:
+        """The server gets the next request to this path, but its answer is lost."""
+        self._lost = path.encode()
 
     def shut(self) -> None:
         if self._listening is not None:
@@ -57,8 +63,14 @@ class Gate:
                 server.sendall(request)
                 answer = b"".join(iter(lambda: server.recv(65536), b""))
             self._left -= 1
-            if self._left != 0:
+            if self._left >= 0 and not self._loses(request):
                 client.sendall(answer)
+
+    def _loses(self, request: bytes) -> bool:
+        if not self._lost or self._lost not in request.partition(b"\r\n")[0]:
+            return False
+        self._lost = b""
+        return True
 
 
 def _whole_request(client: socket.socket) -> bytes:

@@ -128,6 +128,24 @@ def test_registering_the_same_folder_again_makes_no_version(
     assert versions == [1, 1]
 
 
+def test_a_version_whose_files_are_gone_or_damaged_is_registered_anew(
+    store, run, fresh_name, tmp_path
+):
+    model = a_model_folder(tmp_path / "model")
+
+    def register():
+        version = register_model(store, run.run_id, model, Registration(fresh_name))
+        return resolve_model(store, f"models:/{fresh_name}/{version}", tmp_path)
+
+    shutil.rmtree(register().parents[1])
+    (register() / "card.md").write_text("damaged")
+    register()
+
+    row = next(m for m in list_models(store) if m.name == fresh_name)
+    assert row.versions == (1, 2, 3)
+    assert row.aliases == {"candidate": 3}
+
+
 def test_a_folder_that_does_not_match_its_hashes_is_not_registered(
     store, run, fresh_name, tmp_path
 ):

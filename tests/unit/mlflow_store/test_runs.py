@@ -1,6 +1,7 @@
 import json
+import time
 from dataclasses import replace
-from math import inf, nan
+from math import inf, isnan, nan
 
 import pandas as pd
 import pytest
@@ -8,7 +9,11 @@ import pytest
 from tests.unit.mlflow_store.makers import a_metric
 from voxray.core.errors import ConfigError
 from voxray.mlflow_store import DataUsed, NewRun, RunStatus, parent_page
-from voxray.mlflow_store.metrics import epoch_points, metric_values, metrics_markdown
+from voxray.mlflow_store.metrics import (
+    epoch_points,
+    metric_values,
+    metrics_markdown,
+)
 from voxray.mlflow_store.runs import flatten, log_params
 from voxray.mlflow_store.sending import sent_ids
 
@@ -232,7 +237,71 @@ def test_data_and_split_are_data_sets_of_the_run_with_their_counts(store, run):
 
     found = fetch(store, run)
     inputs = {i.dataset.name: i.dataset for i in found.inputs.dataset_inputs}
-    assert inputs["lesions (scans)"].digest == "a" * 36
+    assert inputs["lesions (scans)"].digest.startswith("a" * 27 + "-")
     assert json.loads(inputs["lesions (split)"].source) == {"sha256": "b" * 64}
     assert json.loads(inputs["lesions (split)"].profile) == {"patients": 8}
     assert found.data.tags["sha256.split"] == "b" * 64
+
+
+def test_names_that_are_too_long_for_mlflow_are_cut_and_stay_distinct(store, run):
+    sites = [f"{'site' * 80} {end}" for end in "ab"]
+    metrics = [a_metric(name, subset=s) for s in sites for name in ("auc", "brier")]
+
+    run.log_metrics(metrics)
+
+    found = set(fetch(store, run).data.metrics)
+    assert found == set(metric_values(metrics))
+    assert len(found) == 12
+    assert max(map(len, found)) == 250
+    ends = {name.removesuffix("_low").removesuffix("_high")[-7:] for name in found}
+    assert ends == {"e a/auc", "e b/auc", "a/brier", "b/brier"}
+
+
+def test_a_number_that_is_said_again_is_no_second_point(store, run):
+    for seconds in (1.5, 1.5, 2.5):
+        run.log_values({"seconds": seconds})
+        time.sleep(0.002)
+
+    assert history(store, run, "seconds") == [(0, 1.5), (0, 2.5)]
+    assert fetch(store, run).data.metrics["seconds"] == 2.5
+
+
+def test_a_lower_figure_of_a_later_evaluation_counts(store, run):
+    run.log_metrics([a_metric(value=0.9)])
+    run.log_metrics([a_metric(value=0.85, low=None, high=None)])
+
+    found = fetch(store, run).data.metrics
+    assert found["auc"] == 0.85
+    assert isnan(found["auc_low"])
+    assert isnan(found["auc_high"])
+
+
+def test_figures_of_an_earlier_evaluation_are_deleted(store, run):
+    run.log_figures({"roc.png": b"1", "dice.png": b"1"})
+    run.log_figures({"roc.png": b"2"})
+
+    assert artifacts(store, run, "figures") == ["figures/roc.png"]
+
+
+def test_equal_data_of_other_counts_are_another_data_set(store, tracker, fresh_name):
+    def counted(n):
+        with tracker.start(NewRun(fresh_name, f"fold {n}")).under_way() as run:
+            run.log_data([DataUsed("lesions", "scans", "a" * 64, {"patients": n})])
+        (found,) = fetch(store, run).inputs.dataset_inputs
+        return found.dataset
+
+    few, many = counted(3), counted(4)
+
+    assert (few.profile, many.profile) == ('{"patients": 3}', '{"patients": 4}')
+    assert few.digest.startswith("a" * 27 + "-")
+
+
+def test_a_run_that_goes_on_has_no_end(store, tracker, fresh_name):
+    run = tracker.start(NewRun(fresh_name, "fold"))
+    run.finish()
+    again = tracker.resume(run.key)
+
+    found = fetch(store, run)
+    assert (found.info.status, found.info.end_time or None) == ("RUNNING", None)
+    again.finish()
+    assert fetch(store, run).info.end_time

@@ -5,11 +5,12 @@ import subprocess
 import sys
 
 import pytest
+import sqlalchemy
 
 from tests.unit.mlflow_store.makers import a_metric, a_run
 from voxray.core.errors import ConfigError, MachineError
 from voxray.mlflow_store import Store, open_store, ui_address, ui_command
-from voxray.mlflow_store.store import without_password
+from voxray.mlflow_store.store import holds_password, without_password
 
 _OPEN_AND_START = """
 import sys
@@ -140,3 +141,40 @@ def test_a_server_keeps_runs_and_artifacts(server, tmp_path):
     with opened.client() as client:
         assert client.get_run(ids.run_id).data.metrics["auc"] == 0.9
     assert not (tmp_path / "unused").exists()
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://token@host/mlflow", "https://***@host/mlflow"),
+        ("https://token:@host:5000", "https://***@host:5000"),
+        ("postgresql://anna:p@ss@db/mlflow", "postgresql://anna:***@db/mlflow"),
+        ("mysql://db/m?ssl=1&password=secret", "mysql://db/m?ssl=1&password=***"),
+        ("no http://a:b@c/ for http://d:5000", "no http://***@c/ for http://d:5000"),
+        ("postgresql://anna@db/mlflow", "postgresql://anna@db/mlflow"),
+    ],
+)
+def test_no_secret_of_an_address_is_shown(uri, shown):
+    assert without_password(uri) == shown
+    assert without_password(shown) == shown
+    assert holds_password(uri) is (uri != shown)
+
+
+def test_a_variable_is_no_secret():
+    assert not holds_password("postgresql://anna:${PASSWORD}@db/mlflow")
+
+
+def test_postgresql_is_not_waited_for_without_end(tmp_path):
+    plain, own = (
+        sqlalchemy.make_url(
+            Store(f"postgresql+psycopg://a:b@db/m{q}", tmp_path).address
+        )
+        for q in ("", "?connect_timeout=2")
+    )
+
+    assert plain.password == "b"
+    assert plain.query["connect_timeout"] == "10"
+    assert plain.query["options"] == "-c statement_timeout=60000"
+    assert plain.query["keepalives_idle"] == "30"
+    assert own.query["connect_timeout"] == "2"
+    assert Store("sqlite:///x.db", tmp_path).address == "sqlite:///x.db"

@@ -1,29 +1,34 @@
 """Recording while the store is away, comes back, or loses its answers."""
 
+import shutil
 from dataclasses import replace
+from math import inf, isnan
 
 import pytest
+from mlflow.entities import ViewType
 
 from tests.unit.mlflow_store.gate import Gate
-from voxray.core.errors import ConfigError, MachineError
+from tests.unit.mlflow_store.makers import a_metric
+from voxray.core.errors import ConfigError, MachineError, ManifestError
 from voxray.core.outbox import Outbox, outboxes
 from voxray.mlflow_store import (
     NewRun,
     RunStatus,
+    TrackedRun,
     Tracker,
     TrackingPlace,
+    open_store,
     open_tracker,
 )
-from voxray.mlflow_store.sending import sent_ids
+from voxray.mlflow_store.sending import send, sent_ids
 from voxray.mlflow_store.tracker import _ATTEMPTS
 
 HISTORY = [{"epoch": e, "loss": 1.0 / e, "seconds": 0.5} for e in range(1, 6)]
 
 
 @pytest.fixture
-def gate(server, monkeypatch):
-    """In front of a real server; shut at first. A lost request is not tried again."""
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+def gate(server):
+    """In front of a real server; shut at first. MLflow has voxray's own settings."""
     gate = Gate(server)
     yield gate
     gate.shut()
@@ -54,6 +59,13 @@ def runs_of(tracker, experiment):
     with tracker.reach().client() as client:
         found = client.get_experiment_by_name(experiment)
         return client.search_runs([found.experiment_id]) if found else []
+
+
+def keys_of(tracker, experiment, view):
+    with tracker.reach().client() as client:
+        found = client.get_experiment_by_name(experiment)
+        runs = client.search_runs([found.experiment_id], run_view_type=view)
+    return sorted(run.data.tags["voxray.run"] for run in runs)
 
 
 def losses(tracker, run):
@@ -111,21 +123,42 @@ def test_a_store_that_goes_away_midway_misses_nothing(gate, behind, said, fresh_
 
 
 def test_an_answer_that_was_lost_doubles_nothing(gate, behind, fresh_name):
-    _, fold = record_all(behind(), fresh_name)
+    parent, fold = record_all(behind(), fresh_name)
     gate.open()
     tracker = behind()
-    for nth in range(1, 40):  # each attempt loses a later answer than the one before
-        gate.swallow(nth)
+    for n in range(40):  # each attempt loses a later answer than the one before
+        gate.swallow(n)
         try:
             send_all(tracker)
         except MachineError:
             continue
         break
-    gate.swallow(-1)
+    gate.swallow(inf)
 
-    assert 3 < nth < 39
+    assert 3 < n < 39
     assert losses(tracker, fold) == ALL
-    assert len(runs_of(tracker, fresh_name)) == 2
+    both = sorted([parent.key, fold.key])
+    assert keys_of(tracker, fresh_name, ViewType.ALL) == both
+
+
+@pytest.mark.parametrize("retries", ["voxray's", "3"])
+def test_a_lost_answer_to_the_start_of_a_run_leaves_one_run(
+    gate, behind, fresh_name, retries, monkeypatch
+):
+    if retries != "voxray's":
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", retries)
+    gate.open()
+    tracker = behind()
+    gate.lose("runs/create")
+    with tracker.start(NewRun(fresh_name, "fold 0")).under_way() as run:
+        pass
+    tracker.settle()
+
+    assert keys_of(tracker, fresh_name, ViewType.ACTIVE_ONLY) == [run.key]
+    (found,) = runs_of(tracker, fresh_name)
+    assert found.info.status == "FINISHED"
+    if retries == "voxray's":
+        assert keys_of(tracker, fresh_name, ViewType.DELETED_ONLY) == []
 
 
 def test_a_run_of_another_store_is_not_continued(tracker, fresh_name):
@@ -159,7 +192,7 @@ def test_a_record_that_the_store_refuses_is_named_and_stops_no_other_run(
 
     with tracker.start(NewRun(fresh_name, "other")).under_way() as other:
         pass
-    with pytest.raises(ConfigError, match=r"give the record up: delete .*000001\.json"):
+    with pytest.raises(ConfigError, match=r"give the record up: delete .*\d\.json"):
         send_all(tracker)
     assert sent_ids(other.outbox).run_id
 
@@ -188,7 +221,7 @@ def test_a_store_beside_the_spool_may_move_with_it(tmp_path):
 
     labels = [TrackingPlace(u, tmp_path, spool).label for u in (beside, other, server)]
 
-    assert labels == ["sqlite:///mlflow.db", other, "http://anna:***@host:5000"]
+    assert labels == ["sqlite:///mlflow.db", other, "http://***@host:5000"]
 
 
 def test_nothing_of_user_machine_or_program_stands_in_a_run(store, tracker, fresh_name):
@@ -211,3 +244,181 @@ def test_a_busy_database_is_asked_again_at_the_end(tracker, fresh_name):
     tracker.settle()
 
     assert run.outbox.waiting() == []
+
+
+@pytest.fixture
+def other_store(tmp_path, empty_database):
+    """A second store, which is empty."""
+    database = shutil.copyfile(empty_database, tmp_path / "other.db")
+    return open_store(f"sqlite:///{database}", tmp_path / "other")
+
+
+def test_a_run_of_another_store_is_neither_found_nor_sent_here(
+    tracker, other_store, fresh_name
+):
+    tracker._retry_s = float("inf")
+    run = tracker.start(NewRun(fresh_name, "all folds"))
+    run.finish()
+    place = replace(tracker.place, uri=other_store.uri)
+    elsewhere = Tracker(place, tracker.say)
+
+    with pytest.raises(ConfigError, match="'all folds' was recorded for sqlite:"):
+        elsewhere.run_id(run.key)
+    with pytest.raises(ConfigError, match=r"not for sqlite:.*other\.db; set"):
+        send(other_store, run.outbox)
+    assert len(run.outbox.waiting()) == 1
+
+
+def params_of(tracker, run):
+    with tracker.reach().client() as client:
+        return client.get_run(sent_ids(run.outbox).run_id).data.params
+
+
+def test_a_record_that_no_store_takes_is_put_aside_and_the_rest_goes_on(
+    tracker, said, fresh_name
+):
+    with tracker.start(NewRun(fresh_name, "all folds")).under_way() as run:
+        run.log_values({"x" * 251: 1.0})
+        run.log_params({"steps": 5})
+        run.log_params({"steps": 6})
+        run.log_params({"seed": 1})
+
+    long, other = said
+    assert "does not take points of run 'all folds' (" in long
+    assert "kept in " in long
+    assert "steps = '5', not '6'" in other
+    refused = sorted(p.name for p in (run.outbox.folder / "refused").iterdir())
+    assert len(refused) == 2
+    assert run.outbox.waiting() == []
+    assert params_of(tracker, run) == {"steps": "5", "seed": "1"}
+    (found,) = runs_of(tracker, fresh_name)
+    assert found.info.status == "FINISHED"
+
+
+def test_a_run_has_ended_before_its_end_is_sent(tmp_path):
+    """Sending takes seconds: a kill in them must not look like one in the run."""
+    lived = []
+    box = Outbox(tmp_path / "spool" / "a")
+    run = TrackedRun(box, lambda box: lived.append((box.folder / "alive").exists()))
+    run.log_params({"a": 1})
+    run.finish()
+
+    assert lived == [True, False]
+
+
+def test_a_record_that_is_put_aside_at_the_end_is_said(tracker, said, fresh_name):
+    run = tracker.start(NewRun(fresh_name, "fold"))
+    tracker._retry_s = inf
+    run.log_values({"x" * 251: 1.0})
+    run.finish()
+
+    tracker.settle()
+
+    (line,) = said
+    assert "does not take points of run 'fold'" in line
+    assert run.outbox.waiting() == []
+
+
+def test_files_that_are_gone_are_said(tracker, said, fresh_name):
+    run = tracker.start(NewRun(fresh_name, "fold"))
+    tracker._retry_s = float("inf")
+    run.log_files({"a.txt": "a", "b/c.txt": "c"})
+    (record,) = run.outbox.waiting()
+    (record.files / "b" / "c.txt").unlink()
+    tracker._retry_s = 0.0
+
+    run.finish()
+
+    assert "1 of its files are gone from the outbox, such as 'b/c.txt'" in said[0]
+    assert run.outbox.waiting() == []
+
+
+def test_a_run_that_cannot_be_read_stops_no_other(tracker, fresh_name):
+    tracker._retry_s = float("inf")
+    runs = [tracker.start(NewRun(fresh_name, f"fold {n}")) for n in range(3)]
+    for run in runs:
+        run.log_params({"a": 1})
+        run.finish()
+    torn, sound, unreadable = sorted((r.outbox for r in runs), key=lambda b: b.key)
+    torn.waiting()[0].path.write_text("{")
+    (unreadable.folder / "about.json").write_text("{")
+
+    with pytest.raises(ManifestError, match=r"(?s)\.json: restore it.*about\.json"):
+        send_all(tracker)
+    assert sound.waiting() == []
+    assert len(list(torn.folder.glob("0*.json"))) == 2
+
+
+def test_recording_does_not_wait_for_another_who_sends(tracker, said, fresh_name):
+    run = tracker.start(NewRun(fresh_name, "fold"))
+    with run.outbox.sending():
+        run.log_params({"steps": 5})
+    assert len(run.outbox.waiting()) == 1
+    run.finish()
+
+    assert params_of(tracker, run) == {"steps": "5"}
+    assert said == []
+
+
+def test_a_storage_without_its_package_stops_nothing(store, tracker, said, fresh_name):
+    """MLflow loads boto3 for s3:// at the first file; voxray does not need it."""
+    with store.client() as client:
+        client.create_experiment(fresh_name, "s3://nowhere/artifacts")
+    with tracker.start(NewRun(fresh_name, "fold")).under_way() as run:
+        run.log_files({"x.txt": "x"})
+        run.log_params({"a": 1})
+
+    assert "ModuleNotFoundError: No module named 'boto3'; nothing is lost" in said[0]
+    assert len(said) == 1
+    with pytest.raises(MachineError, match="No module named 'boto3'"):
+        send_all(tracker)
+
+
+def test_a_proxy_without_its_server_is_away(tmp_path, said, misleading):
+    place = TrackingPlace(misleading, tmp_path / "none", tmp_path / "spool")
+    tracker = open_tracker(place, said.append)
+    with tracker.start(NewRun("lesions", "fold")).under_way() as run:
+        run.log_params({"a": 1})
+
+    assert "does not answer or refuses; nothing is lost" in said[0]
+    with pytest.raises(MachineError, match="does not answer"):
+        send_all(tracker)
+    assert len(run.outbox.waiting()) == 2
+
+
+def test_a_run_without_its_outbox_is_said(tracker):
+    with pytest.raises(ConfigError, match=r"there is no run 0000.* bring the folder"):
+        tracker.run_id("0" * 32)
+
+
+def test_a_record_of_a_newer_voxray_waits_for_it(tracker, fresh_name):
+    run = tracker.start(NewRun(fresh_name, "fold"))
+    run.outbox.put("songs", {})
+
+    with pytest.raises(ConfigError, match=r"unknown kind 'songs' waits in .*update"):
+        send_all(tracker)
+    assert len(run.outbox.waiting()) == 1
+    run.finish()
+
+
+def test_a_server_takes_what_a_second_evaluation_replaces(gate, behind, fresh_name):
+    gate.open()
+    tracker = behind()
+    with tracker.start(NewRun(fresh_name, "all folds")).under_way() as run:
+        run.log_metrics([a_metric()])
+        run.log_figures({"roc.png": b"1", "dice.png": b"1"})
+    again = tracker.resume(run.key)
+    run_id = sent_ids(run.outbox).run_id
+    with tracker.reach().client() as client:
+        assert client.get_run(run_id).info.end_time is None
+    with again.under_way():
+        again.log_metrics([a_metric(metric="brier")])
+        again.log_figures({"roc.png": b"2"})
+
+    with tracker.reach().client() as client:
+        found = client.get_run(run_id)
+        figures = [f.path for f in client.list_artifacts(run_id, "figures")]
+    assert isnan(found.data.metrics["auc"])
+    assert found.data.metrics["brier"] == 0.9
+    assert figures == ["figures/roc.png"]
+    assert again.outbox.waiting() == []
