@@ -248,6 +248,18 @@ ALL = "all"
 LESS_REST = "_less_rest"
 """End of `Metric.metric` of a subgroup's figure less that of all other exams."""
 
+MAIN_METRICS = frozenset(
+    {
+        *("auc", "average_precision", "sensitivity", "specificity", "accuracy"),
+        *("calibration_slope", "calibration_intercept", "brier"),
+        *("quadratic_kappa", "class_error", "ordinal_c_index"),
+        *("dice", "nsd", "hd95_mm", "volume_error_ml"),
+        *("lesion_sensitivity", "false_positive_lesions_per_exam"),
+        "froc_mean_sensitivity",
+    }
+)
+"""Those that a page shows at once; the others are a click away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from voxray.core.records import Metric
 from voxray.core.specs.experiment import OperatingPointSpec
@@ -15,7 +16,7 @@ from voxray.evaluate.estimate import (
     not_estimable,
 )
 from voxray.evaluate.exams import ScoredExams
-from voxray.evaluate.intervals import wilson
+from voxray.evaluate.intervals import normal_quantile, wilson
 from voxray.evaluate.threshold import crossfit_decisions
 
 Array = NDArray[np.float64]
@@ -80,16 +81,34 @@ def estimate_share(
     if len(n_exams) < MIN_PATIENTS:
         why = f"{len(n_exams)} patients, at least {MIN_PATIENTS} needed"
         return not_estimable(value, why, how)
-    effective = effective_n(n_right, n_exams)
-    low, high = wilson(value, effective, settings.level)
-    method = (
-        f"{how}; Wilson with effective n = {effective:.1f} by patients; {CONDITIONAL}"
-    )
+    n = effective_n(n_right, n_exams, settings.level)
+    low, high = wilson(value, n, settings.level)
+    method = f"{how}; Wilson with effective n = {n:.1f} by patients; {CONDITIONAL}"
     return Estimate(value, low, high, method)
 
 
-def effective_n(n_right: Array, n_exams: Array) -> float:
+def effective_n(n_right: Array, n_exams: Array, level: float) -> float:
     """Number of independent exams that would show the same spread.
+
+    Where patients have several exams the spread itself is estimated, from so many
+    patients; the number then shrinks by (z / t)^2, so that Wilson's interval has
+    Student's quantile (Korn & Graubard 1998, Survey Methodology 24:193; with Wilson:
+    Franco et al. 2019, J. Survey Statistics and Methodology 7:334).
+
+    Args:
+        n_right: Per patient, may be a fraction when repeats disagree.
+        n_exams: Per patient, at least 1.
+        level: Of the interval.
+    """
+    independent, n_patients = _independent_exams(n_right, n_exams), len(n_exams)
+    if n_exams.max() <= 1 or n_patients < 2:  # noqa: PLR2004
+        return independent
+    quantile = t.ppf(0.5 + level / 2, n_patients - 1)
+    return independent * float((normal_quantile(level) / quantile) ** 2)
+
+
+def _independent_exams(n_right: Array, n_exams: Array) -> float:
+    """Exams over the design effect.
 
     The design effect is the ratio estimator's variance between patients,
     k/(k-1) * sum((x_i - p m_i)^2) / M^2, over the binomial p (1-p) / M, with x_i of m_i
@@ -97,10 +116,6 @@ def effective_n(n_right: Array, n_exams: Array) -> float:
     with Wilson: Saha, Miller & Wang 2016, Int. J. Biostatistics 12:2). It is kept
     between 1, exams independent, and sum(m_i^2) / M, exams of a patient all alike,
     which is also used when all exams are right or all wrong and no spread is seen.
-
-    Args:
-        n_right: Per patient, may be a fraction when repeats disagree.
-        n_exams: Per patient, at least 1.
     """
     total, n_patients = float(n_exams.sum()), len(n_exams)
     share = float(n_right.sum()) / total

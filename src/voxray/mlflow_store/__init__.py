@@ -26,7 +26,7 @@ from voxray.mlflow_store.gate import (  # noqa: E402
     read_policy,
     rollback,
 )
-from voxray.mlflow_store.page import parent_page  # noqa: E402
+from voxray.mlflow_store.page import SHEET, parent_page  # noqa: E402
 from voxray.mlflow_store.refs import (  # noqa: E402
     HOW_TO_NAME,
     ModelVersionRef,
@@ -41,7 +41,7 @@ from voxray.mlflow_store.registry import (  # noqa: E402
     save_pyfunc,
     verify_registered,
 )
-from voxray.mlflow_store.runs import RunIds, RunStatus  # noqa: E402
+from voxray.mlflow_store.runs import RunIds, RunStatus, flatten  # noqa: E402
 from voxray.mlflow_store.store import (  # noqa: E402
     Store,
     open_store,
@@ -65,6 +65,7 @@ __all__ = [
     "CANDIDATE",
     "CHAMPION",
     "HOW_TO_NAME",
+    "SHEET",
     "DataUsed",
     "FoundRun",
     "GatePolicy",
@@ -85,6 +86,7 @@ __all__ = [
     "export_model",
     "fetch_files",
     "find_run",
+    "flatten",
     "is_registered",
     "list_models",
     "open_store",

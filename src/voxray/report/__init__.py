@@ -55,6 +55,7 @@ from voxray.report.page import INDEX, render_report
 from voxray.report.precision_recall import draw_precision_recall
 from voxray.report.reliability import draw_reliability
 from voxray.report.roc import RocCurve, RocPoint, draw_roc
+from voxray.report.sheet import draw_sheet
 from voxray.report.subgroups import subgroups_line
 from voxray.report.tables import summary_line, wanted_overlays
 
@@ -97,6 +98,7 @@ __all__ = [
     "draw_precision_recall",
     "draw_reliability",
     "draw_roc",
+    "draw_sheet",
     "draw_training",
     "png_size",
     "range_in_words",

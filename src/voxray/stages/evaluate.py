@@ -25,12 +25,13 @@ from voxray.evaluate import (
     write_suspects,
 )
 from voxray.folds import read_folds
-from voxray.mlflow_store import TrackedRun, parent_page
+from voxray.mlflow_store import SHEET, TrackedRun, parent_page
 from voxray.model import choose_compute
 from voxray.report import (
     FoldHistory,
     baselines_line,
     draw_forest,
+    draw_sheet,
     draw_training,
     subgroups_line,
 )
@@ -87,7 +88,7 @@ def _judge(context: StageContext, parent: TrackedRun) -> StageOutcome:
     _write_figures(folder / FIGURES, figures)
     _record(context, parent, metrics, figures)
     counts = {"predictions": len(predictions), "metrics": len(metrics)}
-    return StageOutcome(counts, _headline(metrics))
+    return StageOutcome(counts, headline(metrics))
 
 
 def _measure(
@@ -178,6 +179,7 @@ def _record(
     """Log to the run that stage 4 opened; no readable id leaves the workspace."""
     folder = context.folder / FOLDER
     parent.log_metrics(metrics)
+    figures = {**figures, SHEET: draw_sheet(figures)}
     parent.log_figures(figures)
     for name in (PREDICTIONS_FILE, BASELINES_FILE, LESIONS_FILE):
         table = pd.read_parquet(folder / name)
@@ -195,10 +197,11 @@ def _record(
         facts = f"{facts}\n\n{line}"
     note = context.experiment.note
     own, shown = network_rows(metrics), tuple(figures)
-    parent.describe(parent_page(_headline(metrics), facts, own, shown, note))
+    parent.describe(parent_page(headline(metrics), facts, own, shown, note))
 
 
-def _headline(metrics: Sequence[Metric]) -> str:
+def headline(metrics: Sequence[Metric]) -> str:
+    """The most important figures of the network, and of the baselines."""
     own = network_rows(metrics)
     shown = [m for m in own if m.metric in _HEADLINE and m.value is not None]
     said = "; ".join(_words(m) for m in shown)

@@ -26,6 +26,7 @@ from voxray.mlflow_store import (
 from voxray.model import write_package
 from voxray.preprocess import ScanGeometry, learn_references
 from voxray.report import ModelCard, render_card
+from voxray.stages.evaluate import headline
 from voxray.stages.evidence_files import DECISION_FILE, EVALUATION_FILE
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.ingest import intake_rules
@@ -57,7 +58,7 @@ def run(context: StageContext) -> StageOutcome:
     card = _card(context, study, package, metrics)
     sha256 = write_package(folder, package, card)
     name = context.experiment.model_name
-    registration = Registration(name, card, _tags(context))
+    registration = Registration(name, f"{headline(metrics)}\n\n{card}", _tags(context))
     tracker = open_tracking(context)
     run_id = tracker.run_id(read_parent_key(context))
     version = register_model(tracker.reach(), run_id, folder, registration)

@@ -21,6 +21,7 @@ from voxray.mlflow_store import (
     RunIds,
     TrackedRun,
     Tracker,
+    flatten,
     open_tracker,
 )
 from voxray.stages.fingerprint import code_hash, installed_packages
@@ -30,6 +31,8 @@ from voxray.stages.track import tracking_place
 
 RUN_FILE = "run.json"
 _TRAIN = "train"
+UNSET = "None"
+_SHOWN_SETTINGS, _SHOWN_CHARACTERS = 3, 40
 _DATASETS = {"scans": "ingest/manifest.csv", "split": "folds/folds.csv"}
 
 
@@ -51,8 +54,12 @@ def parent_run(
     The run of the same training, killed or finished, is continued.
     """
     path = context.folder / _TRAIN / RUN_FILE
-    run = _known(tracker, path, made_from) or _new_parent(context, tracker, study)
-    write_json(path, {**made_from, "run": run.key})
+    settings = flatten(_params(context.experiment))
+    run = _known(tracker, path, made_from)
+    if run is None:
+        name = run_name(context.experiment.name, settings, _settings_before(path))
+        run = _new_parent(context, tracker, study, name)
+    write_json(path, {**made_from, "run": run.key, "settings": settings})
     with settled(tracker), run.under_way():
         yield run
 
@@ -160,13 +167,42 @@ def _known(
     return None
 
 
-def _new_parent(context: StageContext, tracker: Tracker, study: Study) -> TrackedRun:
+def _settings_before(path: Path) -> Mapping[str, str]:
+    """Those of the run before in this workspace; none where there was none."""
+    with contextlib.suppress(ManifestError):
+        return dict(read_json(path).get("settings", {}))
+    return {}
+
+
+def run_name(name: str, now: Mapping[str, str], before: Mapping[str, str]) -> str:
+    """Tell the run from the one before it, which often differs in one setting.
+
+    Example:
+        >>> run_name("liver", {"train.steps": "80"}, {"train.steps": "20"})
+        'liver train.steps=80'
+    """
+    if not before:
+        return f"{name} cross-validation"
+    changed = [
+        f"{key}={now.get(key, UNSET)[:_SHOWN_CHARACTERS]}"
+        for key in sorted({*now, *before})
+        if now.get(key) != before.get(key)
+    ]
+    if not changed:
+        return f"{name} with the same settings"
+    n_more = len(changed) - _SHOWN_SETTINGS
+    more = f" and {n_more} more" if n_more > 0 else ""
+    return f"{name} {', '.join(changed[:_SHOWN_SETTINGS])}{more}"
+
+
+def _new_parent(
+    context: StageContext, tracker: Tracker, study: Study, name: str
+) -> TrackedRun:
     experiment = context.experiment
-    name = f"{experiment.name} cross-validation"
     run = tracker.start(
         NewRun(experiment.name, name, experiment.note, _code_tags(context))
     )
-    run.log_params(_params(experiment))
+    run.log_params(_stated(_params(experiment)))
     run.log_data(_data_used(context, study))
     plan = context.folder / "preprocess" / PLAN_FILE
     run.log_files({PLAN_FILE: plan}, "plan")
@@ -228,3 +264,9 @@ def _params(experiment: Experiment) -> dict[str, object]:
     }
     data = {**{k: data[k] for k in shown}, "channels": channels}
     return {**{k: said[k] for k in kept}, "data": data}
+
+
+def _stated(params: Mapping[str, object]) -> dict[str, str]:
+    """Settings without those that are not set: a comparison of runs lists them all."""
+    empty = {UNSET, "{}", "[]"}
+    return {key: value for key, value in flatten(params).items() if value not in empty}

@@ -80,11 +80,9 @@ def test_an_oracle_without_the_spacing_is_noticed():
     assert max(wrong) > 0.1
 
 
-@pytest.mark.bench
+@pytest.mark.filterwarnings("ignore:.*scipy.ndimage:DeprecationWarning")
 def test_measures_are_those_of_surface_distance():
-    oracle = pytest.importorskip(
-        "surface_distance", reason="needs surface-distance-based-measures"
-    )
+    oracle = pytest.importorskip("surface_distance", reason="a development dependency")
     for pred, truth, spacing, tolerance in cases():
         gap = gap_of(pred, truth, spacing)
         found = oracle.compute_surface_distances(truth, pred, spacing)

@@ -11,7 +11,12 @@ from voxray.core.errors import ConfigError
 from voxray.core.files import write_json
 from voxray.core.ids import Pseudonymizer
 from voxray.core.records import ScanId
-from voxray.stages.tracking import reopened_parent, shared_scan_id, without_names
+from voxray.stages.tracking import (
+    reopened_parent,
+    run_name,
+    shared_scan_id,
+    without_names,
+)
 
 
 def test_a_training_of_another_store_cannot_be_judged_here(tmp_path, monkeypatch):
@@ -47,3 +52,21 @@ def test_keyed_ids_stay_as_they_are(tmp_path):
 
     assert without_names(context, TABLE) is TABLE
     assert shared_scan_id(context, ScanId("s-a")) == "s-a"
+
+
+def test_a_run_is_named_by_what_changed_since_the_one_before():
+    before = {"train.steps": "20", "folds.n": "5", "seed": "1"}
+
+    assert run_name("liver", before, {}) == "liver cross-validation"
+    assert run_name("liver", before, before) == "liver with the same settings"
+    now = {"train.steps": "80", "folds.n": "5", "train.loss": "dice"}
+    name = run_name("liver", now, before)
+    assert name == "liver seed=None, train.loss=dice, train.steps=80"
+
+
+def test_a_name_shows_three_settings_and_says_how_many_more():
+    now = {f"train.s{n}": "x" * 50 for n in range(5)}
+
+    name = run_name("liver", now, {"seed": "1"})
+
+    assert name.endswith(f"train.s1={'x' * 40} and 3 more")
