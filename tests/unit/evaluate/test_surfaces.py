@@ -143,6 +143,14 @@ def test_area_of_a_far_speck_decides_the_percentile():
     assert gap_of(lump, truth, (1, 1, 1)).hd95_mm() > 35
 
 
+@pytest.mark.parametrize("area", [0.1, 0.3, 1 / 3, 0.7])
+def test_a_share_of_just_95_percent_is_reached_however_it_is_rounded(area):
+    surface = Surface(np.zeros((20, 3)), np.full(20, area))
+    gap = SurfaceGap(surface, surface, np.arange(20.0), np.zeros(20))
+
+    assert gap.hd95_mm() == 18
+
+
 def test_structure_at_the_border_of_the_image_is_closed():
     inner, border = (
         a_box((5, 5, 5), (1, 3), (1, 3), (1, 3)),
