@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from voxray.report.canvas import DPI, figure, to_png
 
-WIDTH_PX = 1140
-"""What MLflow's run page has room for on a screen of 1920 pixels."""
+WIDTH_PX = 940
+"""What MLflow's run page has room for beside its panels on a screen of 1920 pixels."""
 
-_ROW_PX = 400
+ROW_PX = 340
 _GAP_PX = 12
 
 Picture = NDArray[np.float32]
@@ -32,17 +32,15 @@ def draw_sheet(figures: Mapping[str, bytes]) -> bytes:
         raise ValueError(msg)
     pictures = [mpimg.imread(io.BytesIO(png)) for png in figures.values()]
     rows = list(_rows(pictures))
-    height_px = len(rows) * (_ROW_PX + _GAP_PX)
+    height_px = len(rows) * (ROW_PX + _GAP_PX)
     with figure(WIDTH_PX / DPI, height_px / DPI) as made:
-        for number, row in enumerate(rows):
+        for number, row in enumerate(rows, start=1):
             left_px = 0
-            bottom_px = height_px - (number + 1) * (_ROW_PX + _GAP_PX)
             for picture in row:
                 width_px = _width_px(picture)
-                box = (left_px, bottom_px, width_px, _ROW_PX)
-                whole = (WIDTH_PX, height_px, WIDTH_PX, height_px)
-                place = [part / of for part, of in zip(box, whole, strict=True)]
-                axes = made.add_axes((place[0], place[1], place[2], place[3]))
+                left, width = left_px / WIDTH_PX, width_px / WIDTH_PX
+                bottom = 1 - number / len(rows)
+                axes = made.add_axes((left, bottom, width, ROW_PX / height_px))
                 axes.imshow(picture, aspect="auto", interpolation="hanning")
                 axes.set_axis_off()
                 left_px += width_px + _GAP_PX
@@ -65,4 +63,4 @@ def _rows(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
 
 def _width_px(picture: Picture) -> int:
     height, width = picture.shape[:2]
-    return min(round(width * _ROW_PX / height), WIDTH_PX)
+    return min(round(width * ROW_PX / height), WIDTH_PX)

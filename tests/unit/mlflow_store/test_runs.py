@@ -78,7 +78,7 @@ def test_the_page_shows_main_metrics_and_counts_the_others():
     page = parent_page("AUC 0.9", "8 patients.", rows, [])
 
     shown = [line.split(" | ")[0] for line in page.splitlines() if "delong" in line]
-    assert shown == ["| auc", "| dice_lesion"]
+    assert shown == ["| auc", "| dice_malignant"]
     assert page.endswith("2 more metrics stand in tables/evaluation.json.\n")
 
 
