@@ -29,6 +29,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.benchmarks.runs import command, environment
@@ -168,6 +169,9 @@ def part_sqlite(workspace: Path, options: argparse.Namespace) -> str:
 
 
 def part_postgres(workspace: Path, options: argparse.Namespace) -> str:
+    if find_spec("psycopg") is None:
+        msg = "no psycopg: pip install 'voxray[postgres]'"
+        raise WrongError(msg)
     if options.postgres:
         return five_at_once(workspace, options.postgres, options.epochs)
     with postgres_server() as uri:
