@@ -63,4 +63,4 @@ def _rows(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
 
 def _width_px(picture: Picture) -> int:
     height, width = picture.shape[:2]
-    return min(round(width * ROW_PX / height), WIDTH_PX)
+    return int(min(round(width * ROW_PX / height), WIDTH_PX))
