@@ -133,10 +133,11 @@ def intervals(study: SimulatedStudy, settings: Settings) -> dict[str, Ends]:
     found |= {name: own[0] for name, own in drawn.items()}
     for name, pooled in (("auc", False), ("auc_pooled", True)):
         found[name] = estimate_auc(exams, settings, pooled=pooled)
+    ends = ((name, one.low, one.value, one.high) for name, one in found.items())
     return {
-        name: (one.low, one.value, one.high)
-        for name, one in found.items()
-        if None not in (one.low, one.value, one.high)
+        name: (low, value, high)
+        for name, low, value, high in ends
+        if low is not None and value is not None and high is not None
     }
 
 
@@ -181,10 +182,11 @@ def naive_intervals(
         "sensitivity": ill @ decided.flagged[exams.positive] / ill.sum(axis=1),
         "dice": weights @ study.dice / n,
     }
-    return {
-        NAIVE + name: tuple(map(float, np.quantile(values, [0.025, 0.5, 0.975])))
-        for name, values in drawn.items()
-    }
+    found = {}
+    for name, values in drawn.items():
+        low, middle, high = map(float, np.quantile(values, [0.025, 0.5, 0.975]))
+        found[NAIVE + name] = low, middle, high
+    return found
 
 
 def true_shares(exams: ScoredExams, settings: Settings) -> dict[str, float]:

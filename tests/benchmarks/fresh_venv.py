@@ -134,7 +134,8 @@ def largest_difference(first: Path, second: Path) -> str:
     if not one["status"].equals(other["status"]):
         msg = "other scans, or other statuses"
         raise ValueError(msg)
-    numbers = [c for c in other.select_dtypes("float") if other[c].notna().any()]
+    floats = map(str, other.select_dtypes("float").columns)
+    numbers = [c for c in floats if other[c].notna().any()]
     gaps = (one[numbers] - other[numbers]).abs().max()
     n_scored = int((other["status"] == "scored").sum())
     line = f"{len(other)} scans, {n_scored} scored; largest difference {gaps.max():.1e}"

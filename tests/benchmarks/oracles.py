@@ -12,13 +12,14 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from MLstatkit import Delong_test
 from numpy.typing import NDArray
 from scipy.stats import binomtest, norm, somersd, t
 from sklearn import metrics as sk
-from tests.unit.evaluate.makers import SETTINGS, a_prediction, a_study
+from tests.unit.evaluate.makers import a_prediction, a_study
 from tests.unit.evaluate.mask_makers import a_blob, a_grid
 from tests.unit.evaluate.test_classes import GRADES
 from tests.unit.evaluate.test_oracles import (
@@ -33,10 +34,10 @@ from tests.unit.evaluate.test_oracles import (
 
 from voxray.core.specs.task import SegmentClass
 from voxray.evaluate import evaluate_oof, measure_masks
-from voxray.evaluate.auc import delong_variance
+from voxray.evaluate.auc import fold_mean_auc
+from voxray.evaluate.delong import delong_spread
 from voxray.evaluate.exams import ScoredExams
 from voxray.evaluate.intervals import t_interval, wilson
-from voxray.evaluate.paired import auc_difference
 
 Pair = tuple[float, float]
 Bools = NDArray[np.bool_]
@@ -94,7 +95,7 @@ def classes(n_studies: int) -> Iterator[Compared]:
         yield Compared(name, "wrong on purpose", pairs, wrong=True)
 
 
-def studies(n: int) -> Iterator[list]:
+def studies(n: int) -> Iterator[list[Any]]:
     for seed in range(n):
         generator = np.random.default_rng(seed)
         rows = a_study(
@@ -107,7 +108,9 @@ def studies(n: int) -> Iterator[list]:
         yield [rounded(row, 0.02 if seed % 3 == 0 else 1e-9) for row in rows]
 
 
-def pairs_of(judged: list, name: str, oracle: Callable) -> Iterator[Pair]:
+def pairs_of(
+    judged: list[Any], name: str, oracle: Callable[..., float]
+) -> Iterator[Pair]:
     for exams, flagged, values in judged:
         if values[name] is not None and np.isfinite(other := oracle(exams, flagged)):
             yield values[name], other
@@ -163,7 +166,8 @@ class GradedStudy:
 
     @property
     def said(self) -> NDArray[np.intp]:
-        return (np.cumsum(self.shares, axis=1) >= 0.5).argmax(axis=1)
+        reached = np.cumsum(self.shares, axis=1) >= 0.5
+        return np.asarray(reached.argmax(axis=1), dtype=np.intp)
 
     def kappa(self, weights: str) -> float:
         return float(sk.cohen_kappa_score(self.truth, self.said, weights=weights))
@@ -195,10 +199,11 @@ def spreads(n_cases: int) -> Iterator[Compared]:
         said = Delong_test(truth, *scores, alpha=0.1, return_auc=False)
         z, ends = said[0], said[2]
         width = 2 * norm.ppf(0.55)
-        own.append((delong_variance(pair[0]) ** 0.5, (ends[1] - ends[0]) / width))
-        found = auc_difference([pair[1]], [pair[0]], SETTINGS)
-        error = (found.high - found.low) / (2 * norm.ppf(0.975))
-        difference.append((found.value / error, z))
+        error = delong_spread(pair[0]).variance ** 0.5
+        own.append((error, (ends[1] - ends[0]) / width))
+        error = delong_spread(pair[1], pair[0]).variance ** 0.5
+        ahead = fold_mean_auc(pair[1]) - fold_mean_auc(pair[0])
+        difference.append((ahead / error, z))
     yield Compared("DeLong standard error of an AUC", "MLstatkit", tuple(own))
     yield Compared("DeLong z of a paired difference", "MLstatkit", tuple(difference))
     yield Compared("Wilson interval", f"{SCIPY}'s binomtest", tuple(wilsons()))
@@ -222,9 +227,10 @@ def wilsons() -> Iterator[Pair]:
 def students(n_cases: int) -> Iterator[Pair]:
     for seed in range(n_cases):
         values = np.random.default_rng(seed).normal(size=5 + seed)
-        error = values.std(ddof=1) / len(values) ** 0.5
-        oracle = t.interval(0.95, len(values) - 1, values.mean(), error)
-        found = t_interval(values, 0.95, share=False)
+        n, mean = len(values), float(values.mean())
+        error = float(values.std(ddof=1)) / n**0.5
+        oracle = t.interval(0.95, n - 1, mean, error)
+        found = t_interval(mean, error, n, 0.95, share=False)
         assert found is not None
         yield from zip(found, oracle, strict=True)
 
@@ -284,7 +290,7 @@ class MaskCase:
         grid = a_grid(self.truth.shape, self.spacing_mm)
         return measure_masks(self.pred * 1, self.truth * 1, grid, named)["s"]
 
-    def flat(self, score: Callable) -> float:
+    def flat(self, score: Callable[..., float]) -> float:
         return float(score(self.truth.ravel(), self.pred.ravel()))
 
     def surfaces(self) -> tuple[float, float, float]:

@@ -435,7 +435,8 @@ def test_in_another_tracking_store_the_folds_are_recorded_again(segmented, datab
     parents, children = place.runs()
     assert (len(parents), len(children)) == (1, 2)
     for run in children:
-        wanted = {"loss", "learning_rate", "share_forward_backward", "train_seconds"}
+        wanted = {"loss", "learning_rate", "augmentation"}
+        wanted |= {"share_forward_backward", "train_seconds"}
         assert wanted <= set(run.data.metrics)
         assert "schedule.steps" in run.data.params
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from voxray.evaluate.bootstrap import (
     patient_strata,
     patient_weights,
     weighted_fold_auc,
 )
+from voxray.evaluate.delong import delong_spread, placements
 from voxray.evaluate.estimate import (
     CONDITIONAL,
     Estimate,
@@ -25,55 +25,36 @@ from voxray.evaluate.intervals import logit_interval, newcombe_auc, normal_quant
 Array = NDArray[np.float64]
 
 
-def placements(score: Array, positive: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Share of the other class that each exam is ranked on the right side of.
-
-    Their means are the AUC; their variances are DeLong's (DeLong 1988; by midranks in
-    O(n log n), Sun & Xu 2014, IEEE Signal Processing Letters 21:1389). Ties count half.
-
-    Args:
-        score: float64, higher means positive.
-        positive: bool, both values present.
-
-    Returns:
-        One value per positive and one per negative exam, 0 to 1.
-    """
-    ranks = rankdata(score)
-    of_positive, of_negative = score[positive], score[~positive]
-    won = (ranks[positive] - rankdata(of_positive)) / len(of_negative)
-    lost = (ranks[~positive] - rankdata(of_negative)) / len(of_positive)
-    return won, 1 - lost
-
-
 def estimate_auc(
     exams: ScoredExams, settings: Settings, *, pooled: bool = False
 ) -> Estimate:
     """AUC of one class, mean over folds, or over all folds pooled.
 
-    With one exam a patient the interval is DeLong's, otherwise patients are drawn with
-    replacement within folds; both on the logit scale. An AUC of 0 or 1 shows no spread
-    and gets Newcombe's score interval.
+    The interval is DeLong's by patients, on the logit scale. An AUC of 0 or 1 shows no
+    spread, nor do folds that hold out one patient of a class each; these get Newcombe's
+    score interval.
 
     Returns:
         No value without a fold that holds out both classes; no interval with fewer
-        than 10 positive or negative patients.
+        than 10 positive or negative patients in such folds.
     """
     exams = exams.pooled() if pooled else exams
-    folds = exams.usable_folds()
-    how = _how(exams, len(folds), pooled=pooled)
-    if not folds:
+    counted = exams.in_usable_folds()
+    how = _how(exams, pooled=pooled)
+    if not len(counted.score):
         return not_estimable(None, "no fold holds out both classes")
-    value = fold_mean_auc(exams)
-    if why := too_few(exams.n_positive, exams.n_negative):
-        return not_estimable(value, why, how)
-    variance, method, resamples = _variance(exams, settings)
-    if not 0 < value < 1 or not variance > 0:
-        ends = newcombe_auc(value, exams.n_positive, exams.n_negative, settings.level)
+    value = fold_mean_auc(counted)
+    if why := too_few(counted.n_positive, counted.n_negative):
+        return not_estimable(value, f"{why} in folds of both classes", how)
+    spread = delong_spread(counted)
+    if not 0 < value < 1 or not spread.variance > 0:
+        n = counted.n_positive, counted.n_negative
+        ends = newcombe_auc(value, *n, settings.level)
         said = f"{how}; Newcombe score interval, as no spread is seen; {CONDITIONAL}"
         return Estimate(value, *ends, said)
-    quantile = normal_quantile(settings.level)
-    low, high = logit_interval(value, math.sqrt(variance), quantile)
-    return Estimate(value, low, high, f"{how}; {method}; {CONDITIONAL}", resamples)
+    ends = logit_interval(value, spread.half_width(settings.level), 1.0)
+    said = f"{how}; DeLong by patients, on the logit scale; {CONDITIONAL}"
+    return Estimate(value, *ends, said)
 
 
 def estimate_macro_auc(
@@ -94,15 +75,15 @@ def estimate_macro_auc(
     if any(not exams.usable_folds() for exams in per_class):
         return not_estimable(None, "a class has no fold that holds out it and another")
     value = float(np.mean([fold_mean_auc(exams) for exams in per_class]))
-    for exams in per_class:
-        if why := too_few(exams.n_positive, exams.n_negative):
-            return not_estimable(value, f"a class has {why}", how)
-    aucs = _resampled(per_class, settings, whole or per_class[0])
-    error = float(np.nanstd(aucs, ddof=1))
-    if not 0 < value < 1 or not error > 0:
+    if why := lacking(per_class):
+        return not_estimable(value, f"a class has {why}", how)
+    drawn = draw_patients(per_class, settings, whole or per_class[0])
+    aucs = [weighted_fold_auc(exams, drawn) for exams in per_class]
+    variance = mean_variance(aucs, [delong_spread(e).variance for e in per_class])
+    if not 0 < value < 1 or not variance > 0:
         return not_estimable(value, "no spread is seen", how)
-    ends = logit_interval(value, error, normal_quantile(settings.level))
-    method = f"{how}; {_BOOTSTRAP}; {CONDITIONAL}"
+    ends = logit_interval(value, math.sqrt(variance), normal_quantile(settings.level))
+    method = f"{how}; {DRAWN}, on the logit scale; {CONDITIONAL}"
     return Estimate(value, *ends, method, settings.spec.resamples)
 
 
@@ -115,73 +96,64 @@ def fold_mean_auc(exams: ScoredExams) -> float:
     return float(np.mean(aucs))
 
 
-_BOOTSTRAP = (
-    "patients drawn with replacement within fold and class, standard error on the "
-    "logit scale"
+DRAWN = (
+    "patients drawn with replacement within fold and class, the variance not below "
+    "DeLong's by patients"
 )
 
 
-def _variance(exams: ScoredExams, settings: Settings) -> tuple[float, str, int]:
-    if exams.one_exam_a_patient:
-        return (
-            delong_variance(exams),
-            "DeLong on the logit scale, one exam a patient",
-            0,
-        )
-    aucs = _resampled([exams], settings, exams)
-    return float(np.nanvar(aucs, ddof=1)), _BOOTSTRAP, settings.spec.resamples
+def lacking(per_class: Sequence[ScoredExams]) -> str:
+    """Say which class has too few patients in folds that hold out both; "" if none."""
+    for exams in per_class:
+        counted = exams.in_usable_folds()
+        if why := too_few(counted.n_positive, counted.n_negative):
+            return f"{why} in folds of both classes"
+    return ""
 
 
-def delong_variance(exams: ScoredExams) -> float:
-    """Variance of the mean over folds, exams being independent.
-
-    Spread of placements is taken around each fold's own mean and shared by all folds,
-    since a fold may hold out too few patients for one of its own. Repeats see the same
-    patients: the variance is that of one repeat.
-
-    Returns:
-        NaN when every fold holds out one exam of a class.
-    """
-    parts = exams.usable_folds()
-    pairs = [placements(exams.score[part], exams.positive[part]) for part in parts]
-    repeat = [int(exams.repeat[part[0]]) for part in parts]
-    of_one_repeat = []
-    for number in sorted(set(repeat)):
-        own = [pair for pair, r in zip(pairs, repeat, strict=True) if r == number]
-        of_one_repeat.append(
-            sum(side_variance([p[side] for p in own]) for side in (0, 1))
-        )
-    return float(np.mean(of_one_repeat))
-
-
-def side_variance(folds: Sequence[Array]) -> float:
-    """Variance of the mean over folds of one class's placements; NaN with one each."""
-    freedom = sum(len(values) - 1 for values in folds)
-    if freedom == 0:
-        return math.nan
-    spread = sum(float(((values - values.mean()) ** 2).sum()) for values in folds)
-    per_fold = sum(spread / freedom / len(values) for values in folds)
-    return per_fold / len(folds) ** 2
-
-
-def _resampled(
-    per_class: Sequence[ScoredExams], settings: Settings, exams: ScoredExams
+def draw_patients(
+    per_class: Sequence[ScoredExams], settings: Settings, whole: ScoredExams
 ) -> Array:
+    """(resamples, patients) weights, drawn within fold and class.
+
+    Args:
+        per_class: Patients have the same numbers in each.
+        settings: Resamples, seed.
+        whole: Says in which fold a patient is.
+    """
     generator = np.random.default_rng([settings.seed, len(per_class)])
-    patient_class = np.zeros(exams.n_patients, dtype=np.intp)
+    patient_class = np.zeros(whole.n_patients, dtype=np.intp)
     for number, own in enumerate(per_class):
         patient_class[own.patient[own.positive]] = number + 1
-    strata = patient_strata(exams, patient_class)
-    weights = patient_weights(strata, settings.spec.resamples, generator)
-    aucs = [weighted_fold_auc(own, weights) for own in per_class]
-    return np.asarray(np.mean(aucs, axis=0), dtype=np.float64)
+    strata = patient_strata(whole, patient_class)
+    return patient_weights(strata, settings.spec.resamples, generator)
 
 
-def _how(exams: ScoredExams, n_used: int, *, pooled: bool) -> str:
+def mean_variance(drawn: Sequence[Array], delong: Sequence[float]) -> float:
+    """Variance of the mean over classes.
+
+    Draws know how the classes hang together, but see no spread of a patient alone in
+    fold and class. Each class's variance by DeLong says how much they miss.
+
+    Args:
+        drawn: Per class, the figure in each draw.
+        delong: Per class, its variance.
+
+    Returns:
+        NaN where a class shows no spread.
+    """
+    each = np.array([np.nanvar(own, ddof=1) for own in drawn])
+    if not (each > 0).all():
+        return math.nan
+    missed = max(1.0, float(np.sum(delong) / each.sum()))
+    return float(np.nanvar(np.mean(drawn, axis=0), ddof=1)) * missed
+
+
+def _how(exams: ScoredExams, *, pooled: bool) -> str:
     if pooled:
         return "all folds pooled, though scores of different networks share no scale"
-    how = f"mean over {n_used} folds of the within-fold AUC"
     used = {exams.fold_names[int(exams.fold[part[0]])] for part in exams.usable_folds()}
+    how = f"mean over {len(used)} folds of the within-fold AUC"
     left_out = [name for name in exams.fold_names if name not in used]
     if not left_out:
         return how

@@ -11,7 +11,7 @@ from voxray.core.specs import ClassifySpec, Target
 from voxray.core.specs.task import MEAN_CLASS
 from voxray.evaluate.auc import estimate_auc, estimate_macro_auc
 from voxray.evaluate.baselines import headline_aucs
-from voxray.evaluate.estimate import Counts, Estimate, Settings
+from voxray.evaluate.estimate import Estimate, Settings
 from voxray.evaluate.exams import ScoredExams
 from voxray.evaluate.paired import auc_difference, dice_difference
 from voxray.evaluate.pairing import Pair
@@ -138,12 +138,12 @@ def _same_scores(one: _Auc, other: _Auc) -> bool:
 def _masks(
     pair: Pair, settings: Settings, about: About, margin: float | None
 ) -> Iterator[ComparedFigure]:
+    first, second = pair.first.predictions, pair.second.predictions
     for class_ in pair.task.segment.classes if pair.task.segment else ():
-        first, second = (
-            [row for row in side.predictions if row.true_volume_ml.get(class_)]
-            for side in (pair.first, pair.second)
-        )
-        gap, counts = _dice_gap(first, second, class_, settings, about)
+        gap, counts = dice_difference(first, second, class_, settings)
+        if about is About.RECIPES and gap.low is not None:
+            ratio, level = ratio_of_tested(first), settings.level
+            gap = recipe_dice_difference(first, second, class_, ratio, level)
         yield _figure(
             about,
             [_dice(rows, class_, settings) for rows in (first, second)],
@@ -153,16 +153,6 @@ def _masks(
             same=[r.dice.get(class_) for r in first]
             == [r.dice.get(class_) for r in second],
         )
-
-
-def _dice_gap(
-    first: _Rows, second: _Rows, class_: str, settings: Settings, about: About
-) -> tuple[Estimate, Counts]:
-    gap, counts = dice_difference(first, second, class_, settings)
-    if about is About.RECIPES and first:
-        ratio, level = ratio_of_tested(first), settings.level
-        gap = recipe_dice_difference(first, second, class_, ratio, level)
-    return gap, counts
 
 
 def _dice(rows: _Rows, class_: str, settings: Settings) -> Metric:

@@ -68,11 +68,10 @@ class DecidedExams:
     def per_patient(self) -> Array:
         """(patient, true class, decided class) exams, repeats sharing one exam."""
         n, used = self.n_classes, self.used
-        n_repeats = np.bincount(self.exams.exam[used], minlength=1)
         cell = (self.exams.patient * n + self.truth) * n + self.said
         counted = np.bincount(
             cell[used],
-            weights=1 / n_repeats[self.exams.exam[used]],
+            weights=self.exams.exam_weight[used],
             minlength=self.exams.n_patients * n * n,
         )
         return counted.reshape(-1, n, n).astype(np.float64)
@@ -164,9 +163,10 @@ def _estimate(
 
 def _no_interval(value: float, per_patient: Array) -> str:
     """Why there is none; "" when there is one."""
-    if np.isnan(value):
-        return "a class has no exam"
     n_patients = (per_patient.sum(axis=2) > 0).sum(axis=0)
+    if np.isnan(value):
+        alike = "every exam is decided alike"
+        return alike if n_patients.all() else "a class has no exam"
     for number, n in enumerate(n_patients):
         if n < MIN_PATIENTS:
             return (

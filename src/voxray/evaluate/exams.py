@@ -103,11 +103,6 @@ class ScoredExams:
         return len(np.unique(self.patient[~self.positive]))
 
     @property
-    def one_exam_a_patient(self) -> bool:
-        """Whether DeLong's independence of exams holds."""
-        return len(np.unique(self.exam)) == self.n_patients
-
-    @property
     def counts(self) -> Counts:
         """Exams, patients, positive patients."""
         return Counts(len(np.unique(self.exam)), self.n_patients, self.n_positive)
@@ -126,6 +121,12 @@ class ScoredExams:
         """Indices of the predictions of each fold that holds out both classes."""
         parts = (np.flatnonzero(self.fold == f) for f in range(len(self.fold_names)))
         return [part for part in parts if 0 < self.positive[part].sum() < len(part)]
+
+    def in_usable_folds(self) -> Self:
+        """Those folds alone; patients and exams keep their numbers."""
+        kept = np.sort(np.concatenate([*self.usable_folds(), np.zeros(0, np.intp)]))
+        arrays = ("fold", "repeat", "exam", "patient", "positive", "score")
+        return replace(self, **{name: getattr(self, name)[kept] for name in arrays})
 
     def pooled(self) -> Self:
         """The same predictions with all folds of a repeat as if one network's."""

@@ -48,7 +48,8 @@ class LesionStudy:
             threshold can cut.
         n_exams: (patients,) exams in which the structure was looked for.
         n_drawn: (patients,) drawn lesions.
-        stratum: (patients,) fold of the first repeat, and whether any is drawn.
+        stratum: (patients,) whether any is drawn. Not the fold: a patient alone in one
+            would show no spread, and the figures are of all folds pooled.
         n_repeats: How often each exam and lesion is counted above.
     """
 
@@ -86,9 +87,6 @@ class LesionStudy:
         last[:-1] = score[1:] < score[:-1]
         drawn = [number[one.patient_id] for one in own if one.kind == "drawn"]
         n_drawn = np.bincount(np.array(drawn, np.intp), minlength=len(names))
-        fold = np.zeros(len(names), dtype=np.intp)
-        for row in sorted(asked, key=lambda row: -row.repeat):
-            fold[number[row.patient_id]] = row.fold
         return cls(
             patient=np.array([number[one.patient_id] for one in found], np.intp),
             hit=np.array([one.match is not None for one in found], np.bool_),
@@ -98,7 +96,7 @@ class LesionStudy:
                 [number[row.patient_id] for row in asked], minlength=len(names)
             ).astype(np.float64),
             n_drawn=n_drawn.astype(np.float64),
-            stratum=2 * fold + (n_drawn > 0),
+            stratum=(n_drawn > 0).astype(np.intp),
             n_repeats=len({row.repeat for row in asked}) or 1,
         )
 
@@ -253,7 +251,7 @@ def _with_interval(
     if 0 < value < 1 and error > 0:
         ends = logit_interval(value, error, normal_quantile(settings.level))
         said = (
-            "patients drawn with replacement within fold, with and without lesions, "
+            "patients drawn with replacement, those with and without lesions apart, "
             f"standard error on the logit scale; {CONDITIONAL}"
         )
         return Estimate(value, *ends, f"{how}; {said}", settings.spec.resamples)

@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 from scipy.stats import norm, t
@@ -126,43 +124,49 @@ def newcombe_auc(
 
 
 def t_interval(
-    values: NDArray[np.float64], level: float, *, share: bool
+    mean: float, error: float, n: int, level: float, *, share: bool
 ) -> Interval | None:
-    """Student t interval of a mean.
+    """Student t interval of a mean over patients.
 
     Shares (Dice) are treated on the logit scale: the interval stays inside (0, 1) and
     follows the left tail. In simulated Dice values of 12 to 60 patients it covered
     nearer to its level than percentile, BCa or plain t intervals.
 
     Args:
-        values: One per patient.
+        mean: Over patients.
+        error: Standard error of the mean.
+        n: Patients.
         level: E.g. 0.95.
         share: Whether values lie in 0..1.
 
     Returns:
-        None with fewer than two values, or when all are equal.
+        None with fewer than two patients, without a spread, or for a share of 0 or 1.
     """
-    if len(values) < 2 or np.ptp(values) == 0:  # noqa: PLR2004
+    if n < 2 or not error > 0 or (share and not 0 < mean < 1):  # noqa: PLR2004
         return None
-    mean = float(values.mean())
-    error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    quantile = float(t.ppf(0.5 + level / 2, len(values) - 1))
+    quantile = float(t.ppf(0.5 + level / 2, n - 1))
     if share:
         return logit_interval(mean, error, quantile)
     return mean - quantile * error, mean + quantile * error
 
 
-def positive_interval(values: NDArray[np.float64], level: float) -> Interval | None:
+def positive_interval(
+    mean: float, error: float, n: int, level: float
+) -> Interval | None:
     """Student t interval of a mean of distances, on the log scale (delta method).
 
     It stays above zero and follows the right tail, which distances have.
 
+    Args:
+        mean: Over patients, of values of which none is below zero.
+        error: Standard error of the mean.
+        n: Patients.
+        level: E.g. 0.95.
+
     Returns:
-        None with fewer than two values, or when all are equal.
+        None with fewer than two patients, or without a spread.
     """
-    if len(values) < 2 or np.ptp(values) == 0:  # noqa: PLR2004
+    if n < 2 or not error > 0 or not mean > 0:  # noqa: PLR2004
         return None
-    mean = float(values.mean())
-    error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    half = float(t.ppf(0.5 + level / 2, len(values) - 1)) * error / mean
+    half = float(t.ppf(0.5 + level / 2, n - 1)) * error / mean
     return mean * math.exp(-half), mean * math.exp(half)

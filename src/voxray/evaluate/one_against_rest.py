@@ -53,6 +53,7 @@ RESAMPLED = (
         "average_precision",
         fold_average_precision,
         "mean over folds of the within-fold average precision",
+        within_folds=True,
         finish=say_chance,
     ),
     ResampledMetric(

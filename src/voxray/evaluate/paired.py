@@ -1,29 +1,32 @@
 """Two predictors on the same exams: how much one is ahead, and how sure that is."""
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxray.core.records import OutOfFoldPrediction
-from voxray.evaluate.auc import fold_mean_auc, placements, side_variance
-from voxray.evaluate.bootstrap import (
-    patient_strata,
-    patient_weights,
-    weighted_fold_auc,
+from voxray.evaluate.auc import (
+    DRAWN,
+    draw_patients,
+    fold_mean_auc,
+    lacking,
+    mean_variance,
 )
+from voxray.evaluate.bootstrap import weighted_fold_auc
+from voxray.evaluate.delong import delong_spread
 from voxray.evaluate.estimate import (
     CONDITIONAL,
+    MIN_PATIENTS,
     Counts,
     Estimate,
     Settings,
     not_estimable,
-    too_few,
 )
 from voxray.evaluate.exams import ScoredExams
 from voxray.evaluate.intervals import normal_quantile, t_interval
+from voxray.evaluate.patient_means import PatientMeans, standard_error
 
 Array = NDArray[np.float64]
 PerClass = Sequence[ScoredExams]
@@ -37,9 +40,9 @@ def auc_difference(
 ) -> Estimate:
     """AUC of the first less that of the second, each the mean over folds.
 
-    With one class and one exam a patient the interval is the paired DeLong one (DeLong
-    1988), with the spread of the folds pooled; otherwise patients are drawn with
-    replacement within folds, the same draws for both.
+    With one class the interval is the paired DeLong one by patients, with the spread of
+    the folds pooled; of a mean over classes patients are drawn with replacement within
+    folds, the same draws for both.
 
     Args:
         first: One entry per class, of which the mean is taken.
@@ -54,13 +57,11 @@ def auc_difference(
     if any(not exams.usable_folds() for exams in first):
         return not_estimable(None, "no fold holds out both classes")
     value = _mean_auc(first) - _mean_auc(second)
-    for exams in first:
-        if why := too_few(exams.n_positive, exams.n_negative):
-            return not_estimable(value, why, "paired difference")
-    variance, method, resamples = _variance(first, second, settings, whole)
-    if not variance > 0:
+    if why := lacking(first):
+        return not_estimable(value, why, "paired difference")
+    half, method, resamples = _half_width(first, second, settings, whole)
+    if not half > 0:
         return not_estimable(value, "no spread is seen", "paired difference")
-    half = normal_quantile(settings.level) * math.sqrt(variance)
     low, high = max(-1.0, value - half), min(1.0, value + half)
     said = f"paired difference of the mean over folds; {method}; {CONDITIONAL}"
     return Estimate(value, low, high, said, resamples)
@@ -83,49 +84,21 @@ def _mean_auc(per_class: PerClass) -> float:
     return float(np.mean([fold_mean_auc(exams) for exams in per_class]))
 
 
-def _variance(
+def _half_width(
     first: PerClass, second: PerClass, settings: Settings, whole: ScoredExams | None
 ) -> tuple[float, str, int]:
-    if len(first) == 1 and first[0].one_exam_a_patient:
-        return _delong(first[0], second[0]), "paired DeLong, one exam a patient", 0
-    return (
-        _bootstrap(first, second, settings, whole or first[0]),
-        "patients drawn with replacement within fold and class, the same for both",
-        settings.spec.resamples,
-    )
-
-
-def _delong(first: ScoredExams, second: ScoredExams) -> float:
-    """As `delong_variance`, of the differences between placements."""
-    by_repeat: dict[int, list[tuple[Array, Array]]] = defaultdict(list)
-    for part in first.usable_folds():
-        won, lost = (
-            placements(exams.score[part], exams.positive[part])
-            for exams in (first, second)
-        )
-        gaps = won[0] - lost[0], won[1] - lost[1]
-        by_repeat[int(first.repeat[part[0]])].append(gaps)
-    variances = [
-        sum(side_variance([gap[side] for gap in folds]) for side in (0, 1))
-        for folds in by_repeat.values()
-    ]
-    return float(np.mean(variances))
-
-
-def _bootstrap(
-    first: PerClass, second: PerClass, settings: Settings, exams: ScoredExams
-) -> float:
-    generator = np.random.default_rng([settings.seed, len(first)])
-    patient_class = np.zeros(exams.n_patients, dtype=np.intp)
-    for number, own in enumerate(first):
-        patient_class[own.patient[own.positive]] = number + 1
-    strata = patient_strata(exams, patient_class)
-    weights = patient_weights(strata, settings.spec.resamples, generator)
+    """Half the interval; NaN or 0 where no spread is seen."""
+    delong = [delong_spread(*pair) for pair in zip(first, second, strict=True)]
+    if len(first) == 1:
+        return delong[0].half_width(settings.level), "paired DeLong by patients", 0
+    weights = draw_patients(first, settings, whole or first[0])
     gaps = [
         weighted_fold_auc(one, weights) - weighted_fold_auc(other, weights)
         for one, other in zip(first, second, strict=True)
     ]
-    return float(np.nanvar(np.mean(gaps, axis=0), ddof=1))
+    variance = mean_variance(gaps, [spread.variance for spread in delong])
+    half = normal_quantile(settings.level) * math.sqrt(variance)
+    return half, f"{DRAWN}, the same patients for both", settings.spec.resamples
 
 
 def dice_difference(
@@ -134,30 +107,31 @@ def dice_difference(
     class_: str,
     settings: Settings,
 ) -> tuple[Estimate, Counts]:
-    """Dice of the first less that of the second, mean over patients.
+    """Dice of the first less that of the second, each the mean over patients.
 
-    Exams without the drawn structure are left out: their Dice is 0 or undefined.
+    Both are the figures that are reported: an exam without the drawn structure counts
+    with Dice 0 for the side that predicts one, and not for the side that does not.
     """
-    other = {(row.repeat, row.exam_id): row.dice.get(class_) for row in second}
-    gaps: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in first:
-        own, its = row.dice.get(class_), other.get((row.repeat, row.exam_id))
-        if own is not None and its is not None and row.true_volume_ml.get(class_):
-            gaps[row.patient_id][row.exam_id].append(own - its)
-    of_patient = np.array(
-        [np.mean([np.mean(g) for g in exams.values()]) for exams in gaps.values()]
+    sides = [
+        PatientMeans.of(rows, lambda row: row.dice.get(class_))
+        for rows in (first, second)
+    ]
+    patients = sorted({*sides[0].ids, *sides[1].ids})
+    counts = Counts(max(side.n_exams for side in sides), len(patients), len(patients))
+    how = "difference of the means over patients"
+    if not all(side.ids for side in sides):
+        return not_estimable(None, "no exam of one side has a value", how), counts
+    value = sides[0].mean - sides[1].mean
+    if len(patients) < MIN_PATIENTS:
+        why = f"{len(patients)} patients, at least {MIN_PATIENTS} needed"
+        return not_estimable(value, why, how), counts
+    parts = [dict(zip(side.ids, side.influence, strict=True)) for side in sides]
+    gaps = np.array(
+        [parts[0].get(one, 0.0) - parts[1].get(one, 0.0) for one in patients]
     )
-    n_exams = sum(len(exams) for exams in gaps.values())
-    counts = Counts(n_exams, len(gaps), len(gaps))
-    return _mean_gap(of_patient, settings.level), counts
-
-
-def _mean_gap(of_patient: Array, level: float) -> Estimate:
-    how = "mean over patients of the mean difference within each"
-    if not len(of_patient):
-        return not_estimable(None, "no exam has the structure", how)
-    ends = t_interval(of_patient, level, share=False)
-    mean = float(of_patient.mean())
+    error = standard_error(np.array(gaps))
+    ends = t_interval(value, error, len(patients), settings.level, share=False)
     if ends is None:
-        return not_estimable(mean, f"{len(of_patient)} patients, all of one value", how)
-    return Estimate(mean, *ends, f"{how}; paired Student t; {CONDITIONAL}")
+        return not_estimable(value, "no spread is seen", how), counts
+    said = f"{how}; Student t, each patient's part in both paired; {CONDITIONAL}"
+    return Estimate(value, *ends, said), counts

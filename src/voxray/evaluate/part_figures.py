@@ -23,6 +23,7 @@ from voxray.evaluate.estimate import (
     not_estimable,
 )
 from voxray.evaluate.exams import ScoredExams, predictions_of
+from voxray.evaluate.patient_means import PatientMeans
 from voxray.evaluate.proportions import estimate_share
 from voxray.evaluate.segmentation import segmentation_metrics
 from voxray.evaluate.threshold import crossfit_decisions
@@ -195,7 +196,7 @@ class _Share:
 
     def drawn(self, mask: Mask, weights: Array) -> Array:
         used, exams = mask & self.used, self.exams
-        shared = 1 / np.bincount(exams.exam[used])[exams.exam[used]]
+        shared = exams.exam_weight[used]
         n = weights.shape[1]
         patient = exams.patient[used]
         of_each = np.bincount(patient, weights=shared, minlength=n)
@@ -210,16 +211,18 @@ def _ratio(above: Array, below: Array) -> Array:
 
 
 def _dice(predictions: Rows, class_: str, settings: Settings) -> PartFigure:
-    value = np.array([row.dice.get(class_) for row in predictions], dtype=np.float64)
+    used = np.array([row.dice.get(class_) is not None for row in predictions], bool)
     ids = np.array([row.patient_id for row in predictions], dtype=object)
-    patient = np.asarray(np.unique(ids, return_inverse=True)[1], dtype=np.intp)
-    used = np.isfinite(value)
+    names, patient = np.unique(ids, return_inverse=True)
+    number = {name: n for n, name in enumerate(names)}
+
+    def kept(mask: Mask) -> list[OutOfFoldPrediction]:
+        return [row for row, own in zip(predictions, mask, strict=True) if own]
 
     def dice(mask: Mask) -> tuple[Estimate, Counts]:
-        own = [row for row, kept in zip(predictions, mask & used, strict=True) if kept]
-        if not own:
+        if not (mask & used).any():
             return not_estimable(None, "no exam has a value"), Counts(0, 0, 0)
-        found = segmentation_metrics(own, class_, settings)
+        found = segmentation_metrics(kept(mask), class_, settings)
         row = next(metric for metric in found if metric.metric == "dice")
         counts = Counts(row.n_exams, row.n_patients, row.n_positive)
         if row.n_patients < MIN_PATIENTS:
@@ -228,12 +231,11 @@ def _dice(predictions: Rows, class_: str, settings: Settings) -> PartFigure:
         return Estimate(row.value, row.low, row.high, row.method), counts
 
     def drawn(mask: Mask, weights: Array) -> Array:
-        own, n = mask & used, weights.shape[1]
-        n_exams = np.bincount(patient[own], minlength=n)
-        total = np.bincount(patient[own], weights=value[own], minlength=n)
-        seen = n_exams > 0
-        mean = total[seen] / n_exams[seen]
-        return _ratio(weights[:, seen] @ mean, weights[:, seen].sum(axis=1))
+        means = PatientMeans.of(kept(mask), lambda row: row.dice.get(class_))
+        own = weights[:, [number[one] for one in means.ids]] * means.weights
+        return _ratio(own @ means.values, own.sum(axis=1))
 
-    strata = np.zeros(int(patient.max(initial=-1)) + 1, dtype=np.intp)
-    return PartFigure("dice", class_, predictions, patient, strata, used, dice, drawn)
+    strata = np.zeros(len(names), dtype=np.intp)
+    return PartFigure(
+        "dice", class_, predictions, patient.astype(np.intp), strata, used, dice, drawn
+    )

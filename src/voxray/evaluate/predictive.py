@@ -131,8 +131,10 @@ def _ratio(parts: list[Estimate], how: str, few: str) -> _Ratio:
     top, bottom = parts
     if top.value is None or bottom.value is None:
         return _Ratio(math.nan, math.nan, math.nan, how, few or "a class has no exam")
+    if top.value == bottom.value == 0:
+        why = few or "no exam is decided that way"
+        return _Ratio(math.nan, math.nan, math.nan, how, why)
     value = top.value / bottom.value if bottom.value > 0 else math.inf
-    value = math.nan if top.value == bottom.value == 0 else value
     ends = top.low, top.high, bottom.low, bottom.high
     if few or None in ends:
         why = few or "too few patients were decided without their own fold"
@@ -165,7 +167,7 @@ def _at_prevalence(ratio: _Ratio, share: float, *, stays: bool) -> Estimate:
     """
     how = f"{ratio.how}; at a prevalence of {share:g} by Bayes' rule"
     if math.isnan(ratio.value):
-        return not_estimable(None, ratio.why or "a class has no exam", how)
+        return not_estimable(None, ratio.why, how)
     sign = 1 if stays else -1
     prior = logit(share)
 

@@ -97,7 +97,7 @@ def effective_n(n_right: Array, n_exams: Array, level: float) -> float:
 
     Args:
         n_right: Per patient, may be a fraction when repeats disagree.
-        n_exams: Per patient, at least 1.
+        n_exams: Per patient, above 0; a fraction when an exam counts in some repeats.
         level: Of the interval.
     """
     independent, n_patients = _independent_exams(n_right, n_exams), len(n_exams)
@@ -119,7 +119,7 @@ def _independent_exams(n_right: Array, n_exams: Array) -> float:
     """
     total, n_patients = float(n_exams.sum()), len(n_exams)
     share = float(n_right.sum()) / total
-    alike = float((n_exams**2).sum()) / total
+    alike = max(1.0, float((n_exams**2).sum()) / total)
     binomial = share * (1 - share) / total
     if binomial == 0 or n_patients < 2:  # noqa: PLR2004
         return total / alike
@@ -131,8 +131,7 @@ def _independent_exams(n_right: Array, n_exams: Array) -> float:
 def _per_patient(
     exams: ScoredExams, right: NDArray[np.bool_], used: NDArray[np.bool_]
 ) -> tuple[Array, Array]:
-    n_repeats = np.bincount(exams.exam[used], minlength=int(exams.exam.max()) + 1)
-    weight = 1 / n_repeats[exams.exam[used]]
+    weight = exams.exam_weight[used]  # an exam used in one of five repeats is a fifth
     patient = exams.patient[used]
     n_exams = np.bincount(patient, weights=weight)
     n_right = np.bincount(patient, weights=weight * right[used])

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from voxray.core.records import OutOfFoldPrediction
-from voxray.evaluate.auc import placements
-from voxray.evaluate.estimate import Estimate, not_estimable, too_few
+from voxray.evaluate.auc import lacking
+from voxray.evaluate.delong import placements
+from voxray.evaluate.estimate import Estimate, not_estimable
 from voxray.evaluate.exams import ScoredExams
+from voxray.evaluate.patient_means import PatientMeans
 
 Array = NDArray[np.float64]
 Fold = tuple[int, int]
@@ -40,12 +42,10 @@ def corrected_t(gaps: Mapping[Fold, float], ratio: float, level: float) -> Estim
         return not_estimable(None, "no fold has the figure", how)
     values = np.array([gaps[fold] for fold in sorted(gaps)])
     value = float(values.mean())
-    if n_repeats < _LEAST_REPEATS:
-        why = f"{n_repeats} repeat, at least {_LEAST_REPEATS} needed"
+    why = _no_interval(n_repeats, values, ratio)
+    if why:
         return not_estimable(value, why, how)
     variance = (1 / len(values) + ratio) * float(values.var(ddof=1))
-    if not variance > 0:
-        return not_estimable(value, "no spread is seen", how)
     freedom = len(values) - 1
     half = float(t.ppf(0.5 + level / 2, freedom)) * math.sqrt(variance)
     method = (
@@ -55,18 +55,30 @@ def corrected_t(gaps: Mapping[Fold, float], ratio: float, level: float) -> Estim
     return Estimate(value, max(-1.0, value - half), min(1.0, value + half), method)
 
 
+def _no_interval(n_repeats: int, values: Array, ratio: float) -> str:
+    """Why there is none; "" when there is one."""
+    if n_repeats < _LEAST_REPEATS:
+        return f"{n_repeats} repeat, at least {_LEAST_REPEATS} needed"
+    if math.isnan(ratio):
+        return "a repeat has predictions of one fold only"
+    return "" if np.ptp(values) > 0 else "no spread is seen"
+
+
 def ratio_of_tested(predictions: Sequence[OutOfFoldPrediction]) -> float:
-    """Held-out over other patients, mean over folds; needs two folds a repeat."""
+    """Held-out over other patients, mean over folds.
+
+    Returns:
+        NaN where a repeat has predictions of one fold only: nobody was trained on.
+    """
     everyone: dict[int, set[str]] = defaultdict(set)
     held_out: dict[Fold, set[str]] = defaultdict(set)
     for row in predictions:
         everyone[row.repeat].add(row.patient_id)
         held_out[row.repeat, row.fold].add(row.patient_id)
-    ratios = [
-        len(patients) / (len(everyone[repeat]) - len(patients))
-        for (repeat, _), patients in held_out.items()
-    ]
-    return float(np.mean(ratios))
+    others = {fold: len(everyone[fold[0]] - held) for fold, held in held_out.items()}
+    if not all(others.values()):
+        return math.nan
+    return float(np.mean([len(held_out[fold]) / n for fold, n in others.items()]))
 
 
 def recipe_auc_difference(
@@ -85,10 +97,8 @@ def recipe_auc_difference(
     """
     own, other = _mean_over_classes(first), _mean_over_classes(second)
     found = corrected_t({f: own[f] - other[f] for f in own}, ratio, level)
-    for exams in first:
-        if why := too_few(exams.n_positive, exams.n_negative):
-            return not_estimable(found.value, why, "mean over folds")
-    return found
+    why = lacking(first)
+    return not_estimable(found.value, why, "mean over folds") if why else found
 
 
 def _mean_over_classes(per_class: Sequence[ScoredExams]) -> dict[Fold, float]:
@@ -116,7 +126,7 @@ def recipe_dice_difference(
 ) -> Estimate:
     """Dice of the first recipe less that of the second, mean over patients of a fold.
 
-    Exams without the drawn structure are left out.
+    Of the figures that are reported; see `dice_difference`.
 
     Args:
         first: Aligned with `second`.
@@ -125,13 +135,19 @@ def recipe_dice_difference(
         ratio: See `ratio_of_tested`.
         level: E.g. 0.95.
     """
-    by_fold: dict[Fold, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for one, other in zip(first, second, strict=True):
-        own, its = one.dice.get(class_), other.dice.get(class_)
-        if own is not None and its is not None and one.true_volume_ml.get(class_):
-            by_fold[one.repeat, one.fold][one.patient_id].append(own - its)
-    gaps = {
-        fold: float(np.mean([np.mean(values) for values in patients.values()]))
-        for fold, patients in by_fold.items()
-    }
+    own, other = _fold_dice(first, class_), _fold_dice(second, class_)
+    gaps = {fold: own[fold] - other[fold] for fold in own.keys() & other.keys()}
     return corrected_t(gaps, ratio, level)
+
+
+def _fold_dice(
+    predictions: Sequence[OutOfFoldPrediction], class_: str
+) -> dict[Fold, float]:
+    by_fold: dict[Fold, list[OutOfFoldPrediction]] = defaultdict(list)
+    for row in predictions:
+        if row.dice.get(class_) is not None:
+            by_fold[row.repeat, row.fold].append(row)
+    return {
+        fold: PatientMeans.of(rows, lambda row: row.dice[class_]).mean
+        for fold, rows in by_fold.items()
+    }

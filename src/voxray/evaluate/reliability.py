@@ -56,30 +56,45 @@ def say_bias(
 ) -> Estimate:
     """Add what a perfectly calibrated model would show, and mind it in the interval.
 
-    The error cannot be below zero, so noise alone lifts it. Where a perfectly
-    calibrated model reaches the value in one of 20 studies (or as `level` says), the
-    interval starts at 0.
+    The error cannot be below zero, so noise alone lifts it: most of all for a perfectly
+    calibrated model, whose mean error is taken off the lower end. Where such a model
+    reaches the value in one of 20 studies (or as `level` says), the interval starts at
+    0.
     """
-    generator = np.random.default_rng([settings.seed, 3])
-    null = np.mean([calibrated_errors(own, generator) for own in judged], axis=0)
-    reached = float(np.quantile(null, settings.level))
+    n_patients = max(own.exams.n_patients for own in judged)
+    each = [
+        calibrated_errors(own, np.random.default_rng([settings.seed, 3]), n_patients)
+        for own in judged
+    ]
+    null = np.mean(each, axis=0)
+    bias, reached = float(null.mean()), float(np.quantile(null, settings.level))
     said = (
         f"{found.method}; biased upwards: a perfectly calibrated model with these "
-        f"probabilities has {null.mean():.3f} on average and up to {reached:.3f} in "
+        f"probabilities has {bias:.3f} on average and up to {reached:.3f} in "
         f"{settings.level:.0%} of {_SIMULATIONS} simulated studies, exams of a patient "
         "being alike"
     )
-    if found.value is None or found.value > reached:
+    if found.value is None or found.low is None:
         return replace(found, method=said)
+    if found.value > reached:
+        low = max(0.0, found.low - bias)
+        return replace(found, low=low, method=f"{said}, taken off the lower end")
     return replace(found, low=0.0, method=f"{said}, so the interval starts at 0")
 
 
-def calibrated_errors(judged: JudgedExams, generator: np.random.Generator) -> Array:
+def calibrated_errors(
+    judged: JudgedExams, generator: np.random.Generator, n_patients: int
+) -> Array:
     """Calibration errors of simulated studies in which the probabilities are right.
 
     Each patient draws one number from 0 to 1, and an exam is positive when its
     probability is above it: every probability is right, and exams of a patient are as
-    alike as can be.
+    alike as can be. With the same stream, so are a patient's labels.
+
+    Args:
+        judged: One class against the rest.
+        generator: Draws the numbers.
+        n_patients: At least the highest patient number and one.
 
     Returns:
         (1000,).
@@ -89,7 +104,7 @@ def calibrated_errors(judged: JudgedExams, generator: np.random.Generator) -> Ar
     n_exams = exams.exam_weight.sum()
     errors = []
     for _ in range(_SIMULATIONS // _BLOCK):
-        drawn = generator.random((_BLOCK, exams.n_patients))[:, exams.patient]
+        drawn = generator.random((_BLOCK, n_patients))[:, exams.patient]
         gaps = ((drawn < exams.score) - exams.score) @ share
         errors.append(np.abs(gaps).sum(axis=1) / n_exams)
     return np.concatenate(errors)

@@ -76,6 +76,7 @@ class ResampledMetric:
         highest: Upper end of its range; infinity puts the interval on the log scale.
         lowest: Lower end of its range.
         decides: Whether it is about decisions, not scores.
+        within_folds: Whether folds that hold out one class only do not count.
         finish: What else must be said.
     """
 
@@ -85,6 +86,7 @@ class ResampledMetric:
     highest: float = 1.0
     lowest: float = 0.0
     decides: bool = False
+    within_folds: bool = False
     finish: Finish = unchanged
 
 
@@ -129,7 +131,7 @@ def _draw(
     settings: Settings,
 ) -> dict[tuple[str, str], Array]:
     parts: dict[tuple[str, str], list[Array]] = defaultdict(list)
-    asked = {name for name, own in judged.items() if not _lacking([own])}
+    asked = {name for name, own in judged.items() if not _lacking([own.exams])}
     for weights in _weight_blocks(whole, settings) if asked else ():
         for metric in metrics:
             for name in asked:
@@ -164,9 +166,12 @@ def _estimate(
     settings: Settings,
 ) -> Estimate:
     how = _how(metric, judged)
-    why = _lacking(judged)
+    exams = [own.exams for own in judged]
+    counted = [e.in_usable_folds() for e in exams] if metric.within_folds else exams
+    why = _lacking(counted)
     if np.isnan(value):
-        return not_estimable(None, why or _undefined(metric, judged), how)
+        lacks = None if metric.within_folds else why
+        return not_estimable(None, lacks or _undefined(metric, judged), how)
     if why:
         return not_estimable(value, why, how)
     error = float(np.nanstd(draws, ddof=1))
@@ -193,8 +198,8 @@ def _undefined(metric: ResampledMetric, judged: Sequence[JudgedExams]) -> str:
     return "no exam could be decided without its own fold"
 
 
-def _lacking(judged: Sequence[JudgedExams]) -> str | None:
-    for own in judged:
-        if why := too_few(own.exams.n_positive, own.exams.n_negative):
-            return why if len(judged) == 1 else f"a class has {why}"
+def _lacking(per_class: Sequence[ScoredExams]) -> str | None:
+    for exams in per_class:
+        if why := too_few(exams.n_positive, exams.n_negative):
+            return why if len(per_class) == 1 else f"a class has {why}"
     return None

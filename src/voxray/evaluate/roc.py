@@ -9,7 +9,7 @@ from sklearn.metrics import roc_curve
 
 from voxray.core.records import OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec
-from voxray.evaluate.auc import placements
+from voxray.evaluate.delong import placements
 from voxray.evaluate.exams import ScoredExams, scored_per_class
 
 

@@ -6,11 +6,13 @@ Means are over patients of the mean within each; lesions are counted, all alike.
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxray.core.records import Metric, OutOfFoldPrediction
+from voxray.core.wording import counted
 from voxray.evaluate.bland_altman import limits_of_agreement
 from voxray.evaluate.estimate import (
     CONDITIONAL,
@@ -20,8 +22,8 @@ from voxray.evaluate.estimate import (
     not_estimable,
 )
 from voxray.evaluate.intervals import Interval, positive_interval, t_interval
+from voxray.evaluate.patient_means import PatientMeans, standard_error
 
-Values = NDArray[np.float64]
 ValueOf = Callable[[OutOfFoldPrediction, str], float | None]
 
 
@@ -31,12 +33,12 @@ class _Mean:
 
     Attributes:
         value_of: Of one exam and structure; None leaves the exam out.
-        interval: Of the values of patients, at a level.
+        interval: From mean, standard error, number of patients and level.
         scale: In words, of the interval.
     """
 
     value_of: ValueOf
-    interval: Callable[[Values, float], Interval | None]
+    interval: Callable[[float, float, int, float], Interval | None]
     scale: str = ""
 
 
@@ -79,14 +81,8 @@ def _hd95_found_mm(row: OutOfFoldPrediction, class_: str) -> float | None:
     return row.hd95_mm.get(class_) if row.volume_ml.get(class_) else None
 
 
-def _share(values: Values, level: float) -> Interval | None:
-    return t_interval(values, level, share=True)
-
-
-def _signed(values: Values, level: float) -> Interval | None:
-    return t_interval(values, level, share=False)
-
-
+_share = partial(t_interval, share=True)
+_signed = partial(t_interval, share=False)
 _LOGIT, _LOG = " on the logit scale", " on the log scale"
 _MEANS: Mapping[str, _Mean] = {
     "dice": _Mean(lambda row, class_: row.dice.get(class_), _share, _LOGIT),
@@ -100,7 +96,7 @@ _MEANS: Mapping[str, _Mean] = {
         lambda row, class_: row.assd_mm.get(class_), positive_interval, _LOG
     ),
     "volume_error_ml": _Mean(volume_error_ml, _signed),
-    "volume_abs_error_ml": _Mean(_abs_volume_error_ml, _signed),
+    "volume_abs_error_ml": _Mean(_abs_volume_error_ml, positive_interval, _LOG),
 }
 
 
@@ -134,46 +130,28 @@ def _mean_metric(
     mean: _Mean,
     settings: Settings,
 ) -> Metric:
-    exams = _by_patient(predictions, class_, mean.value_of)
-    of_patient = [
-        float(np.mean([np.mean(repeats) for repeats in own.values()]))
-        for own in exams.values()
-    ]
-    estimate = _estimate_mean(np.array(of_patient), settings.level, mean)
-    return settings.metric(name, class_, estimate, _counts(predictions, exams, class_))
-
-
-_Exams = Mapping[str, Mapping[str, Sequence[float]]]
-
-
-def _by_patient(
-    predictions: Sequence[OutOfFoldPrediction], class_: str, value_of: ValueOf
-) -> _Exams:
-    """Values by patient, sorted, then exam: one for each repeat that has one."""
-    exams: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in predictions:
-        if (value := value_of(row, class_)) is not None:
-            exams[row.patient_id][row.exam_id].append(value)
-    return dict(sorted(exams.items()))
+    means = PatientMeans.of(predictions, lambda row: mean.value_of(row, class_))
+    estimate = _estimate_mean(means, settings.level, mean)
+    return settings.metric(name, class_, estimate, _counts(predictions, means, class_))
 
 
 def _counts(
-    predictions: Sequence[OutOfFoldPrediction], exams: _Exams, class_: str
+    predictions: Sequence[OutOfFoldPrediction], means: PatientMeans, class_: str
 ) -> Counts:
     drawn = {row.patient_id for row in predictions if _is_drawn(row, class_)}
-    n_exams = sum(len(own) for own in exams.values())
-    return Counts(n_exams, len(exams), len(drawn & set(exams)))
+    return Counts(means.n_exams, len(means.ids), len(drawn & set(means.ids)))
 
 
-def _estimate_mean(values: Values, level: float, mean: _Mean) -> Estimate:
+def _estimate_mean(means: PatientMeans, level: float, mean: _Mean) -> Estimate:
     how = "mean over patients of the mean within each"
-    if len(values) == 0:
+    n = len(means.ids)
+    if n == 0:
         return not_estimable(None, "no exam has a value", how)
-    value = float(values.mean())
-    ends = mean.interval(values, level)
+    value = means.mean
+    error = standard_error(means.influence) if n > 1 else 0.0
+    ends = mean.interval(value, error, n, level)
     if ends is None:
-        why = f"{len(values)} patients, all of one value"
-        return not_estimable(value, why, how)
+        return not_estimable(value, f"{counted(n, 'patient')}, no spread is seen", how)
     return Estimate(value, *ends, f"{how}; Student t{mean.scale}; {CONDITIONAL}")
 
 
@@ -202,14 +180,24 @@ def _agreement(
     predictions: Sequence[OutOfFoldPrediction], class_: str, settings: Settings
 ) -> list[Metric]:
     """The limits of agreement; their bias is "volume_error_ml"."""
-    exams = _by_patient(predictions, class_, volume_error_ml)
-    per_patient = [
-        np.array([value for repeats in own.values() for value in repeats])
-        for own in exams.values()
-    ]
-    limits = limits_of_agreement(per_patient, settings.level)
-    counts = _counts(predictions, exams, class_)
+    means = PatientMeans.of(predictions, lambda row: volume_error_ml(row, class_))
+    limits = limits_of_agreement(_of_exams(predictions, class_), settings.level)
+    counts = _counts(predictions, means, class_)
     return [
         settings.metric(f"volume_{side}_limit_ml", class_, estimate, counts)
         for side, estimate in zip(("lower", "upper"), limits, strict=True)
+    ]
+
+
+def _of_exams(
+    predictions: Sequence[OutOfFoldPrediction], class_: str
+) -> list[NDArray[np.float64]]:
+    """Volume errors of each patient's exams, the repeats of an exam averaged."""
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in predictions:
+        if (error := volume_error_ml(row, class_)) is not None:
+            found[row.patient_id][row.exam_id].append(error)
+    return [
+        np.array([np.mean(repeats) for repeats in found[one].values()])
+        for one in sorted(found)
     ]

@@ -156,8 +156,9 @@ def _gap(one: float | None, other: float | None) -> float:
 def interaction_p(own: Estimate, rest: Estimate, level: float) -> float | None:
     """Two-sided p that both are the same, by the difference of their logits.
 
-    All intervals here are symmetric on the logit scale (Wilson's is, Newcombe 2001, The
-    American Statistician 55:200), so their width gives the standard error.
+    The intervals are symmetric on the logit scale (Wilson's is, Newcombe 2001, The
+    American Statistician 55:200), so their width gives the standard error. Those with
+    Student's quantile give a larger one: p is rather too large.
 
     Returns:
         None where a value or an end of an interval is 0 or 1.

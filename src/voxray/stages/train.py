@@ -206,13 +206,15 @@ def _record_fold(run: TrackedRun, task: _FoldTask, result: FoldResult) -> None:
     schedule["segments"] = len(result.schedule.segments)
     run.log_params({"schedule": schedule})
     named = {f"share_{name}": share for name, share in result.shares.items()}
-    run.log_values({**named, "train_seconds": result.seconds})
+    strength = result.history[-1]["augmentation"]
+    run.log_values({**named, "augmentation": strength, "train_seconds": result.seconds})
     run.log_files({n: task.folder / n for n in _RECORDED}, "training")
 
 
 def _curves(rows: Sequence[EpochRow]) -> list[EpochRow]:
-    """What is worth a curve; the step only grows, and stands in `history.json`."""
-    return [{k: v for k, v in row.items() if k != "step"} for row in rows]
+    """What is worth a curve; the rest hardly changes, and stands in `history.json`."""
+    flat = ("step", "augmentation")
+    return [{k: v for k, v in row.items() if k not in flat} for row in rows]
 
 
 def _made_from(context: StageContext) -> dict[str, object]:

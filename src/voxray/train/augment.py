@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Protocol
 
 import torch
 from torch.nn import functional
@@ -12,8 +13,19 @@ from voxray.core.specs import Plan
 _ROTATION = math.radians(10)
 _SCALE = 0.1
 _SHIFT = 0.03  # of the field of view
+_GAIN = 0.12
+_OFFSET = 0.15
+_GAMMA = 0.2
+_NOISE = 0.08
 _STILL = 0.3  # of the exams are mirrored at most; a quarter and a third were measured
 _COARSE = 2.0
+
+
+class Uniform(Protocol):
+    """Draws one value, or a row of them, for each exam."""
+
+    def __call__(self, low: float, high: float, *more: int) -> torch.Tensor:
+        """Values of (n, *more) between `low` and `high`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +58,15 @@ class Draw:
         return replace(self, **drawn)
 
 
-def draw(plan: Plan, n: int, generator: torch.Generator) -> Draw:
-    """Draw what to do to a batch of n exams."""
+def draw(plan: Plan, n: int, generator: torch.Generator, strength: float = 1.0) -> Draw:
+    """Draw what to do to a batch of n exams.
+
+    Args:
+        plan: Which axes may be mirrored and turned, and whether exams are mixed.
+        n: Exams.
+        generator: On the processor.
+        strength: Factor on how far angles, sizes and intensities may change.
+    """
 
     def uniform(low: float, high: float, *more: int) -> torch.Tensor:
         return low + (high - low) * torch.rand(n, *more, generator=generator)
@@ -55,12 +74,15 @@ def draw(plan: Plan, n: int, generator: torch.Generator) -> Draw:
     def sometimes(share: float, values: torch.Tensor, else_: float) -> torch.Tensor:
         return torch.where(uniform(0, 1) < share, values, torch.tensor(else_))
 
+    def around_0(reach: float) -> torch.Tensor:
+        return uniform(-reach * strength, reach * strength)
+
     drawn = Draw(
-        theta=_draw_affine(plan, uniform),
-        gain=uniform(0.88, 1.12),
-        offset=sometimes(0.5, uniform(-0.15, 0.15), 0.0),
-        gamma=sometimes(0.3, torch.exp(uniform(-0.2, 0.2)), 1.0),
-        noise=sometimes(0.3, uniform(0, 0.08), 0.0),
+        theta=_draw_affine(plan, uniform, strength),
+        gain=torch.exp(around_0(_GAIN)),
+        offset=sometimes(0.5, around_0(_OFFSET), 0.0),
+        gamma=sometimes(0.3, torch.exp(around_0(_GAMMA)), 1.0),
+        noise=sometimes(0.3, uniform(0, _NOISE * strength), 0.0),
     )
     if not plan.mixup:
         return drawn
@@ -69,15 +91,15 @@ def draw(plan: Plan, n: int, generator: torch.Generator) -> Draw:
     return replace(drawn, own=own, partner=torch.randperm(n, generator=generator))
 
 
-def _draw_affine(plan: Plan, uniform) -> torch.Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _draw_affine(plan: Plan, uniform: Uniform, strength: float) -> torch.Tensor:
     """Rotation and scale in mm, so that anatomy is turned and not sheared.
 
     Turning blurs. Some exams stay as sharp as they are, so that an exam at prediction,
     which nobody turns, is like some that were trained on.
     """
     turned = (uniform(0, 1, 1) >= _STILL).float()
-    angles = uniform(-_ROTATION, _ROTATION, 3) * _may_turn(plan) * turned
-    scale = torch.exp(uniform(-_SCALE, _SCALE, 1) * turned)
+    angles = uniform(-_ROTATION, _ROTATION, 3) * _may_turn(plan) * turned * strength
+    scale = torch.exp(uniform(-_SCALE, _SCALE, 1) * turned * strength)
     matrix = _rotations(angles) / scale[..., None]
     for axis in plan.mirror_axes:
         flip = torch.sign(uniform(-1, 1))

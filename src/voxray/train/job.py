@@ -1,7 +1,9 @@
 """What a fold is trained on, and what comes of it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from voxray.core.hashing import sha256_json
@@ -13,7 +15,7 @@ from voxray.train.seeding import FoldSeed
 EpochRow = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class FoldJob:
     """All that decides how a fold is trained.
 
@@ -40,6 +42,15 @@ class FoldJob:
     name: str = field(default="fold")
     follow: Schedule | None = None
 
+    @cached_property
+    def views_a_step(self) -> float:
+        """How often a step sees each exam whole; a patch counts as its share of one."""
+        seen = math.prod(self.plan.input_shape)
+        shares = [
+            min(1.0, seen / math.prod(exam.cached.grid.shape)) for exam in self.training
+        ]
+        return self.plan.batch_size * sum(shares) / len(shares) ** 2
+
     @property
     def sha256(self) -> str:
         """Hash of what training depends on."""
@@ -59,8 +70,8 @@ class FoldResult:
     """What came of a fold.
 
     Attributes:
-        history: One row per epoch: epoch, step, loss, learning_rate, seconds and, where
-            it was validated, what `validate` gives.
+        history: One row per epoch: epoch, step, loss, learning_rate, augmentation,
+            seconds and, where it was validated, what `validate` gives.
         resumed_at_epoch: Where a killed run continued; None if it ran in one go.
         shares: Of the fold's wall time, by `stopwatch.PHASES`.
         seconds: The fold's wall time.

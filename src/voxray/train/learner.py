@@ -127,9 +127,9 @@ class Learner:
         ):
             kept.copy_(statistic)
 
-    def augmented(self, batch: Batch, drawing: Drawing) -> Batch:
+    def augmented(self, batch: Batch, drawing: Drawing, strength: float) -> Batch:
         """The batch on the device, turned and changed at random."""
-        drawn = draw(self.plan, len(batch.image), drawing.choice)
+        drawn = draw(self.plan, len(batch.image), drawing.choice, strength)
         drawn = drawn.each(self.compute.pin)
         send, device = self.compute.send, self.compute.torch_device
         mask, classes = batch.mask, batch.classes

@@ -23,6 +23,7 @@ from voxray.train.guard import LossGuard
 from voxray.train.job import EpochRow, FoldJob
 from voxray.train.learner import Drawing, Learner
 from voxray.train.prefetch import prefetched
+from voxray.train.recipe import augmentation_strength
 from voxray.train.room import find_room, no_room
 from voxray.train.schedule import (
     Schedule,
@@ -147,6 +148,7 @@ class Loop:
             "step": self.step,
             "loss": sum(losses) / len(losses),
             "learning_rate": self._rate(self.step - 1),
+            "augmentation": self._strength(self.step - 1),
             **scores,
             "seconds": round(self.spent_s - began_s, 3),
         }
@@ -185,12 +187,18 @@ class Loop:
 
     def _train_step(self, batch: Batch, drawing: Drawing) -> torch.Tensor:
         self.watch.lap("data")
-        batch = self.learner.augmented(batch, drawing)
+        batch = self.learner.augmented(batch, drawing, self._strength(self.step))
         self.watch.lap("augmentation")
         micro_batch = self.schedule.segment(self.step).micro_batch
         return self.learner.train_step(
             batch, self._rate(self.step), micro_batch, self.step, self.watch
         )
+
+    def _strength(self, step: int) -> float:
+        """Of augmentation, by the steps that hold then; none are known while timed."""
+        steps = self.schedule.segment(step).steps or 0
+        views = steps * self.job.views_a_step
+        return augmentation_strength(self.job.spec.augmentation, views)
 
     def _must_look(self) -> bool:
         """Whether to wait for the loss now: also while steps are timed."""

@@ -1,5 +1,7 @@
 """The recipe in constants: what is the same for every fold."""
 
+import math
+
 from voxray.core.specs import Plan
 
 CLIP_NORM = 5.0
@@ -17,6 +19,27 @@ TIMED_STEPS = 20
 
 FEWEST_STEPS = 3 * WARM_UP_STEPS
 """Below this a network has learned nothing; a shorter budget is said or refused."""
+
+
+FEW_VIEWS, MANY_VIEWS = 20, 160
+"""How often an exam is seen whole, where augmentation begins and ends to grow."""
+
+STRONGEST = 2.0
+"""Factor on the ranges of augmentation where exams are seen often."""
+
+
+def augmentation_strength(given: float | None, views: float) -> float:
+    """Factor on the ranges: the more often an exam is seen, the more it must differ.
+
+    Args:
+        given: Set in the experiment.
+        views: How often training sees each exam whole.
+    """
+    if given is not None:
+        return given
+    grown = math.log(max(views, FEW_VIEWS) / FEW_VIEWS)
+    share = min(1.0, grown / math.log(MANY_VIEWS / FEW_VIEWS))
+    return 1 + share * (STRONGEST - 1)
 
 
 def average_decay(step: int) -> float:

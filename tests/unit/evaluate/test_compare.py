@@ -76,7 +76,8 @@ def test_one_fold_a_repeat_is_a_locked_set_and_compares_models():
     assert [f.about for f in found] == [About.MODELS]
 
 
-def test_dice_of_both_is_over_the_exams_of_the_difference():
+def test_the_difference_in_dice_is_that_of_the_figures_that_are_reported():
+    """An empty exam that only one of them fills counts against that one."""
     drawn = [a_mask(f"e{n}", f"p{n}", 0.6 + 0.02 * n) for n in range(12)]
     empty = a_mask("f", "pf", 0.0, drawn=0.0)
     worse = [
@@ -85,10 +86,25 @@ def test_dice_of_both_is_over_the_exams_of_the_difference():
     ]
     unclaimed = replace(empty, dice={"lesion": None}, volume_ml={"lesion": 0.0})
     (found,) = compared([*drawn, empty], [*worse, unclaimed], rule=None)
-    assert found.first.value == pytest.approx(0.71)
+    assert found.first.value == pytest.approx(0.71 * 12 / 13)
     assert found.second.value == pytest.approx(0.71 - 0.155)
-    assert found.difference.value == pytest.approx(0.155)
-    assert (found.difference.n_exams, found.answer) == (12, Answer.SUPERIOR)
+    gap = found.first.value - found.second.value
+    assert found.difference.value == pytest.approx(gap)
+    assert (found.difference.n_exams, found.answer) == (13, Answer.CANNOT_TELL)
+
+
+def test_false_alarms_on_empty_exams_make_a_model_worse():
+    """Both draw alike where there is something; A fills every empty exam besides."""
+    rng = np.random.default_rng(1)
+    same = [a_mask(f"e{n}", f"p{n}", 0.8 + 0.05 * rng.normal()) for n in range(20)]
+    near = [replace(r, dice={"lesion": r.dice["lesion"] + 0.004}) for r in same]
+    filled = [a_mask(f"f{n}", f"q{n}", 0.0, drawn=0.0) for n in range(20)]
+    clear = [
+        replace(r, dice={"lesion": None}, volume_ml={"lesion": 0.0}) for r in filled
+    ]
+    (found,) = compared([*near, *filled], [*same, *clear], rule=None, margin=0.02)
+    assert found.answer is Answer.INFERIOR
+    assert found.difference.high < -0.2
 
 
 def test_several_classes_have_the_mean_and_each():

@@ -9,6 +9,7 @@ from voxray.evaluate.intervals import (
     logit_interval,
     newcombe_auc,
     normal_quantile,
+    positive_interval,
     t_interval,
     wilson,
 )
@@ -64,16 +65,29 @@ def test_t_interval_is_scipys_when_values_have_no_bounds():
     values = np.array([-1.0, 0.5, 2.0, 7.0])
     oracle = t.interval(0.9, 3, values.mean(), values.std(ddof=1) / 2)
 
-    assert t_interval(values, 0.9, share=False) == pytest.approx(oracle)
+    mean, error = values.mean(), values.std(ddof=1) / 2
+    assert t_interval(mean, error, 4, 0.9, share=False) == pytest.approx(oracle)
 
 
 def test_t_interval_of_shares_stays_inside_0_and_1():
-    ends = t_interval(np.array([0.99, 0.98, 0.2]), 0.95, share=True)
+    ends = t_interval(0.7233, 0.26, 3, 0.95, share=True)
 
     assert ends is not None
     assert 0 < ends[0] < 0.7233 < ends[1] < 1
 
 
-@pytest.mark.parametrize("values", [[], [0.5], [0.9, 0.9, 0.9]])
-def test_no_spread_no_interval(values):
-    assert t_interval(np.array(values, dtype=float), 0.95, share=True) is None
+@pytest.mark.parametrize(("n", "error"), [(1, 0.1), (3, 0.0)])
+def test_no_spread_no_interval(n, error):
+    assert t_interval(0.9, error, n, 0.95, share=True) is None
+    assert t_interval(0.9, error, n, 0.95, share=False) is None
+    assert positive_interval(0.9, error, n, 0.95) is None
+
+
+def test_an_interval_of_distances_stays_above_zero():
+    low, high = positive_interval(2.6, 2.5, 20, 0.95) or (0, 0)
+    assert 0 < low < 2.6 < high
+
+
+def test_a_share_at_the_end_of_its_range_has_no_interval():
+    assert t_interval(0.0, 0.1, 12, 0.95, share=True) is None
+    assert t_interval(1.0, 0.1, 12, 0.95, share=True) is None

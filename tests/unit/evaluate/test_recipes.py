@@ -135,7 +135,7 @@ def test_dice_is_meant_within_patients_then_folds():
     assert found.value == pytest.approx(0.15)
 
 
-def test_exams_without_the_structure_are_left_out():
-    rows = [a_mask("e0", "p0", 0.0, drawn=0)]
+def test_exams_without_a_value_are_left_out():
+    rows = [a_mask("e0", "p0", None, drawn=0)]
     found = recipe_dice_difference(rows, rows, "lesion", 0.25, LEVEL)
     assert found.value is None

@@ -80,7 +80,7 @@ def test_a_calibrated_model_shows_about_the_bias_that_is_said():
         expected_calibration_error(judged(rows), np.ones((1, 100)))[0]
         for rows in studies
     ]
-    said = calibrated_errors(judged(studies[0]), np.random.default_rng(3)).mean()
+    said = calibrated_errors(judged(studies[0]), np.random.default_rng(3), 100).mean()
     assert np.mean(seen) == pytest.approx(said, rel=0.1)
     assert said > 0.05
 
@@ -89,7 +89,7 @@ def test_exams_of_a_patient_make_the_bias_larger_than_their_number_says():
     one = calibrated(np.random.default_rng(4), n=60)
     copies = [replace(r, exam_id=f"{r.exam_id}-{n}") for r in one for n in range(4)]
     biases = [
-        calibrated_errors(judged(rows), np.random.default_rng(5)).mean()
+        calibrated_errors(judged(rows), np.random.default_rng(5), 60).mean()
         for rows in (one, copies)
     ]
     assert biases[1] == pytest.approx(biases[0], rel=0.1)
@@ -110,7 +110,19 @@ def test_the_interval_of_an_uncalibrated_model_does_not_start_at_zero():
     rows = calibrated(np.random.default_rng(6), n=200, shift=2)
     found = estimates(rows)["ece"]
     assert 0 < found.low < found.value < found.high
+    assert "taken off the lower end" in found.method
     assert "so the interval starts" not in found.method
+
+
+def test_the_interval_holds_the_error_of_a_model_that_is_a_little_off():
+    """Without the bias taken off, the error lies below two intervals in three."""
+    generator = np.random.default_rng(8)
+    studies = [calibrated(generator, n=100, shift=0.5) for _ in range(40)]
+    large = calibrated(np.random.default_rng(9), n=20_000, shift=0.5)
+    true = expected_calibration_error(judged(large), np.ones((1, 20_000)))[0]
+    found = [estimates(rows)["ece"] for rows in studies]
+    inside = [one.low <= true <= one.high for one in found]
+    assert np.mean(inside) >= 0.9
 
 
 def test_bins_count_patients_and_have_intervals_where_there_are_ten():

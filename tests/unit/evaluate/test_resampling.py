@@ -78,8 +78,9 @@ def test_the_spread_is_that_of_studies_drawn_anew(many_studies, name):
     seen = np.std([values[name] for values in many_studies])
     said = width(estimates(a_study(np.random.default_rng(7), exams=2))[name]) / 4
 
-    # of the calibration error it is too wide: a draw adds the noise of the bins again
-    assert 0.5 * seen < said < (2.5 if name == "ece" else 1.5) * seen
+    # of the calibration error it is too wide: a draw adds the noise of the bins again,
+    # and the bias is taken off the lower end
+    assert 0.5 * seen < said < (4 if name == "ece" else 1.5) * seen
 
 
 def test_perfect_scores_have_a_value_and_say_that_no_spread_is_seen():

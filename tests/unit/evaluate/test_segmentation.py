@@ -169,7 +169,7 @@ def test_one_patient_has_no_interval():
     dice = metrics_of([a_mask("e0", "p0", 0.8)])["dice"]
 
     assert (dice.value, dice.low) == (0.8, None)
-    assert "not estimable: 1 patients, all of one value" in dice.method
+    assert "not estimable: 1 patient, no spread is seen" in dice.method
 
 
 def test_nothing_drawn_anywhere_has_no_dice():
@@ -195,10 +195,33 @@ def test_repeats_of_an_exam_are_averaged_not_counted():
     rows += [a_mask("e1", "p1", None, 0, 0), a_mask("e1", "p1", 0.0, 0, 1, repeat=1)]
     metrics = metrics_of(rows)
 
-    assert metrics["dice"].value == pytest.approx((0.7 + 0.0) / 2)
+    # the false alarm of one of two repeats counts half
+    assert metrics["dice"].value == pytest.approx((0.7 + 0.5 * 0.0) / 1.5)
     assert metrics["dice"].n_exams == 2
     assert metrics["true_negative_exams"].value == 0.5
     assert "mean over repeats" in metrics["true_negative_exams"].method
+
+
+def test_the_mean_over_repeats_is_among_those_of_the_repeats():
+    """Empty exams falsely filled in one of five repeats each count a fifth."""
+    rng = np.random.default_rng(1)
+    rows = [
+        a_mask(f"e{n}", f"p{n}", 0.8 + 0.05 * rng.normal(), repeat=repeat)
+        for n in range(12)
+        for repeat in range(5)
+    ]
+    rows += [
+        a_mask(f"f{n}", f"q{n}", 0.0 if n % 5 == repeat else None, 0, 1, repeat=repeat)
+        for n in range(12)
+        for repeat in range(5)
+    ]
+    found = metrics_of(rows)["dice"]
+    own = [
+        metrics_of([row for row in rows if row.repeat == repeat])["dice"].value
+        for repeat in range(5)
+    ]
+    assert min(own) <= found.value <= max(own)
+    assert found.low < found.value < found.high
 
 
 def test_missing_volumes_leave_the_volume_errors_without_a_value():

@@ -127,6 +127,25 @@ def test_a_flat_batch_keeps_its_one_slice():
     torch.testing.assert_close(apply_to_image(batch, drawn, a_generator()), batch)
 
 
+@pytest.mark.parametrize("strength", [0.0, 1.0, 2.0])
+def test_strength_is_a_factor_on_all_ranges(strength):
+    plan = a_plan(mirror_axes=())
+    drawn = draw(plan, 2000, a_generator(), strength)
+    largest = {
+        "gain": drawn.gain.log(),
+        "offset": drawn.offset,
+        "gamma": drawn.gamma.log(),
+        "noise": drawn.noise,
+    }
+    reached = {name: float(value.abs().max()) for name, value in largest.items()}
+    plain = {"gain": 0.12, "offset": 0.15, "gamma": 0.2, "noise": 0.08}
+    assert reached == pytest.approx(
+        {name: strength * value for name, value in plain.items()}, rel=0.03, abs=1e-6
+    )
+    sizes = torch.linalg.det(drawn.theta[:, :, :3]).log() / 3
+    assert sizes.abs().max() == pytest.approx(0.1 * strength, rel=0.03, abs=1e-6)
+
+
 def test_the_same_seed_draws_the_same():
     plan, batch = a_plan(), torch.randn(3, 1, 16, 20, 12)
     one, two = (

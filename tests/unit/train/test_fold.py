@@ -29,6 +29,7 @@ from voxray.train import (
     read_result,
 )
 from voxray.train.checkpoint import STATE_FILE, load_state
+from voxray.train.recipe import augmentation_strength
 from voxray.train.schedule import with_steps
 
 ROOT = Path(__file__).parents[3]
@@ -331,3 +332,25 @@ def test_scans_smaller_than_the_input_and_fewer_than_a_batch_train(tmp_path):
     job = a_job(tmp_path, plan=plan, spec={"steps": 3})
     fit_fold(replace(job, training=job.training[:2]), PLAIN_CPU)
     assert (job.folder / NETWORK_FILE).is_file()
+
+
+def test_a_patch_counts_as_its_share_of_a_scan(tmp_path):
+    job = a_job(tmp_path)
+    assert job.views_a_step == pytest.approx(job.plan.batch_size / 4)
+    small = job.plan.model_copy(update={"input_shape": (8, 20, 12)})
+    half = replace(job, plan=small)
+    assert half.views_a_step == pytest.approx(job.views_a_step / 2)
+    large = job.plan.model_copy(update={"input_shape": (64, 64, 64)})
+    assert replace(job, plan=large).views_a_step == pytest.approx(job.views_a_step)
+
+
+def test_the_strength_of_augmentation_that_is_set_is_used(tmp_path):
+    def trained(name, augmentation):
+        job = a_job(tmp_path / name, spec={"augmentation": augmentation})
+        fit_fold(job, PLAIN_CPU)
+        return weights(job)
+
+    seen = augmentation_strength(None, 45 * a_job(tmp_path / "any").views_a_step)
+    assert 1 < seen < 2
+    assert trained("by views", None) == trained("set", seen)
+    assert trained("none", 0.0) != trained("set", seen)

@@ -76,7 +76,7 @@ def test_augmentation_keeps_shapes_and_structures(tmp_path):
     learner, job = a_learner(tmp_path, "both"), a_job(tmp_path, "both")
     drawing = Drawing(job.seed.torch(0), job.seed.noise(0, "cpu"))
     batch = a_batch(job)
-    changed = learner.augmented(batch, drawing)
+    changed = learner.augmented(batch, drawing, 1.0)
     assert changed.image.shape == batch.image.shape
     assert changed.mask is not None
     assert set(changed.mask.unique().tolist()) <= {0, 1}

@@ -42,6 +42,8 @@ class TrainSpec(Spec):
             masks.
         weight_decay: Of AdamW; by default 0.05 where only a class is learned, else
             0.0001.
+        augmentation: How strongly training changes scans, 1 for turns up to 10 degrees;
+            by default 1 to 2, the more often each exam is seen.
         mixup: Whether training mixes exams and their classes, where only a class is
             learned.
         class_from: With both tasks, where the class looks: in the predicted `mask`
@@ -67,6 +69,7 @@ class TrainSpec(Spec):
     mirror_axes: tuple[Axis, ...] | None = None
     test_time_augmentation: bool | None = None
     clean_up: bool = True
+    augmentation: Annotated[float, Field(ge=0, le=4)] | None = None
     mixup: bool = False
     class_from: Literal["mask", "volume"] = "mask"
     memory_gb: Annotated[float, Field(gt=0)] | None = None
