@@ -26,7 +26,7 @@ import pandas as pd
 import yaml
 from tests.benchmarks.runs import voxray
 
-from voxray.mlflow_store import open_store, resolve_model
+from voxray.mlflow_store import open_store, resolve_model, save_pyfunc
 from voxray.stages.environment import artifact_root, tracking_uri
 
 MOST = 1e-3
@@ -89,7 +89,10 @@ TAMPERED = {
 
 
 def artifact_of(workspace: Path, ref: str, to: Path) -> Path:
-    """Copy of the MLflow artifact of a registered model."""
+    """Copy of the MLflow artifact of a registered model, or what a folder would get."""
+    if Path(ref).is_dir():
+        save_pyfunc(Path(ref), to / "artifact")
+        return to / "artifact"
     store = open_store(tracking_uri(workspace, None), artifact_root(workspace))
     folder = resolve_model(store, ref, to / "cache")
     root = next(p for p in (folder, *folder.parents) if (p / "MLmodel").is_file())
@@ -166,7 +169,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--workspace", type=Path, default=Path("workspace"))
-    add("--model", default="models:/demo@candidate")
+    add("--model", default="models:/demo@candidate", help="or a model folder")
     add("--scans", type=Path, required=True)
     add("--venv", type=Path, help="kept")
     asked = parser.parse_args()
