@@ -32,6 +32,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -217,6 +218,9 @@ def part_sqlite(workspace: Path, options: argparse.Namespace) -> str:
 
 
 def part_postgres(workspace: Path, options: argparse.Namespace) -> str:
+    if find_spec("psycopg") is None:
+        msg = "no psycopg: pip install 'voxray[postgres]'"
+        raise WrongError(msg)
     if options.postgres:
         return five_at_once(workspace, options.postgres, options.epochs)
     with postgres_server() as uri:

@@ -11,8 +11,15 @@ import pytest
 from tests.makers import write_nifti
 from voxray.core.errors import ConfigError
 from voxray.core.files import read_json
+from voxray.core.ids import Pseudonymizer
 from voxray.core.specs import Experiment
+from voxray.evaluate import read_predictions
+from voxray.model import choose_compute
+from voxray.stages.blanked import blanked_rival
+from voxray.stages.frame import StageContext
+from voxray.stages.rivals import Rivals
 from voxray.stages.run import Session, Span, run_experiment
+from voxray.stages.study import read_study
 
 N_PATIENTS = 24
 KEY = b"k" * 32
@@ -129,6 +136,28 @@ def test_possibly_mislabelled_scans_are_listed(place):
     with path.open(newline="") as stream:
         head = next(csv.reader(stream))
     assert head[:4] == ["rank", "kind", "exam_id", "patient_id"]
+
+
+def test_blanked_networks_that_cannot_be_trained_are_left_out_and_said(place, tmp_path):
+    folder, said = place[0], list[str]()
+    tight = {"steps": 20, "batch_size": 2, "device": "cpu", "memory_gb": 1e-6}
+    context = StageContext(
+        an_experiment(folder, train=tight),
+        folder / "workspace" / "known",
+        folder / "workspace",
+        Pseudonymizer(KEY, True),
+        lambda _: None,
+        1,
+        said.append,
+    )
+    network = read_predictions(context.folder / "evaluate/oof_predictions.parquet")
+    rivals = Rivals(context, read_study(context), network)
+
+    found = blanked_rival(rivals, tmp_path, choose_compute("cpu"))
+
+    assert found is None
+    assert said[-1].startswith("warning: no network on blanked images: ")
+    assert "raise train.memory_gb" in said[-1]
 
 
 def test_blanked_networks_are_not_trained_again_for_another_interval(place):

@@ -309,10 +309,14 @@ def test_the_parent_page_says_it_all(whole):
     assert page.startswith("**A test.**")
     assert "8 patients in 2 folds, split by patient." in page
     assert (
-        f"![roc](get-artifact?path=figures/roc.png&run_uuid={parent.info.run_id})"
+        f"![all](get-artifact?path=figures/all.png&run_uuid={parent.info.run_id})"
         in page
     )
+    with whole.store.client() as client:
+        figures = client.list_artifacts(parent.info.run_id, "figures")
+    assert "figures/all.png" in {figure.path for figure in figures}
     assert "| auc |" in page
+    assert "| dice_" in page
     profiles = [i.dataset.profile for i in parent.inputs.dataset_inputs]
     assert '{"patients": 8, "exams": 8, "scans": 8}' in profiles
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ from voxray.core.records import ExamId, PatientId, ScanId
 
 _KEY_BYTES = 32
 _ID_CHARACTERS = 16
+_KEYED = re.compile(f"[a-z]-[a-z2-7]{{{_ID_CHARACTERS}}}")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -52,6 +54,13 @@ class Pseudonymizer:
         if self.readable and readable_name is not None:
             return ExamId(readable_name)
         return ExamId(self._keyed("x", identity))
+
+    def stored_ids(self, exam: ExamId, patient: PatientId) -> tuple[ExamId, PatientId]:
+        """What the store calls an exam and its patient: keyed also where readable."""
+        if _KEYED.fullmatch(exam) and _KEYED.fullmatch(patient):
+            return exam, patient
+        keyed = Pseudonymizer(self.key)
+        return keyed.exam_id(exam, None), keyed.patient_id(patient, "")
 
     def study_id(self, identity: str) -> str:
         """Id of a study; never readable, since a StudyInstanceUID names a person."""

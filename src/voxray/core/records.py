@@ -133,6 +133,7 @@ class ScanRecord:
         channel: Name of the channel this scan fills.
         path: File, or folder that holds the series, relative to the scan folder.
         mask_path: Relative to the mask folder; None without a mask.
+        scanner: Manufacturer and model; None where no header says them.
         labels: One value per label column; a column without a value is absent.
         meta: Any other columns of the label table, as text.
     """
@@ -152,6 +153,7 @@ class ScanRecord:
     site: str | None = None
     sex: str | None = None
     age_years: float | None = None
+    scanner: str | None = None
     labels: Mapping[str, LabelValue] = field(default_factory=dict)
     meta: Mapping[str, str] = field(default_factory=dict)
 
@@ -267,6 +269,18 @@ HOLDOUT = "holdout"
 
 LESS_REST = "_less_rest"
 """End of `Metric.metric` of a subgroup's figure less that of all other exams."""
+
+MAIN_METRICS = frozenset(
+    {
+        *("auc", "average_precision", "sensitivity", "specificity", "accuracy"),
+        *("calibration_slope", "calibration_intercept", "brier"),
+        *("quadratic_kappa", "class_error", "ordinal_c_index"),
+        *("dice", "nsd", "hd95_mm", "volume_error_ml"),
+        *("lesion_sensitivity", "false_positive_lesions_per_exam"),
+        "froc_mean_sensitivity",
+    }
+)
+"""Those that a page shows at once; the others are a click away."""
 
 
 @dataclass(frozen=True, slots=True)

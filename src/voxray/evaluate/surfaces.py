@@ -17,7 +17,7 @@ from scipy.spatial import KDTree
 
 Array = NDArray[np.float64]
 
-_PERCENTILE = 0.95
+_PERCENTILE = 0.95 * (1 - 1e-9)  # a share of just 0.95, however it was rounded
 _ROUNDING = 1e-5
 """Of spacings that a file holds as float32: a distance of exactly the tolerance, seen
 on a turned grid, still lies within it."""

@@ -5,6 +5,7 @@ from voxray.core.records import ExamId, ScanRecord
 from voxray.ingest.matching import Matched
 from voxray.ingest.pixels import PixelFacts
 from voxray.ingest.scans import FoundScan
+from voxray.scan_io import DicomHeader
 
 
 def make_record(scan: FoundScan, matched: Matched, pixels: PixelFacts) -> ScanRecord:
@@ -32,6 +33,21 @@ def make_record(scan: FoundScan, matched: Matched, pixels: PixelFacts) -> ScanRe
         site=header.institution if header else None,
         sex=header.patient_sex if header else None,
         age_years=header.patient_age_years if header else None,
+        scanner=scanner_of(header) if header else None,
         labels=matched.labels.get(scan.scan_id, {}),
         meta=matched.meta.get(scan.scan_id, {}),
     )
+
+
+def scanner_of(header: DicomHeader) -> str | None:
+    """Manufacturer and model, which many machines share; never a serial number.
+
+    A model that begins with the manufacturer's name stands alone.
+    """
+    maker, model = (
+        " ".join((text or "").split())
+        for text in (header.manufacturer, header.scanner_model)
+    )
+    if model.casefold().startswith(maker.casefold()):
+        return model or None
+    return f"{maker} {model}".strip()

@@ -43,6 +43,7 @@ def cells_of(record: ScanRecord) -> dict[str, str]:
         "site": record.site or "",
         "sex": record.sex or "",
         "age_years": "" if record.age_years is None else repr(record.age_years),
+        "scanner": record.scanner or "",
     }
     cells |= {LABEL_PREFIX + c: label_text(v) for c, v in record.labels.items()}
     return cells | {META_PREFIX + c: text for c, text in record.meta.items()}
@@ -71,6 +72,7 @@ def record_of(cells: Mapping[str, str]) -> ScanRecord:
         site=cells["site"] or None,
         sex=cells["sex"] or None,
         age_years=float(cells["age_years"]) if cells["age_years"] else None,
+        scanner=cells.get("scanner") or None,
         labels={
             c: label_value(text) for c, text in _prefixed(cells, LABEL_PREFIX).items()
         },

@@ -32,7 +32,7 @@ from voxray.mlflow_store.gate import (  # noqa: E402
     version_problems,
 )
 from voxray.mlflow_store.metrics import metric_values  # noqa: E402
-from voxray.mlflow_store.page import parent_page  # noqa: E402
+from voxray.mlflow_store.page import SHEET, parent_page  # noqa: E402
 from voxray.mlflow_store.refs import (  # noqa: E402
     HOW_TO_NAME,
     ModelVersionRef,
@@ -50,7 +50,7 @@ from voxray.mlflow_store.registry import (  # noqa: E402
     save_pyfunc,
     verify_registered,
 )
-from voxray.mlflow_store.runs import RunIds, RunStatus, as_text  # noqa: E402
+from voxray.mlflow_store.runs import RunIds, RunStatus, as_text, flatten  # noqa: E402
 from voxray.mlflow_store.sending import meant_store  # noqa: E402
 from voxray.mlflow_store.store import (  # noqa: E402
     Store,
@@ -77,6 +77,7 @@ __all__ = [
     "CHAMPION",
     "HOW_TO_NAME",
     "READ_BACK_TAG",
+    "SHEET",
     "DataUsed",
     "FoundRun",
     "GateRecord",
@@ -92,8 +93,8 @@ __all__ = [
     "TrackedRun",
     "Tracker",
     "TrackingPlace",
-    "crown",
     "as_text",
+    "crown",
     "describe_folder",
     "describe_model",
     "export_model",
@@ -102,12 +103,13 @@ __all__ = [
     "find_champion",
     "find_run",
     "find_version",
+    "flatten",
     "is_registered",
     "list_models",
+    "meant_store",
     "metric_values",
     "note_evaluation",
     "note_look",
-    "meant_store",
     "open_store",
     "open_tracker",
     "parent_page",
@@ -116,8 +118,8 @@ __all__ = [
     "resolve_model",
     "rollback",
     "save_pyfunc",
-    "tags_of_runs",
     "store_name",
+    "tags_of_runs",
     "ui_address",
     "ui_command",
     "verify_registered",

@@ -25,32 +25,38 @@ class FoundRun:
     name: str
 
 
-def find_run(store: Store, named: str) -> FoundRun:
-    """The run with this id, or the only one with this name.
+def find_run(stores: Sequence[Store], named: str) -> tuple[Store, FoundRun]:
+    """The run with this id, or the only one with this name, and where it is.
 
     Args:
-        store: Where.
+        stores: Where to look; at least one.
         named: Run id (32 hexadecimal digits) or run name. Runs of folds have no name of
             their own that counts.
 
     Raises:
         ConfigError: If there is no such run, or several have the name.
-        MachineError: If the store is away.
+        MachineError: If a store is away.
     """
-    with store.client() as client:
-        runs = _by_id(client, named) if _RUN_ID.fullmatch(named) else []
-        runs = runs or _by_name(client, named)
-    if not runs:
+    found = [(store, run) for store in stores for run in _runs(store, named)]
+    if not found:
+        labels = ", ".join(store.label for store in stores)
         msg = (
-            f"there is no run with the id or name {named!r} in {store.label}; see them "
+            f"there is no run with the id or name {named!r} in {labels}; see them "
             "with: voxray ui"
         )
         raise ConfigError(msg)
-    if len(runs) > 1:
-        ids = ", ".join(run.info.run_id for run in runs[:_MOST_NAMED])
-        msg = f"{len(runs)} runs are named {named!r}; give an id, newest first: {ids}"
+    if len(found) > 1:
+        ids = ", ".join(run.info.run_id for _, run in found[:_MOST_NAMED])
+        msg = f"{len(found)} runs are named {named!r}; give an id, newest first: {ids}"
         raise ConfigError(msg)
-    return FoundRun(runs[0].info.run_id, runs[0].info.run_name)
+    ((store, run),) = found
+    return store, FoundRun(run.info.run_id, run.info.run_name)
+
+
+def _runs(store: Store, named: str) -> list[Run]:
+    with store.client() as client:
+        runs = _by_id(client, named) if _RUN_ID.fullmatch(named) else []
+        return runs or _by_name(client, named)
 
 
 def _by_id(client: MlflowClient, run_id: str) -> list[Run]:

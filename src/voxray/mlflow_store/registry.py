@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
-from mlflow.models.model import MLMODEL_FILE_NAME
+from mlflow.models.model import MLMODEL_FILE_NAME, MODEL_CODE_PATH
 from mlflow.utils import mlflow_tags
 
 import voxray
@@ -157,9 +157,11 @@ def save_pyfunc(model_folder: Path, target: Path, entry: Model | None = None) ->
 
 
 def _forget_source(target: Path) -> None:
-    """MLflow notes where the artifact came from: a path of this machine."""
+    """MLflow notes where artifact and code came from: paths of this machine."""
     written = Model.load(str(target))
-    written.flavors["python_function"]["artifacts"][_LOGGED_NAME]["uri"] = "package"
+    flavor = written.flavors["python_function"]
+    flavor["artifacts"][_LOGGED_NAME]["uri"] = "package"
+    flavor[MODEL_CODE_PATH] = _ENTRY.name  # all that loading looks at
     written.save(str(target / MLMODEL_FILE_NAME))
 
 

@@ -20,6 +20,13 @@ from voxray.model.networks import VoxrayNetwork
 
 PACKAGE_FILE = "package.json"
 CARD_FILE = "card.md"
+_CODE = frozenset(
+    {
+        *(".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".bin"),
+        *(".py", ".pyc", ".so", ".dll", ".sh"),
+    }
+)
+"""What files that run code, or are unpickled, end in."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +98,8 @@ def read_package(folder: Path) -> ModelPackage:
 
     Raises:
         ConfigError: If the folder is no model folder.
-        ManifestError: If a file is missing, changed, or of a newer schema.
+        ManifestError: If a file is missing, changed, of a newer schema, or not listed
+            and of a kind that may hold code.
     """
     path = folder / PACKAGE_FILE
     if not path.is_file():
@@ -109,7 +117,20 @@ def read_package(folder: Path) -> ModelPackage:
                 f"model file {name!r} is missing or was changed; fetch the model again"
             )
             raise ManifestError(msg)
+    _refuse_code(folder, package)
     return package
+
+
+def _refuse_code(folder: Path, package: ModelPackage) -> None:
+    """Nothing unlisted is read, but whoever put code there wanted it to run."""
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    for name in sorted(there - set(package.files)):
+        if Path(name).suffix.lower() in _CODE:
+            msg = (
+                f"the model folder holds {name!r}, which {PACKAGE_FILE} does not list "
+                "and which may hold code; fetch the model again"
+            )
+            raise ManifestError(msg)
 
 
 def load_model(folder: Path, compute: Compute) -> Model:

@@ -63,6 +63,7 @@ from voxray.report.precision_recall import draw_precision_recall
 from voxray.report.reliability import draw_reliability
 from voxray.report.risk_coverage import draw_risk_coverage
 from voxray.report.roc import RocCurve, RocPoint, draw_roc
+from voxray.report.sheet import draw_sheet
 from voxray.report.subgroups import subgroups_line
 from voxray.report.tables import summary_line, wanted_overlays
 
@@ -107,6 +108,7 @@ __all__ = [
     "draw_reliability",
     "draw_risk_coverage",
     "draw_roc",
+    "draw_sheet",
     "draw_training",
     "parts_line",
     "pictures_section",

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from voxray.core.findings import POLICY
-from voxray.core.records import ALL, NETWORK, Metric, ScanId, ScoreRow, ScoreStatus
+from voxray.core.records import (
+    ALL,
+    MAIN_METRICS,
+    NETWORK,
+    Metric,
+    ScanId,
+    ScoreRow,
+    ScoreStatus,
+)
 from voxray.core.wording import counted
 from voxray.report import wording
 from voxray.report.baselines import comparisons, place, reach, signed
@@ -37,17 +45,6 @@ class _Picture:
     name: str
     width: int
     height: int
-
-
-_MAIN = {
-    *("auc", "average_precision", "sensitivity", "specificity", "accuracy"),
-    *("calibration_slope", "calibration_intercept", "brier"),
-    *("local_threshold", "exams_needed"),
-    *("quadratic_kappa", "class_error", "ordinal_c_index"),
-    *("dice", "nsd", "hd95_mm", "volume_error_ml"),
-    *("lesion_sensitivity", "false_positive_lesions_per_exam", "froc_mean_sensitivity"),
-}
-"""Metrics that the page shows at once; the others are a click away."""
 
 
 def render_report(content: ReportContent) -> Iterator[tuple[str, bytes | str]]:
@@ -114,11 +111,11 @@ def _page(
         policy=POLICY,
         level=_common_level(content.evidence),
         meanings=wording.metric_meanings(own),
-        main=[metric for metric in own if metric.metric in _MAIN],
-        further=[metric for metric in own if metric.metric not in _MAIN],
+        main=[metric for metric in own if metric.metric in MAIN_METRICS],
+        further=[metric for metric in own if metric.metric not in MAIN_METRICS],
         decided=decided_rows(content.evidence),
-        holdout_main=[m for m in content.holdout if m.metric in _MAIN],
-        holdout_further=[m for m in content.holdout if m.metric not in _MAIN],
+        holdout_main=[m for m in content.holdout if m.metric in MAIN_METRICS],
+        holdout_further=[m for m in content.holdout if m.metric not in MAIN_METRICS],
         parts=part_rows(content.evidence),
         parts_title=parts_title(part_rows(content.evidence)),
         subgroups=subgroup_rows(content.evidence),

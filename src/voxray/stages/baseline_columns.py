@@ -7,7 +7,7 @@ from voxray.core.errors import ConfigError
 from voxray.core.records import ExamId, ScanRecord
 from voxray.core.specs import Experiment
 
-BUILT_IN = ("sex", "age_years", "site")
+BUILT_IN = ("sex", "age_years", "site", "scanner")
 
 
 def check_columns(records: Sequence[ScanRecord], experiment: Experiment) -> None:
@@ -52,5 +52,5 @@ def column_values(
 
 def value_of(record: ScanRecord, column: str) -> str | float | None:
     """Value of one scan in a column; None without one."""
-    built_in = {"sex": record.sex, "age_years": record.age_years, "site": record.site}
-    return record.meta.get(column, built_in.get(column))
+    built_in = getattr(record, column) if column in BUILT_IN else None
+    return record.meta.get(column, built_in)

@@ -1,24 +1,20 @@
 """Two runs or experiment folders on the same held-out exams: which one is ahead."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from voxray.core.comparison import ComparedFigure
 from voxray.core.errors import ConfigError
-from voxray.core.files import read_json, write_json
-from voxray.core.specs import DecisionRule, EvaluateSpec, Experiment
+from voxray.core.files import write_json
+from voxray.core.specs import EvaluateSpec, Experiment
 from voxray.core.wording import counted
 from voxray.evaluate import (
     Pair,
     Settings,
-    Side,
     compare_pair,
     make_pair,
-    make_side,
     metrics_to_json,
-    read_predictions,
 )
 from voxray.report import (
     TABLE_HEADER,
@@ -27,13 +23,8 @@ from voxray.report import (
     compared_rows,
     compared_sentences,
 )
-from voxray.stages.evidence_files import (
-    DECISION_FILE,
-    FOLDER,
-    PREDICTIONS_FILE,
-    TABLES,
-)
-from voxray.stages.frame import StageOutcome, read_record
+from voxray.stages.compared_sides import read_sides
+from voxray.stages.frame import StageOutcome
 
 COMPARED_HEADER = TABLE_HEADER
 _SEED = Experiment.model_fields["seed"].default
@@ -90,63 +81,14 @@ def compare(request: CompareRequest, workspace: Path) -> Compared:
     if margin is not None and not 0 < margin < 1:
         msg = f"--margin must lie between 0 and 1, got {margin:g}"
         raise ConfigError(msg)
-    sides = [
-        _read_side(letter, named, workspace)
-        for letter, named in (("A", request.first), ("B", request.second))
-    ]
-    pair = make_pair(*sides, common=request.common)
+    first, second = read_sides(request.first, request.second, workspace)
+    pair = make_pair(first, second, common=request.common)
     settings = Settings(EvaluateSpec(), _SEED)
     figures = compare_pair(pair, settings, margin)
     shown = _shown(pair, figures, settings, margin)
     if request.out is not None:
         write_json(request.out, _as_json(request, pair, figures, shown))
     return shown
-
-
-def _read_side(letter: str, named: str, workspace: Path) -> Side:
-    folders = [Path(named).expanduser(), workspace / named]
-    for folder in folders:
-        if (folder / FOLDER / PREDICTIONS_FILE).is_file():
-            if read_record(folder / FOLDER) is None:
-                msg = f"stage 5 has not finished in {str(folder)!r}; run it again"
-                raise ConfigError(msg)
-            return _side_of_files(letter, folder.resolve().name, folder / FOLDER)
-    if there := next((folder for folder in folders if folder.is_dir()), None):
-        msg = (
-            f"the folder {str(there)!r} holds no {FOLDER}/{PREDICTIONS_FILE}: it is no "
-            "experiment's folder, or stage 5 has not run"
-        )
-        raise ConfigError(msg)
-    return _side_of_run(letter, named, workspace)
-
-
-def _side_of_run(letter: str, named: str, workspace: Path) -> Side:
-    from voxray import mlflow_store  # seconds, which folders need not wait for
-    from voxray.stages.models import existing_store, has_store
-
-    if not has_store(workspace):
-        msg = (
-            f"{named!r} is neither an experiment's folder nor one of the workspace "
-            f"{str(workspace)!r}, and nothing was recorded there; name the workspace "
-            "with --workspace"
-        )
-        raise ConfigError(msg)
-    store = existing_store(workspace)
-    run = mlflow_store.find_run(store, named)
-    names = (PREDICTIONS_FILE, DECISION_FILE)
-    with tempfile.TemporaryDirectory() as temporary:
-        to = Path(temporary)
-        files = mlflow_store.fetch_files(store, run.run_id, TABLES, names, to)
-        return _side_of_files(letter, run.name, files)
-
-
-def _side_of_files(letter: str, title: str, folder: Path) -> Side:
-    predictions = read_predictions(folder / PREDICTIONS_FILE)
-    said = read_json(folder / DECISION_FILE)
-    rule = said["decision"]
-    decision = DecisionRule.model_validate(rule) if rule else None
-    by_patient = str(said.get("by_patient", ""))
-    return make_side(letter, title, predictions, decision, by_patient)
 
 
 def _shown(

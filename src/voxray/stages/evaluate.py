@@ -33,12 +33,13 @@ from voxray.evaluate import (
     write_suspects,
 )
 from voxray.folds import values_of_folds
-from voxray.mlflow_store import TrackedRun, parent_page
+from voxray.mlflow_store import SHEET, TrackedRun, parent_page
 from voxray.model import choose_compute
 from voxray.report import (
     FoldHistory,
     baselines_line,
     draw_forest,
+    draw_sheet,
     draw_training,
     parts_line,
     registered_line,
@@ -212,6 +213,7 @@ def _record(
     """Log to the run that stage 4 opened; no readable id leaves the workspace."""
     folder = context.folder / FOLDER
     parent.log_metrics(metrics)
+    figures = {**figures, SHEET: draw_sheet(figures)}
     parent.log_figures(figures)
     tables = (PREDICTIONS_FILE, BASELINES_FILE, LESIONS_FILE, CALIBRATION_FILE)
     for name in tables:

@@ -7,6 +7,7 @@ from voxray import mlflow_store
 from voxray.core.errors import ConfigError
 from voxray.mlflow_store import ModelDescription, Store
 from voxray.stages.environment import artifact_root, tracking_uri
+from voxray.stages.track import asked_stores
 
 LIST_HEADER = ("name", "versions", "aliases")
 
@@ -27,9 +28,25 @@ def existing_store(workspace: Path) -> Store:
     return mlflow_store.open_store(tracking_uri(workspace), artifact_root(workspace))
 
 
-def has_store(workspace: Path) -> bool:
+def all_stores(workspace: Path) -> list[Store]:
+    """Open that store, and each that an experiment there names (`track.uri`).
+
+    Stores that are not there are left out, and none is made.
+
+    Raises:
+        MachineError: If a store does not answer.
+    """
+    uris = dict.fromkeys(
+        tracking_uri(workspace, asked)
+        for asked in (None, *asked_stores(workspace))
+        if has_store(workspace, asked)
+    )
+    return [mlflow_store.open_store(uri, artifact_root(workspace)) for uri in uris]
+
+
+def has_store(workspace: Path, asked: str | None = None) -> bool:
     """Whether there is a store; a server or database elsewhere counts as one."""
-    uri = tracking_uri(workspace)
+    uri = tracking_uri(workspace, asked)
     file = uri.removeprefix("sqlite:///")
     return file == uri or Path(file).exists()
 

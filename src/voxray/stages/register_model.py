@@ -28,6 +28,7 @@ from voxray.mlflow_store import (
 from voxray.model import hash_files, write_package
 from voxray.preprocess import ScanGeometry, learn_references
 from voxray.report import ModelCard, pictures_section, render_card
+from voxray.stages.evaluate import headline
 from voxray.stages.evidence_files import DECISION_FILE, EVALUATION_FILE, FIGURES
 from voxray.stages.frame import Stage, StageContext, StageOutcome, earlier
 from voxray.stages.ingest import intake_rules
@@ -64,7 +65,8 @@ def run(context: StageContext) -> StageOutcome:
     sha256 = write_package(folder, package, card + pictures)
     name = context.experiment.model_name
     back = ReadBack(context, study, package)
-    registration = Registration(name, card, _tags(context), back.compare)
+    about = f"{headline(metrics)}\n\n{card}"
+    registration = Registration(name, about, _tags(context), back.compare)
     tracker = open_tracking(context)
     run_id = tracker.run_id(read_parent_key(context))
     version = register_model(tracker.reach(), run_id, folder, registration)

@@ -29,6 +29,12 @@ def tracking_place(workspace: Path, asked: str | None) -> TrackingPlace:
     )
 
 
+def asked_stores(workspace: Path) -> list[str]:
+    """Each `track.uri` that a run of this workspace was recorded with."""
+    boxes = outboxes(spool_folder(workspace))
+    return sorted({box.about()["asked"] for box in boxes if box.about()["asked"]})
+
+
 def close_abandoned(workspace: Path, say: Say) -> int:
     """Mark runs as FAILED whose process is gone, such as after `kill -9`.
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from voxray.mlflow_store import (
     TrackedRun,
     Tracker,
     as_text,
+    flatten,
     open_tracker,
 )
 from voxray.stages.fingerprint import code_hash, installed_packages
@@ -33,6 +34,8 @@ from voxray.stages.track import tracking_place
 
 RUN_FILE = "run.json"
 _TRAIN = "train"
+UNSET = "None"
+_SHOWN_SETTINGS, _SHOWN_CHARACTERS = 3, 40
 _DATASETS = {"scans": "ingest/manifest.csv", "split": "folds/folds.csv"}
 
 
@@ -54,10 +57,12 @@ def parent_run(
     The run of the same training, killed or finished, is continued.
     """
     experiment = context.experiment
-    name = f"{experiment.name} cross-validation"
-    new = NewRun(experiment.name, name, experiment.note, _code_tags(context))
     path = context.folder / _TRAIN / RUN_FILE
-    begin = _Beginning(path, made_from, new, None, partial(_describe, context, study))
+    settings = flatten(_params(experiment))
+    name = run_name(experiment.name, settings, _settings_before(path))
+    new = NewRun(experiment.name, name, experiment.note, _code_tags(context))
+    describe = partial(_describe, context, study)
+    begin = _Beginning(path, made_from, new, None, describe, {"settings": settings})
     with settled(tracker), _under_way(tracker, begin) as run:
         yield run
 
@@ -72,6 +77,7 @@ class _Beginning:
         new: The run itself.
         parent: Key of the run it hangs under.
         describe: Says what the run is; may do so twice.
+        kept: Stands in the file too.
     """
 
     path: Path
@@ -79,6 +85,7 @@ class _Beginning:
     new: NewRun
     parent: str | None
     describe: Callable[[TrackedRun], None]
+    kept: Mapping[str, object] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -90,7 +97,7 @@ def _under_way(tracker: Tracker, begin: _Beginning) -> Iterator[TrackedRun]:
     said = _remembered(begin.path, begin.made_from)
     run = tracker.resume(said["run"]) if "run" in said else None
     if run is None:
-        said = {**begin.made_from, "run": uuid4().hex}
+        said = {**begin.made_from, **begin.kept, "run": uuid4().hex}
         write_json(begin.path, said)
         run = tracker.start(begin.new, begin.parent, said["run"])
     with run.under_way():
@@ -211,8 +218,36 @@ def _remembered(path: Path, made_from: Mapping[str, object]) -> dict[str, Any]:
     return {}
 
 
+def _settings_before(path: Path) -> Mapping[str, str]:
+    """Those of the run before in this workspace; none where there was none."""
+    with contextlib.suppress(ManifestError):
+        return dict(read_json(path).get("settings", {}))
+    return {}
+
+
+def run_name(name: str, now: Mapping[str, str], before: Mapping[str, str]) -> str:
+    """Tell the run from the one before it, which often differs in one setting.
+
+    Example:
+        >>> run_name("liver", {"train.steps": "80"}, {"train.steps": "20"})
+        'liver train.steps=80'
+    """
+    if not before:
+        return f"{name} cross-validation"
+    changed = [
+        f"{key}={now.get(key, UNSET)[:_SHOWN_CHARACTERS]}"
+        for key in sorted({*now, *before})
+        if now.get(key) != before.get(key)
+    ]
+    if not changed:
+        return f"{name} with the same settings"
+    n_more = len(changed) - _SHOWN_SETTINGS
+    more = f" and {n_more} more" if n_more > 0 else ""
+    return f"{name} {', '.join(changed[:_SHOWN_SETTINGS])}{more}"
+
+
 def _describe(context: StageContext, study: Study, run: TrackedRun) -> None:
-    run.log_params(_params(context.experiment))
+    run.log_params(_stated(_params(context.experiment)))
     run.log_data(_data_used(context, study))
     plan = context.folder / "preprocess" / PLAN_FILE
     run.log_files({PLAN_FILE: plan}, "plan")
@@ -283,3 +318,9 @@ def _judged_tags(experiment: Experiment) -> dict[str, str]:
     tags = {f"evaluate.{name}": as_text(value) for name, value in judged.items()}
     made_from = {"sha256.evaluation": sha256_json(judged)}
     return {**tags, **made_from, "sha256.evaluation_code": code_hash()}
+
+
+def _stated(params: Mapping[str, object]) -> dict[str, str]:
+    """Settings without those that are not set: a comparison of runs lists them all."""
+    empty = {UNSET, "{}", "[]"}
+    return {key: value for key, value in flatten(params).items() if value not in empty}

@@ -11,10 +11,12 @@ import pytest
 
 from tests.unit.evaluate.makers import a_study
 from voxray.core.files import write_json
+from voxray.core.ids import Pseudonymizer
 from voxray.core.records import OutOfFoldPrediction
 from voxray.core.specs import DecisionRule
 from voxray.evaluate import write_predictions
 from voxray.mlflow_store import NewRun, open_tracker
+from voxray.stages.environment import user_key
 from voxray.stages.frame import Stage, StageOutcome, StageRecord, write_record
 from voxray.stages.track import tracking_place
 
@@ -133,16 +135,49 @@ def test_what_is_neither_folder_nor_run_ends_in_2(call):
     assert "'nothing' is neither an experiment's folder" in done.stderr
 
 
-def test_a_run_is_compared_by_the_files_on_its_page(call, workspace):
-    tracker = open_tracker(tracking_place(workspace, None), print)
-    own = workspace / "coarse" / "evaluate"
+def record(folder, table, uri=None):
+    """Record what stage 5 does; returns where the run is found again."""
+    tracker = open_tracker(tracking_place(folder.parent, uri), print)
     new = NewRun("coarse", "coarse cross-validation")
     with tracker.start(new).under_way() as run:
-        table = pd.read_parquet(own / "oof_predictions.parquet")
         run.log_table("oof_predictions", table)
-        run.log_files({"decision.json": own / "decision.json"}, "tables")
-    by_id = call("compare", "fine", tracker.run_id(run.key))
+        run.log_files({"decision.json": folder / "evaluate/decision.json"}, "tables")
+    return tracker.run_id(run.key)
+
+
+def table_of(folder):
+    return pd.read_parquet(folder / "evaluate" / "oof_predictions.parquet")
+
+
+def test_a_run_is_compared_by_the_files_on_its_page(call, workspace):
+    run_id = record(workspace / "coarse", table_of(workspace / "coarse"))
+    by_id = call("compare", "fine", run_id)
     by_name = call("compare", "fine", "coarse cross-validation")
     assert by_id.exit_code == 0, by_id.stderr
     assert by_id.stdout == by_name.stdout
     assert "B: coarse cross-validation" in by_id.stdout
+
+
+def test_a_folder_of_readable_ids_is_compared_with_a_run_of_keyed_ones(call, workspace):
+    ids = Pseudonymizer(user_key())
+    table = table_of(workspace / "coarse")
+    keyed = table.assign(
+        exam_id=[ids.exam_id(name, None) for name in table["exam_id"]],
+        patient_id=[ids.patient_id(name, "") for name in table["patient_id"]],
+    )
+    run_id = record(workspace / "coarse", keyed)
+
+    done, folders = call("compare", "fine", run_id), call("compare", "fine", "coarse")
+
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.splitlines()[:5] == folders.stdout.splitlines()[:5]
+
+
+def test_a_run_in_the_store_that_its_experiment_named_is_found(call, workspace):
+    uri = f"sqlite:///{workspace}/shared.db"
+    run_id = record(workspace / "coarse", table_of(workspace / "coarse"), uri)
+
+    done = call("compare", "fine", run_id)
+
+    assert not (workspace / "tracking" / "mlflow.db").exists()
+    assert done.exit_code == 0, done.stderr

@@ -135,6 +135,7 @@ def test_patients_are_the_headline_where_they_are_judged():
     assert names == [("auc_per_patient_difference", True), ("auc_difference", False)]
     counts = [f.difference.n_exams for f in found]
     assert counts == [60, 180]
+    assert BINARY.classify is not None
     whole = patient_predictions(rows, BINARY.classify, "maximum")
     exams = ScoredExams.of_class(whole, "yes")
     assert found[0].first.value == pytest.approx(estimate_auc(exams, SETTINGS).value)

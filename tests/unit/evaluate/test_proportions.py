@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm, t
 
 from tests.unit.evaluate.makers import SETTINGS, a_prediction, a_study
 from voxray.evaluate.exams import ScoredExams
@@ -43,7 +43,9 @@ def test_copied_exams_do_not_narrow_the_interval():
     copies = [replace(r, exam_id=f"{r.exam_id}-{n}") for r in one for n in range(4)]
 
     for few, many in zip(metrics_of(one), metrics_of(copies), strict=True):
-        assert (many.low, many.high) == pytest.approx((few.low, few.high), abs=0.01)
+        assert (many.low, many.high) == pytest.approx((few.low, few.high), abs=0.015)
+        assert many.low <= few.low
+        assert many.high >= few.high
 
 
 def test_repeats_do_not_narrow_the_interval():
@@ -76,21 +78,23 @@ def test_one_fold_alone_cannot_be_judged_by_a_threshold_of_others():
     assert "no exam could be decided without its own fold" in sensitivity.method
 
 
+def independent(n_right, n_exams):
+    """Effective n without the allowance for few patients."""
+    n = effective_n(np.array(n_right), np.array(n_exams), 0.95)
+    return n * (t.ppf(0.975, len(n_exams) - 1) / norm.ppf(0.975)) ** 2
+
+
 def test_exams_that_differ_within_patients_count_one_by_one():
-    assert effective_n(np.full(10, 1.0), np.full(10, 2.0)) == pytest.approx(20)
+    assert independent([1.0] * 10, [2.0] * 10) == pytest.approx(20)
 
 
 def test_exams_that_agree_within_patients_count_as_one():
-    right = np.array([3.0, 0.0] * 50)
-
-    assert effective_n(right, np.full(100, 3.0)) == pytest.approx(100, rel=0.02)
+    assert independent([3.0, 0.0] * 50, [3.0] * 100) == pytest.approx(100, rel=0.02)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_without_spread_each_patient_counts_once(share):
-    n_exams = np.array([3.0, 3.0, 3.0])
-
-    assert effective_n(share * n_exams, n_exams) == pytest.approx(3)
+    assert independent([3 * share] * 3, [3.0] * 3) == pytest.approx(3)
 
 
 def test_effective_n_by_hand():
@@ -98,9 +102,20 @@ def test_effective_n_by_hand():
     variance = 3 / 2 * (2 / 3) / 36
     binomial = (2 / 3) * (1 / 3) / 6
 
-    found = effective_n(np.array([2.0, 1.0, 1.0]), np.array([2.0, 2.0, 2.0]))
+    found = independent([2.0, 1.0, 1.0], [2.0, 2.0, 2.0])
 
     assert found == pytest.approx(6 / max(1, variance / binomial))
+
+
+def test_spread_that_is_estimated_from_few_patients_widens_the_interval():
+    few = effective_n(np.array([2.0, 0.0, 1.0]), np.full(3, 2.0), 0.95)
+    many = effective_n(np.array([2.0, 0.0, 1.0] * 50), np.full(150, 2.0), 0.95)
+
+    assert few < many / 50 / 3
+
+
+def test_one_exam_a_patient_has_no_spread_to_estimate():
+    assert effective_n(np.array([1.0, 0.0, 1.0]), np.ones(3), 0.95) == 3
 
 
 def test_threshold_of_the_operating_point_is_named():

@@ -41,6 +41,7 @@ def test_subgroups_and_the_confusion_table_use_the_registered_threshold():
         for row in subgroup_metrics(rows, [everyone], BINARY, SPEC, 1, points)
         if row.metric == "sensitivity"
     )
+    assert BINARY.classify is not None
     table = confusion_tables(rows, BINARY.classify, SPEC, points)[""]
 
     assert sensitivity.value == 0.9

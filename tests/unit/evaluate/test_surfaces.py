@@ -80,11 +80,9 @@ def test_an_oracle_without_the_spacing_is_noticed():
     assert max(wrong) > 0.1
 
 
-@pytest.mark.bench
+@pytest.mark.filterwarnings("ignore:.*scipy.ndimage:DeprecationWarning")
 def test_measures_are_those_of_surface_distance():
-    oracle = pytest.importorskip(
-        "surface_distance", reason="needs surface-distance-based-measures"
-    )
+    oracle = pytest.importorskip("surface_distance", reason="a development dependency")
     for pred, truth, spacing, tolerance in cases():
         gap = gap_of(pred, truth, spacing)
         found = oracle.compute_surface_distances(truth, pred, spacing)
@@ -143,6 +141,14 @@ def test_area_of_a_far_speck_decides_the_percentile():
 
     assert gap_of(speck, truth, (1, 1, 1)).hd95_mm() == 0
     assert gap_of(lump, truth, (1, 1, 1)).hd95_mm() > 35
+
+
+@pytest.mark.parametrize("area", [0.1, 0.3, 1 / 3, 0.7])
+def test_a_share_of_just_95_percent_is_reached_however_it_is_rounded(area):
+    surface = Surface(np.zeros((20, 3)), np.full(20, area))
+    gap = SurfaceGap(surface, surface, np.arange(20.0), np.zeros(20))
+
+    assert gap.hd95_mm() == 18
 
 
 def test_structure_at_the_border_of_the_image_is_closed():

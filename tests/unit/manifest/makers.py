@@ -43,6 +43,7 @@ def a_record(scan_id: str = "s1", **changes: Any) -> ScanRecord:
         site="Süd, 2",
         sex="F",
         age_years=61.3,
+        scanner="Maker One",
         labels={"sick": 1},
         meta={"centre": "x"},
     )

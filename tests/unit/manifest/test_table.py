@@ -30,6 +30,7 @@ def test_records_read_back_as_they_were(tmp_path: Path) -> None:
         site=None,
         sex=None,
         age_years=None,
+        scanner=None,
         labels={},
         meta={},
         modality="",
@@ -49,6 +50,14 @@ def test_fixed_columns_come_first_then_labels_and_meta(tmp_path: Path) -> None:
     header = (tmp_path / "manifest.csv").read_text().splitlines()[0]
 
     assert header == ",".join([*COLUMNS, "label_sick", "meta_centre"])
+
+
+def test_a_manifest_from_before_a_column_was_added_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.csv"
+    write_manifest([a_record(meta={}, labels={})], path)
+    path.write_text(path.read_text().replace(",scanner", "").replace(",Maker One", ""))
+
+    assert read_manifest(path)[0].scanner is None
 
 
 @given(st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), _TEXT))
@@ -92,7 +101,7 @@ def written(path: Path, old: str, new: str) -> Path:
         ("[4, 5, 6]", "[4, 5]", "row 1 is broken"),
         ("duplicate-slice", "twin", "row 1 is broken: 'twin'"),
         (",F,61.3", ",F,61.3,9,9,9", "row 1 has not as many cells"),
-        (",F,61.3,1,x", ",F", "row 1 has not as many cells"),
+        (",F,61.3,Maker One,1,x", ",F", "row 1 has not as many cells"),
         ("[[-0.3", "[[0.0", "row 1 is broken: scan 's1': affine is singular"),
     ],
 )

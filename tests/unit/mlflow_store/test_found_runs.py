@@ -1,7 +1,13 @@
 import pytest
 
 from voxray.core.errors import ConfigError
-from voxray.mlflow_store import NewRun, fetch_files, find_run, tags_of_runs
+from voxray.mlflow_store import (
+    NewRun,
+    fetch_files,
+    find_run,
+    open_store,
+    tags_of_runs,
+)
 
 
 @pytest.fixture
@@ -19,15 +25,15 @@ def record(tracker, fresh_name):
 
 def test_a_run_is_found_by_id_and_by_name(store, tracker, record, fresh_name):
     run_id = tracker.run_id(record(f"{fresh_name} run").key)
-    by_id = find_run(store, run_id)
-    assert by_id == find_run(store, f"{fresh_name} run")
+    where, by_id = find_run([store], run_id)
+    assert (where, by_id) == find_run([store], f"{fresh_name} run")
     assert (by_id.run_id, by_id.name) == (run_id, f"{fresh_name} run")
 
 
 def test_a_fold_of_the_same_name_does_not_count(store, tracker, record, fresh_name):
     parent = record(f"{fresh_name} fold 0")
     record(f"{fresh_name} fold 0", parent.key)
-    found = find_run(store, f"{fresh_name} fold 0")
+    _, found = find_run([store], f"{fresh_name} fold 0")
     assert found.run_id == tracker.run_id(parent.key)
 
 
@@ -36,14 +42,23 @@ def test_a_name_of_several_runs_is_refused_with_their_ids(
 ):
     runs = [record(f"{fresh_name}-twice") for _ in range(2)]
     with pytest.raises(ConfigError, match="2 runs are named") as caught:
-        find_run(store, f"{fresh_name}-twice")
+        find_run([store], f"{fresh_name}-twice")
     assert all(tracker.run_id(run.key) in str(caught.value) for run in runs)
+
+
+def test_a_run_is_looked_for_in_every_store(store, record, fresh_name, tmp_path):
+    other = open_store(f"sqlite:///{tmp_path}/other.db", tmp_path)
+    record(f"{fresh_name} far")
+
+    assert find_run([other, store], f"{fresh_name} far")[0] == store
+    with pytest.raises(ConfigError, match=r"in .*other.db, .*see them"):
+        find_run([other, store], "nothing")
 
 
 @pytest.mark.parametrize("named", ["nothing", "0" * 32, "it's", 'it\'s "so"'])
 def test_a_run_that_is_not_there_is_refused(store, named):
     with pytest.raises(ConfigError, match="there is no run with the id or name"):
-        find_run(store, named)
+        find_run([store], named)
 
 
 def test_tags_are_read_of_the_runs_that_have_another_one(store, tracker, fresh_name):

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 
 import mlflow.pyfunc
 import nibabel as nib
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import voxray
 from tests.unit.mlflow_store.makers import a_model_folder, a_package
 from voxray.mlflow_store import save_pyfunc
 from voxray.mlflow_store.pyfunc_entry import _read_scores
@@ -82,7 +84,10 @@ def test_the_copied_code_is_source_only(pyfunc):
 
 
 def test_the_entry_does_not_say_where_it_was_made(pyfunc):
-    assert str(pyfunc.parent) not in (pyfunc / "MLmodel").read_text()
+    said = (pyfunc / "MLmodel").read_text()
+
+    assert str(pyfunc.parent) not in said
+    assert str(Path(voxray.__file__).parent) not in said
 
 
 def test_files_and_folders_are_scored_and_masks_kept(scoring_model, tmp_path):

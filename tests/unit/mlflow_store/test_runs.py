@@ -8,12 +8,8 @@ import pytest
 
 from tests.unit.mlflow_store.makers import a_metric
 from voxray.core.errors import ConfigError
-from voxray.mlflow_store import DataUsed, NewRun, RunStatus, parent_page
-from voxray.mlflow_store.metrics import (
-    epoch_points,
-    metric_values,
-    metrics_markdown,
-)
+from voxray.mlflow_store import SHEET, DataUsed, NewRun, RunStatus, parent_page
+from voxray.mlflow_store.metrics import epoch_points, metric_values, metrics_markdown
 from voxray.mlflow_store.runs import flatten, log_params
 from voxray.mlflow_store.sending import sent_ids
 
@@ -74,7 +70,24 @@ def test_a_page_of_many_metrics_is_cut_at_a_row_and_says_so():
     *_, last_row, _, said = page.splitlines()
     assert last_row.endswith("| delong-logit |")
     n_rows = page.count("delong-logit")
-    assert said == f"{300 - n_rows} more rows stand in tables/evaluation.json."
+    assert said == f"{300 - n_rows} more metrics stand in tables/evaluation.json."
+
+
+def test_the_page_shows_main_metrics_and_counts_the_others():
+    rows = [a_metric(metric=name) for name in ("auc", "ece", "mcc", "dice")]
+
+    page = parent_page("AUC 0.9", "8 patients.", rows, [])
+
+    shown = [line.split(" | ")[0] for line in page.splitlines() if "delong" in line]
+    assert shown == ["| auc", "| dice_malignant"]
+    assert page.endswith("2 more metrics stand in tables/evaluation.json.\n")
+
+
+def test_all_figures_on_one_picture_stand_for_each():
+    page = parent_page("AUC 0.9", "8 patients.", [a_metric()], ["roc.png", SHEET])
+
+    assert page.count("![") == 1
+    assert f"![all](get-artifact?path=figures/{SHEET}&" in page
 
 
 def test_a_deleted_experiment_is_not_revived(store, tracker, run, fresh_name, said):

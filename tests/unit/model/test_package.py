@@ -73,6 +73,19 @@ def test_a_changed_file_is_noticed(tmp_path, name, damage):
         load_model(tmp_path, PLAIN_CPU)
 
 
+@pytest.mark.parametrize("name", ["extra.pkl", "figures/Weights.PT", "setup.py"])
+def test_unlisted_files_that_may_hold_code_are_refused(tmp_path, name):
+    write_model(tmp_path)
+    (tmp_path / "stage.json").write_text("{}")
+    read_package(tmp_path)
+
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"")
+
+    with pytest.raises(ManifestError, match=f"holds '{name}', which package.json does"):
+        read_package(tmp_path)
+
+
 def test_a_folder_without_package_is_no_model(tmp_path):
     with pytest.raises(ConfigError, match=r"no model folder: it has no package\.json"):
         read_package(tmp_path)

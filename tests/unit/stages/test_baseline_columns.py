@@ -58,3 +58,8 @@ def test_columns_need_a_class_to_predict(tmp_path):
 def test_a_column_of_the_table_comes_before_that_of_the_header():
     assert column_values({SCAN.exam_id: SCAN}, "sex") == {SCAN.exam_id: "W"}
     assert column_values({SCAN.exam_id: SCAN}, "age_years") == {SCAN.exam_id: 61.0}
+
+
+def test_the_scanner_of_the_header_is_a_column():
+    scan = replace(SCAN, scanner="Maker One")
+    assert column_values({SCAN.exam_id: scan}, "scanner") == {SCAN.exam_id: "Maker One"}

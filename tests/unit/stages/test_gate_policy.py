@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from voxray.core.errors import ConfigError
+from voxray.core.specs.data import PatientColumn
 from voxray.core.specs.gate import GatePolicy
 from voxray.stages.gate_policy import locked_scans, read_policy
 from voxray.stages.truth import LabelledScans
@@ -46,8 +47,9 @@ def test_paths_of_the_policy_are_relative_to_it(tmp_path):
 
     found = locked_scans(gate, tmp_path / "policy.yaml", None)
 
+    assert found is not None
     assert found.scans == tmp_path / "scans"
-    assert found.patient.column == "who"
+    assert found.patient == PatientColumn(column="who")
 
 
 def test_paths_of_this_machine_come_before_those_of_the_policy(tmp_path):
@@ -56,6 +58,7 @@ def test_paths_of_this_machine_come_before_those_of_the_policy(tmp_path):
 
     found = locked_scans(a_gate(name="one", scans="there"), tmp_path / "p.yaml", given)
 
+    assert found is not None
     assert found.scans == tmp_path / "here"
 
 

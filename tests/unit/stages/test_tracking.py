@@ -20,6 +20,7 @@ from voxray.stages.tracking import (
     fold_run,
     open_tracking,
     reopened_parent,
+    run_name,
     shared_scan_id,
     without_names,
 )
@@ -133,3 +134,21 @@ def test_keyed_ids_stay_as_they_are(tmp_path):
 
     assert without_names(context, TABLE) is TABLE
     assert shared_scan_id(context, ScanId("s-a")) == "s-a"
+
+
+def test_a_run_is_named_by_what_changed_since_the_one_before():
+    before = {"train.steps": "20", "folds.n": "5", "seed": "1"}
+
+    assert run_name("liver", before, {}) == "liver cross-validation"
+    assert run_name("liver", before, before) == "liver with the same settings"
+    now = {"train.steps": "80", "folds.n": "5", "train.loss": "dice"}
+    name = run_name("liver", now, before)
+    assert name == "liver seed=None, train.loss=dice, train.steps=80"
+
+
+def test_a_name_shows_three_settings_and_says_how_many_more():
+    now = {f"train.s{n}": "x" * 50 for n in range(5)}
+
+    name = run_name("liver", now, {"seed": "1"})
+
+    assert name.endswith(f"train.s1={'x' * 40} and 3 more")

@@ -112,16 +112,18 @@ class EvaluateSpec(Spec):
     """How the out-of-fold predictions are judged.
 
     Attributes:
-        baseline_columns: Columns of the label table, "sex", "age_years" or "site", that
-            a logistic regression predicts the class from, to compare the network with.
+        baseline_columns: Columns of the label table, "sex", "age_years", "site" or
+            "scanner", that a logistic regression predicts the class from, to compare
+            the network with.
         fixed_specificity: Values at which sensitivity is given besides.
         fixed_sensitivity: Values at which specificity is given besides.
         prevalence: Share of positive exams where the model is to be used, for
             predictive values there; by name for several classes or labels.
         patient_score: How the probabilities of a patient's exams become the patient's;
             by default "mean" where `task.classify.level` is "patient", else "maximum".
-        subgroups: Columns of the label table, "sex", "age_years", "site", "modality"
-            or "drawn_ml" (of all structures), whose parts get figures of their own.
+        subgroups: Columns of the label table, "sex", "age_years", "site", "scanner",
+            "modality" or "drawn_ml" (of all structures), whose parts get figures of
+            their own.
             Many different numbers are parted at edges, by default at thirds.
         blanked_share: Steps of the network that learns blanked images, as a share of
             the fold's; 0 leaves it out.

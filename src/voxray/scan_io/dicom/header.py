@@ -125,6 +125,7 @@ class DicomHeader:
     window: tuple[float, float] | None = None
     window_function: str | None = None
     has_voi_table: bool = False
+    scanner_model: str | None = None
 
     def slices(self) -> tuple["DicomHeader", ...]:
         """One header per slice: itself, or one per frame with the frame's own values.
@@ -174,6 +175,7 @@ KEYWORDS = [
     "StudyDate",
     "Modality",
     "Manufacturer",
+    "ManufacturerModelName",
     "InstitutionName",
     "SeriesDescription",
     "PatientID",
@@ -245,6 +247,7 @@ _TEXTS = {
     "modality": "Modality",
     "body_part": "BodyPartExamined",
     "manufacturer": "Manufacturer",
+    "scanner_model": "ManufacturerModelName",
     "photometric": "PhotometricInterpretation",
     "protocol_name": "ProtocolName",
     "contrast_agent": "ContrastBolusAgent",
