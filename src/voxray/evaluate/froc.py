@@ -25,7 +25,7 @@ from voxray.evaluate.estimate import (
 )
 from voxray.evaluate.intervals import logit_interval, normal_quantile, wilson
 from voxray.evaluate.lesions import Lesion
-from voxray.evaluate.proportions import effective_n
+from voxray.evaluate.proportions import interval_n
 
 Array = NDArray[np.float64]
 
@@ -166,7 +166,7 @@ def _sensitivity(study: LesionStudy, settings: Settings, rule: str) -> Estimate:
     value = float(n_right.sum() / n_drawn.sum())
     if why := _too_few(study):
         return not_estimable(value, why, how)
-    n = effective_n(n_right, n_drawn, settings.level)
+    n = interval_n(n_right, n_drawn, settings.level)
     low, high = wilson(value, n, settings.level)
     said = f"Wilson with effective n = {n:.1f} by patients; {CONDITIONAL}"
     return Estimate(value, low, high, f"{how}; {said}")

@@ -18,7 +18,7 @@ from voxray.evaluate.estimate import (
 )
 from voxray.evaluate.exams import ScoredExams, scored_per_class
 from voxray.evaluate.intervals import normal_quantile, wilson
-from voxray.evaluate.proportions import effective_n, per_patient
+from voxray.evaluate.proportions import effective_n, interval_n, per_patient
 from voxray.evaluate.threshold import choose_threshold
 
 Array = NDArray[np.float64]
@@ -89,7 +89,7 @@ def _threshold(
     if len(n_exams) < MIN_PATIENTS:
         why = f"{len(n_exams)} patients, at least {MIN_PATIENTS} needed"
         return not_estimable(cut, why, how)
-    effective = effective_n(n_right, n_exams, settings.level)
+    effective = interval_n(n_right, n_exams, settings.level)
     shares = wilson(target, effective, settings.level)
     low, high = _ends(exams.score[own], shares, point)
     said = (
@@ -129,7 +129,7 @@ def _needed(
         return []
     kept = (exams.score >= point.threshold) == exams.positive
     n_right, n_exams = per_patient(exams, kept, own)
-    effect = float(n_exams.sum()) / effective_n(n_right, n_exams, settings.level)
+    effect = float(n_exams.sum()) / effective_n(n_right, n_exams)
     alone = needed_exams(target, precision, settings.level)
     n = math.ceil(alone * effect)
     share = float(own.mean())

@@ -109,47 +109,48 @@ def estimate_share(
     if len(n_exams) < MIN_PATIENTS:
         why = f"{len(n_exams)} patients, at least {MIN_PATIENTS} needed"
         return not_estimable(value, why, how)
-    n = effective_n(n_right, n_exams, settings.level)
-    low, high = wilson(value, n, settings.level)
-    method = f"{how}; Wilson with effective n = {n:.1f} by patients; {CONDITIONAL}"
+    effective = interval_n(n_right, n_exams, settings.level)
+    low, high = wilson(value, effective, settings.level)
+    method = (
+        f"{how}; Wilson with effective n = {effective:.1f} by patients; {CONDITIONAL}"
+    )
     return Estimate(value, low, high, method)
 
 
-def effective_n(n_right: Array, n_exams: Array, level: float) -> float:
-    """Number of independent exams that would show the same spread.
+def interval_n(n_right: Array, n_exams: Array, level: float) -> float:
+    """Effective number of exams for an interval at a level.
 
     Where patients have several exams the spread itself is estimated, from so many
     patients; the number then shrinks by (z / t)^2, so that Wilson's interval has
     Student's quantile (Korn & Graubard 1998, Survey Methodology 24:193; with Wilson:
     Franco et al. 2019, J. Survey Statistics and Methodology 7:334).
-
-    Args:
-        n_right: Per patient, may be a fraction when repeats disagree.
-        n_exams: Per patient, above 0; a fraction when an exam counts in some repeats.
-        level: Of the interval.
     """
-    independent, n_patients = _independent_exams(n_right, n_exams), len(n_exams)
+    n, n_patients = effective_n(n_right, n_exams), len(n_exams)
     if n_exams.max() <= 1 or n_patients < 2:  # noqa: PLR2004
-        return independent
+        return n
     quantile = t.ppf(0.5 + level / 2, n_patients - 1)
-    return independent * float((normal_quantile(level) / quantile) ** 2)
+    return n * float((normal_quantile(level) / quantile) ** 2)
 
 
-def _independent_exams(n_right: Array, n_exams: Array) -> float:
-    """Exams over the design effect.
+def effective_n(n_right: Array, n_exams: Array) -> float:
+    """Number of independent exams that would show the same spread.
 
     The design effect is the ratio estimator's variance between patients,
     k/(k-1) * sum((x_i - p m_i)^2) / M^2, over the binomial p (1-p) / M, with x_i of m_i
     exams right in patient i, k patients, M exams (Rao & Scott 1992, Biometrics 48:577;
     with Wilson: Saha, Miller & Wang 2016, Int. J. Biostatistics 12:2). It is at
     least 1, exams independent. Where all exams are right or all wrong no spread is
-    seen, and it is sum(m_i^2) / M, exams of a patient all alike. That is no bound
-    otherwise: patients with many exams may have another rate.
+    seen, and it is sum(m_i^2) / M, exams of a patient all alike; with one exam a patient
+    that is 1. It is no bound otherwise: patients with many exams may have another rate.
+
+    Args:
+        n_right: Per patient, may be a fraction when repeats disagree.
+        n_exams: Per patient, above 0; a fraction when an exam counts in some repeats.
     """
     total, n_patients = float(n_exams.sum()), len(n_exams)
     share = float(n_right.sum()) / total
     binomial = share * (1 - share) / total
-    if binomial == 0 or n_patients < 2:  # noqa: PLR2004
+    if binomial == 0 or n_patients < 2 or n_exams.max() <= 1:  # noqa: PLR2004
         alike = float((n_exams**2).sum()) / total
         return total / max(1.0, alike)
     between = float(((n_right - share * n_exams) ** 2).sum())

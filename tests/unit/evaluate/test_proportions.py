@@ -2,13 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, norm, t
+from scipy.stats import binomtest
 
 from tests.unit.evaluate.makers import SETTINGS, a_prediction, a_study
 from voxray.evaluate.exams import ScoredExams
 from voxray.evaluate.proportions import (
     decide_by_threshold,
     effective_n,
+    interval_n,
     operating_metrics,
 )
 
@@ -78,23 +79,21 @@ def test_one_fold_alone_cannot_be_judged_by_a_threshold_of_others():
     assert "no exam could be decided without its own fold" in sensitivity.method
 
 
-def independent(n_right, n_exams):
-    """Effective n without the allowance for few patients."""
-    n = effective_n(np.array(n_right), np.array(n_exams), 0.95)
-    return n * (t.ppf(0.975, len(n_exams) - 1) / norm.ppf(0.975)) ** 2
-
-
 def test_exams_that_differ_within_patients_count_one_by_one():
-    assert independent([1.0] * 10, [2.0] * 10) == pytest.approx(20)
+    assert effective_n(np.full(10, 1.0), np.full(10, 2.0)) == pytest.approx(20)
 
 
 def test_exams_that_agree_within_patients_count_as_one():
-    assert independent([3.0, 0.0] * 50, [3.0] * 100) == pytest.approx(100, rel=0.02)
+    right = np.array([3.0, 0.0] * 50)
+
+    assert effective_n(right, np.full(100, 3.0)) == pytest.approx(100, rel=0.02)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_without_spread_each_patient_counts_once(share):
-    assert independent([3 * share] * 3, [3.0] * 3) == pytest.approx(3)
+    n_exams = np.array([3.0, 3.0, 3.0])
+
+    assert effective_n(share * n_exams, n_exams) == pytest.approx(3)
 
 
 def test_effective_n_by_hand():
@@ -102,20 +101,22 @@ def test_effective_n_by_hand():
     variance = 3 / 2 * (2 / 3) / 36
     binomial = (2 / 3) * (1 / 3) / 6
 
-    found = independent([2.0, 1.0, 1.0], [2.0, 2.0, 2.0])
+    found = effective_n(np.array([2.0, 1.0, 1.0]), np.array([2.0, 2.0, 2.0]))
 
     assert found == pytest.approx(6 / max(1, variance / binomial))
 
 
-def test_spread_that_is_estimated_from_few_patients_widens_the_interval():
-    few = effective_n(np.array([2.0, 0.0, 1.0]), np.full(3, 2.0), 0.95)
-    many = effective_n(np.array([2.0, 0.0, 1.0] * 50), np.full(150, 2.0), 0.95)
+def test_a_spread_that_is_estimated_from_three_patients_has_their_quantile():
+    """Student's t of 2 degrees of freedom is 4.303."""
+    right, n_exams = np.array([2.0, 1.0, 1.0]), np.full(3, 2.0)
 
-    assert few < many / 50 / 3
+    ratio = interval_n(right, n_exams, 0.95) / effective_n(right, n_exams)
+
+    assert ratio == pytest.approx((1.96 / 4.303) ** 2, rel=1e-3)
 
 
 def test_one_exam_a_patient_has_no_spread_to_estimate():
-    assert effective_n(np.array([1.0, 0.0, 1.0]), np.ones(3), 0.95) == 3
+    assert interval_n(np.array([1.0, 0.0, 1.0]), np.ones(3), 0.95) == 3
 
 
 def test_threshold_of_the_operating_point_is_named():
