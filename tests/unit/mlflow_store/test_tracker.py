@@ -393,9 +393,12 @@ def test_a_run_without_its_outbox_is_said(tracker):
 
 def test_a_record_of_a_newer_voxray_waits_for_it(tracker, fresh_name):
     run = tracker.start(NewRun(fresh_name, "fold"))
+    tracker._retry_s = inf
+    run.log_values({"x" * 251: 1.0})
     run.outbox.put("songs", {})
 
-    with pytest.raises(ConfigError, match=r"unknown kind 'songs' waits in .*update"):
+    both = r"(?s)does not take points .*unknown kind 'songs' waits in .*update"
+    with pytest.raises(ConfigError, match=both):
         send_all(tracker)
     assert len(run.outbox.waiting()) == 1
     run.finish()
