@@ -14,6 +14,7 @@ from voxray.core.outbox import Outbox, outboxes
 from voxray.mlflow_store import (
     NewRun,
     RunStatus,
+    Store,
     TrackedRun,
     Tracker,
     TrackingPlace,
@@ -376,7 +377,8 @@ def test_a_storage_without_its_package_stops_nothing(store, tracker, said, fresh
 
 def test_a_proxy_without_its_server_is_away(tmp_path, said, misleading):
     place = TrackingPlace(misleading, tmp_path / "none", tmp_path / "spool")
-    tracker = open_tracker(place, said.append)
+    tracker = Tracker(place, said.append)
+    tracker._store = Store(misleading, None)  # as one that was reached before
     with tracker.start(NewRun("lesions", "fold")).under_way() as run:
         run.log_params({"a": 1})
 
