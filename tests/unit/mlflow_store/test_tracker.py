@@ -14,6 +14,7 @@ from voxray.core.outbox import Outbox, outboxes
 from voxray.mlflow_store import (
     NewRun,
     RunStatus,
+    Store,
     TrackedRun,
     Tracker,
     TrackingPlace,
@@ -376,7 +377,8 @@ def test_a_storage_without_its_package_stops_nothing(store, tracker, said, fresh
 
 def test_a_proxy_without_its_server_is_away(tmp_path, said, misleading):
     place = TrackingPlace(misleading, tmp_path / "none", tmp_path / "spool")
-    tracker = open_tracker(place, said.append)
+    tracker = Tracker(place, said.append)
+    tracker._store = Store(misleading, None)  # as one that was reached before
     with tracker.start(NewRun("lesions", "fold")).under_way() as run:
         run.log_params({"a": 1})
 
@@ -393,9 +395,12 @@ def test_a_run_without_its_outbox_is_said(tracker):
 
 def test_a_record_of_a_newer_voxray_waits_for_it(tracker, fresh_name):
     run = tracker.start(NewRun(fresh_name, "fold"))
+    tracker._retry_s = inf
+    run.log_values({"x" * 251: 1.0})
     run.outbox.put("songs", {})
 
-    with pytest.raises(ConfigError, match=r"unknown kind 'songs' waits in .*update"):
+    both = r"(?s)does not take points .*unknown kind 'songs' waits in .*update"
+    with pytest.raises(ConfigError, match=both):
         send_all(tracker)
     assert len(run.outbox.waiting()) == 1
     run.finish()
