@@ -274,6 +274,7 @@ MAIN_METRICS = frozenset(
     {
         *("auc", "average_precision", "sensitivity", "specificity", "accuracy"),
         *("calibration_slope", "calibration_intercept", "brier"),
+        *("local_threshold", "exams_needed"),
         *("quadratic_kappa", "class_error", "ordinal_c_index"),
         *("dice", "nsd", "hd95_mm", "volume_error_ml"),
         *("lesion_sensitivity", "false_positive_lesions_per_exam"),

@@ -140,8 +140,9 @@ def effective_n(n_right: Array, n_exams: Array) -> float:
     exams right in patient i, k patients, M exams (Rao & Scott 1992, Biometrics 48:577;
     with Wilson: Saha, Miller & Wang 2016, Int. J. Biostatistics 12:2). It is at
     least 1, exams independent. Where all exams are right or all wrong no spread is
-    seen, and it is sum(m_i^2) / M, exams of a patient all alike; with one exam a patient
-    that is 1. It is no bound otherwise: patients with many exams may have another rate.
+    seen, and it is sum(m_i^2) / M, exams of a patient all alike; with one exam a
+    patient that is 1. It is no bound otherwise: patients with many exams may have
+    another rate.
 
     Args:
         n_right: Per patient, may be a fraction when repeats disagree.

@@ -14,7 +14,7 @@ from voxray.core.specs import ClassifySpec, TaskSpec
 Stratum = tuple[str, ...]
 
 _LABEL = "label"
-_BUILT_IN = ("site", "sex", "modality")
+_BUILT_IN = ("site", "scanner", "sex", "modality")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,8 @@ def group_value(scans: Iterable[ScanRecord], column: str) -> str:
 
 
 def column_value(record: ScanRecord, column: str) -> str | None:
-    """Value of a scan in a column of the label table, or its site, sex or modality."""
-    built_in = {"site": record.site, "sex": record.sex, "modality": record.modality}
+    """Value of a scan in a column of the label table, else of the scan itself."""
+    built_in = {name: getattr(record, name) for name in _BUILT_IN}
     return record.meta.get(column, built_in.get(column)) or None
 
 

@@ -36,7 +36,7 @@ from voxray.evaluate import (
     write_lesions,
     write_predictions,
 )
-from voxray.mlflow_store import TrackedRun, tags_of_runs
+from voxray.mlflow_store import SHEET, TrackedRun, tags_of_runs
 from voxray.model import PACKAGE_FILE, choose_compute, load_model, read_package
 from voxray.stages import STAGE_NAMES, load_stage
 from voxray.stages.class_figures import class_figures
@@ -388,7 +388,8 @@ def _record(
     shown = sorted(p.name for p in (context.folder / EVALUATE / FIGURES).glob("*.png"))
     line = f"Locked holdout, {in_words(looked)}."
     metrics = metrics_from_json(before)
-    describe_parent(context, study, parent, metrics, shown, holdout=line)
+    figures = (*shown, SHEET)
+    describe_parent(context, study, parent, metrics, figures, holdout=line)
 
 
 def _read(folder: Path) -> LookedAt:
