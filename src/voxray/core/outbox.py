@@ -27,7 +27,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+from uuid import uuid4
 
 from voxray.core.errors import MachineError, ManifestError
 from voxray.core.files import (
@@ -184,7 +185,7 @@ class Outbox:
         """
         private_folder(self.folder.parent)
         private_folder(self.folder)
-        stream = self._locked_alive("a")
+        stream = self._new_alive() or self._locked_alive() or self._new_alive()
         if stream is None:
             msg = f"another process records into run {self.key}; wait for it"
             raise MachineError(msg)
@@ -204,7 +205,7 @@ class Outbox:
             When it last put a record in, in seconds since 1970; None if the run ended
             or its process lives.
         """
-        alive = self._locked_alive("r+")
+        alive = self._locked_alive()
         if alive is None:
             yield None
             return
@@ -212,12 +213,28 @@ class Outbox:
             yield (self.folder / _ALIVE).stat().st_mtime
             self.leave(alive)
 
-    def _locked_alive(self, mode: str) -> TextIOWrapper | None:
+    def _new_alive(self) -> TextIOWrapper | None:
+        """Make `alive`, locked from the first moment on; None if it is there."""
+        path = self.folder / _ALIVE
+        hidden = path.with_name(f".{_ALIVE}-{uuid4().hex}")
+        with machine_errors(path):
+            stream = hidden.open("x", encoding="utf-8")
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                path.hardlink_to(hidden)
+            except FileExistsError:
+                stream.close()
+                return None
+            finally:
+                hidden.unlink()
+        return stream
+
+    def _locked_alive(self) -> TextIOWrapper | None:
         """Lock `alive`; None if another process has it, or it is not there to open."""
         path = self.folder / _ALIVE
         with machine_errors(path), contextlib.suppress(FileNotFoundError):
             while True:
-                stream = cast("TextIOWrapper", path.open(mode, encoding="utf-8"))
+                stream = path.open("r+", encoding="utf-8")
                 try:
                     fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:

@@ -277,4 +277,4 @@ def _write_history(client: MlflowClient, name: str, history: list[int]) -> None:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -23,7 +23,7 @@ from voxray.mlflow_store.relocation import relocate
 _SQLITE = "sqlite:///"
 _SERVERS = ("http", "https")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-_SECRETS = (
+_HIDDEN = (
     (re.compile(r"(https?://)[^/@\s]*@"), r"\1***@"),
     (re.compile(r"//([^:/@\s]*):[^/\s]*@"), r"//\1:***@"),
     (
@@ -166,7 +166,7 @@ def without_password(uri: str) -> str:
         >>> without_password("https://token@host/mlflow")
         'https://***@host/mlflow'
     """
-    for pattern, shown in _SECRETS:
+    for pattern, shown in _HIDDEN:
         uri = pattern.sub(shown, uri)
     return uri
 

@@ -77,12 +77,14 @@ def write_package(folder: Path, package: ModelPackage, card: str) -> Sha256:
             belongs to the model.
         package: `files` is filled in here.
         card: Model card in Markdown.
+
+    Raises:
+        FileNotFoundError: If weights are missing.
     """
     write_text(folder / CARD_FILE, card)
     files = (p for p in folder.rglob("*") if p.is_file() and p.name != PACKAGE_FILE)
-    hashes = hash_files(
-        folder, [p.relative_to(folder).as_posix() for p in sorted(files)]
-    )
+    names = {p.relative_to(folder).as_posix() for p in files} | {*package.networks}
+    hashes = hash_files(folder, sorted(names))
     complete = package.model_copy(update={"files": hashes})
     write_text(folder / PACKAGE_FILE, complete.model_dump_json(indent=2) + "\n")
     return sha256_file(folder / PACKAGE_FILE)

@@ -388,8 +388,7 @@ def _record(
     shown = sorted(p.name for p in (context.folder / EVALUATE / FIGURES).glob("*.png"))
     line = f"Locked holdout, {in_words(looked)}."
     metrics = metrics_from_json(before)
-    figures = (*shown, SHEET)
-    describe_parent(context, study, parent, metrics, figures, holdout=line)
+    describe_parent(context, study, parent, metrics, (*shown, SHEET), holdout=line)
 
 
 def _read(folder: Path) -> LookedAt:
