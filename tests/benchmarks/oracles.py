@@ -29,7 +29,7 @@ from tests.unit.evaluate.test_oracles import (
     WRONG,
     arrays,
     in_folds,
-    rounded,
+    studies,
 )
 
 from voxray.core.specs.task import SegmentClass
@@ -93,19 +93,6 @@ def classes(n_studies: int) -> Iterator[Compared]:
         with np.errstate(divide="ignore"):
             pairs = tuple(pairs_of(judged, name, oracle))
         yield Compared(name, "wrong on purpose", pairs, wrong=True)
-
-
-def studies(n: int) -> Iterator[list[Any]]:
-    for seed in range(n):
-        generator = np.random.default_rng(seed)
-        rows = a_study(
-            generator,
-            n_patients=int(generator.integers(40, 90)),
-            n_positive=int(generator.integers(12, 28)),
-            exams=int(generator.integers(1, 4)),
-            signal=float(generator.uniform(0, 2)),
-        )
-        yield [rounded(row, 0.02 if seed % 3 == 0 else 1e-9) for row in rows]
 
 
 def pairs_of(

@@ -140,10 +140,10 @@ def mean_variance(drawn: Sequence[Array], delong: Sequence[float]) -> float:
         delong: Per class, its variance.
 
     Returns:
-        NaN where a class shows no spread.
+        NaN where a class, or what it is told from, shows no spread.
     """
     each = np.array([np.nanvar(own, ddof=1) for own in drawn])
-    if not (each > 0).all():
+    if not (each > 0).all() or np.isnan(delong).any():
         return math.nan
     missed = max(1.0, float(np.sum(delong) / each.sum()))
     return float(np.nanvar(np.mean(drawn, axis=0), ddof=1)) * missed

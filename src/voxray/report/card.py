@@ -37,19 +37,8 @@ class ModelCard:
 def render_card(card: ModelCard) -> str:
     """Write a model card; the same model gives the same text."""
     package = card.package
-    note = [f"**{package.note}**", ""] if package.note else []
     lines = [
-        f"# {package.name}",
-        "",
-        *note,
-        "## Intended use",
-        "",
-        package.intended_use,
-        "",
-        "## Licence",
-        "",
-        f"{package.licence}. Made by voxray {package.voxray_version}.",
-        "",
+        *_made_for(package),
         "## Training data",
         "",
         f"{card.n_exams} exams of {card.n_patients} patients; a network per fold of a "
@@ -58,20 +47,7 @@ def render_card(card: ModelCard) -> str:
         *(f"- {what}: {said}" for what, said in range_in_words(package.references)),
         "",
         *_exceptions(card.exceptions),
-        "## Figures on held-out patients",
-        "",
-        "Each figure is that of the single fold networks on patients they never saw; "
-        f"the registered model is {_ensemble(card.metrics)}. Intervals are conditional "
-        "on the trained networks.",
-        "",
-        "| metric | class | value | interval | patients | method |",
-        "|---|---|---|---|---|---|",
-        *(
-            _row(metric)
-            for metric in card.metrics
-            if metric.model == NETWORK and metric.subset == ALL
-        ),
-        "",
+        *_held_out(card.metrics),
         *_parts(card.metrics),
         *_subgroups(card.metrics),
         *_baselines(card.metrics),
@@ -88,6 +64,39 @@ def render_card(card: ModelCard) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _made_for(package: ModelPackage) -> list[str]:
+    note = [f"**{package.note}**", ""] if package.note else []
+    return [
+        f"# {package.name}",
+        "",
+        *note,
+        "## Intended use",
+        "",
+        package.intended_use,
+        "",
+        "## Licence",
+        "",
+        f"{package.licence}. Made by voxray {package.voxray_version}.",
+        "",
+    ]
+
+
+def _held_out(metrics: Sequence[Metric]) -> list[str]:
+    own = (m for m in metrics if m.model == NETWORK and m.subset == ALL)
+    return [
+        "## Figures on held-out patients",
+        "",
+        "Each figure is that of the single fold networks on patients they never saw; "
+        f"the registered model is {_ensemble(metrics)}. Intervals are conditional "
+        "on the trained networks.",
+        "",
+        "| metric | class | value | interval | patients | method |",
+        "|---|---|---|---|---|---|",
+        *(_row(metric) for metric in own),
+        "",
+    ]
 
 
 def _ensemble(metrics: Sequence[Metric]) -> str:

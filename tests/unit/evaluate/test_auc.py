@@ -202,6 +202,18 @@ def test_patients_alone_in_fold_and_class_do_not_narrow_the_interval():
     assert widths[1] > 0.9 * widths[0]
 
 
+def test_a_mean_over_classes_without_a_spread_of_positive_patients_has_no_interval():
+    """10 ill patients in 10 folds: drawn within fold and class they never vary."""
+    rows = a_study(np.random.default_rng(3), n_patients=60, n_positive=10, n_folds=10)
+    ill = sorted({row.patient_id for row in rows if row.label == "yes"})
+    fold = {patient: n for n, patient in enumerate(ill)}
+    rows = [replace(row, fold=fold.get(row.patient_id, row.fold)) for row in rows]
+    found = estimate_macro_auc([exams_of(rows), exams_of(rows)], SETTINGS)
+    assert found.value is not None
+    assert found.low is None
+    assert "no spread is seen" in found.method
+
+
 def test_patients_of_folds_with_one_class_do_not_count():
     """22 ill patients, of whom 20 are held out without a healthy one."""
     rows = [a_prediction(f"a{n}", f"a{n}", 0, "yes", 0.9 + n / 100) for n in range(2)]

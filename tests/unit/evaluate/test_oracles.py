@@ -23,9 +23,9 @@ CLOSE = 1e-9
 QUICK = BALANCED_SPEC.model_copy(update={"resamples": 200})
 
 
-def studies():
+def studies(n=N_STUDIES):
     """Sizes, prevalences and signals of all kinds, some scores equal."""
-    for seed in range(N_STUDIES):
+    for seed in range(n):
         generator = np.random.default_rng(seed)
         rows = a_study(
             generator,

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from voxray.core.errors import ConfigError, MachineError, ManifestError
-from voxray.mlflow_store import NewRun, Tracker, open_store
+from voxray.mlflow_store import NewRun, Tracker
 from voxray.stages.track import close_abandoned, sync, take_moved, tracking_place
 
 _KILLED = """
@@ -21,14 +21,6 @@ run = tracker.start(NewRun("lesions", "fold 0"))
 run.log_params({"steps": 5})
 os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    """An empty store, made once: MLflow needs seconds for it."""
-    root = tmp_path_factory.mktemp("empty")
-    open_store(f"sqlite:///{root / 'mlflow.db'}", root / "artifacts")
-    return root / "mlflow.db"
 
 
 @pytest.fixture

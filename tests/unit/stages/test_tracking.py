@@ -12,7 +12,7 @@ from voxray.core.errors import ConfigError
 from voxray.core.files import write_json, write_text
 from voxray.core.ids import Pseudonymizer
 from voxray.core.records import ScanId
-from voxray.mlflow_store import NewRun, open_store
+from voxray.mlflow_store import NewRun
 from voxray.stages.study import FoldName
 from voxray.stages.tracking import (
     FoldRun,
@@ -37,14 +37,6 @@ def test_a_training_of_another_store_cannot_be_judged_here(tmp_path, monkeypatch
         reopened_parent(context),
     ):
         pass
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    """An empty store, made once: MLflow needs seconds for it."""
-    root = tmp_path_factory.mktemp("empty")
-    open_store(f"sqlite:///{root / 'mlflow.db'}", root / "artifacts")
-    return root / "mlflow.db"
 
 
 @pytest.fixture
