@@ -390,7 +390,7 @@ POLICY: dict[FindingCode, Policy] = {
     ),
     _C.OUTSIDE_TRAINING_RANGE: Policy(
         _X,
-        "Modality, spacing or field of view is unlike the training data.",
+        "Modality, spacing, field of view or units are unlike the training data.",
         "Use a model made for such scans.",
     ),
     _C.PROCESSING_FAILED: Policy(

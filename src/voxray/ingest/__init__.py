@@ -10,6 +10,7 @@ from voxray.ingest.intake import (
     IntakeOptions,
     LinkageRow,
 )
+from voxray.ingest.looks import Look
 from voxray.ingest.output import summary, write_intake
 from voxray.ingest.siblings import Traits
 
@@ -20,6 +21,7 @@ __all__ = [
     "Intake",
     "IntakeOptions",
     "LinkageRow",
+    "Look",
     "Traits",
     "draw_missing",
     "ingest_folder",

@@ -6,8 +6,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from voxray.core.errors import DatasetError
-from voxray.core.specs import FoldValues, IntensityWindow, Plan, ReferenceStatistics
-from voxray.preprocess.statistics import ScanGeometry, ScanStatistics
+from voxray.core.specs import (
+    FoldValues,
+    IntensityWindow,
+    Plan,
+    ReferenceStatistics,
+    ReferenceValues,
+)
+from voxray.preprocess.statistics import ScanStatistics
 
 _RARE, _COMMON = 1e-3, 0.05  # share of all voxels
 _MORE, _HALF, _FEWER = 0.67, 0.5, 0.33
@@ -105,17 +111,30 @@ def _window(channel: str, exams: _Exams) -> IntensityWindow:
     return IntensityWindow(low=low, high=high, mean=mean, std=max(std, 1e-3))
 
 
-def learn_references(scans: Sequence[ScanGeometry]) -> ReferenceStatistics:
+def learn_references(
+    scans: Sequence[ScanStatistics], *, in_units: bool
+) -> ReferenceStatistics:
     """What the scans a model was made from look like; scoring refuses others.
 
     Args:
         scans: All scans of one channel in the folds; no holdout.
+        in_units: Whether its values mean the same in every scan.
     """
     return ReferenceStatistics(
         modalities=tuple(sorted({s.modality for s in scans} - {""})),
         spacing_mm=_ranges([s.spacing_mm for s in scans]),
-        extent_mm=_ranges([s.extent_mm for s in scans]),
+        extent_mm=_ranges([s.geometry.extent_mm for s in scans]),
         n_scans=len(scans),
+        values=_values(scans) if in_units else None,
+    )
+
+
+def _values(scans: Sequence[ScanStatistics]) -> ReferenceValues:
+    rows = [(s.percentile(1), s.percentile(50), s.percentile(99)) for s in scans]
+    darkest, median, brightest = _ranges(rows)
+    span = float(np.median([high - low for low, _, high in rows]))
+    return ReferenceValues(
+        darkest=darkest, median=median, brightest=brightest, span=span
     )
 
 

@@ -84,6 +84,10 @@ class ScanStatistics:
         """Size and kind."""
         return ScanGeometry(self.shape, self.spacing_mm, self.modality)
 
+    def percentile(self, percent: int) -> float:
+        """One of `INTENSITY_PERCENTILES` of the whole scan."""
+        return self.intensity[2 + INTENSITY_PERCENTILES.index(percent)]
+
 
 def scan_statistics(
     scan_id: ScanId,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voxray.core.records import ALL, NETWORK, REPEAT, Finding, Metric, ScanId
-from voxray.core.specs import ModelPackage, ReferenceStatistics
+from voxray.core.specs import ModelPackage, ReferenceStatistics, ReferenceValues
 from voxray.report.baselines import baselines_line, comparisons, signed
 from voxray.report.decided import decision_section
 from voxray.report.design_parts import part_name, part_rows, parts_title
@@ -220,13 +220,25 @@ def _exceptions(signed: Sequence[tuple[ScanId, Finding]]) -> list[str]:
 
 
 def range_in_words(references: ReferenceStatistics) -> list[tuple[str, str]]:
-    """Modality, spacing and field of view of the training scans, for a person."""
+    """What training scans were like, for a person; values where they have a unit."""
     modality = ", ".join(references.modalities) or "any (training scans name none)"
+    values = references.values
     return [
         ("modality", modality),
         ("spacing", _ranges(references.spacing_mm, 2)),
         ("field of view", _ranges(references.extent_mm, 0)),
+        *([("values", _values_in_words(values))] if values else []),
     ]
+
+
+def _values_in_words(values: ReferenceValues) -> str:
+    named = (
+        ("darkest", values.darkest),
+        ("middle", values.median),
+        ("brightest", values.brightest),
+    )
+    said = (f"{what} {low:.4g} to {high:.4g}" for what, (low, high) in named)
+    return f"{', '.join(said)} (percentiles 1, 50 and 99 of a scan)"
 
 
 def _ranges(ranges: Sequence[tuple[float, float]], digits: int) -> str:

@@ -9,7 +9,7 @@ from voxray.score.folder import (
     score_folder,
     scored_model,
 )
-from voxray.score.references import range_problem
+from voxray.score.references import range_problem, value_problem
 from voxray.score.request import Known, ScoreRequest
 from voxray.score.table import ScoreColumns, read_scores, write_scores
 
@@ -28,5 +28,6 @@ __all__ = [
     "score_exam",
     "score_folder",
     "scored_model",
+    "value_problem",
     "write_scores",
 ]

@@ -1,7 +1,7 @@
 """One accepted exam through the whole model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from voxray.core.decision import calibrate, decide, refers, uncertainty
@@ -9,10 +9,11 @@ from voxray.core.findings import FindingCode
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import ScanRecord, ScanSource, ScoreRow, ScoreStatus
 from voxray.core.specs import DecisionRule, ModelPackage, Plan
+from voxray.ingest import Look
 from voxray.model import Compute, Model, Probabilities, predict_ensemble
 from voxray.preprocess import clean, labels_on_source, prepare_exam, volumes_ml
 from voxray.scan_io import write_label_map
-from voxray.score.references import range_problem
+from voxray.score.references import range_problem, value_problem
 
 MASK_FOLDER = "masks"
 
@@ -39,9 +40,12 @@ class FoundExam:
     Attributes:
         scans: Record and files by channel, in the order of the model's channels; the
             first channel is there.
+        looks: What was seen of the voxels, by channel; of one without, values are
+            taken to be right.
     """
 
     scans: Mapping[str, tuple[ScanRecord, ScanSource]]
+    looks: Mapping[str, Look] = field(default_factory=dict)
 
     @property
     def records(self) -> tuple[ScanRecord, ...]:
@@ -104,6 +108,8 @@ def _range_problem(exam: FoundExam, package: ModelPackage) -> str | None:
     known = {first: package.references, **package.channel_references}
     for name, (record, _) in exam.scans.items():
         problem = range_problem(record.modality, record.grid, known[name])
+        if problem is None and name in exam.looks:
+            problem = value_problem(exam.looks[name], known[name])
         if problem:
             return problem if len(known) == 1 else f"{name}: {problem}"
     return None

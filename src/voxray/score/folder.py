@@ -237,15 +237,13 @@ def _score_rest(
 def _exams(intake: Intake, scorer: Scorer) -> list[FoundExam]:
     """Accepted exams, scans in the order of the model's channels."""
     channels = scorer.model.package.plan.channels
-    return [
-        FoundExam(
-            {
-                record.channel: (record, intake.sources[record.scan_id])
-                for record in sorted(exam, key=lambda r: channels.index(r.channel))
-            }
-        )
-        for exam in exams_of(intake.records).values()
-    ]
+    found = []
+    for exam in exams_of(intake.records).values():
+        records = sorted(exam, key=lambda r: channels.index(r.channel))
+        scans = {r.channel: (r, intake.sources[r.scan_id]) for r in records}
+        looks = {r.channel: intake.traits[r.scan_id].look for r in records}
+        found.append(FoundExam(scans, looks))
+    return found
 
 
 def _score_one(exam: FoundExam, scorer: Scorer) -> tuple[ScoreRow, ...]:

@@ -1,11 +1,15 @@
 """Is a scan like those the model was trained on? Asked before the network sees it."""
 
+import math
+
 from voxray.core.geometry import VoxelGrid
 from voxray.core.specs import ReferenceStatistics
+from voxray.ingest import Look
 from voxray.preprocess import ScanGeometry
 
 _SPACING_FACTOR = 1.6
 _EXTENT_FACTOR = 1.35
+_VALUE_SHARE = 0.5
 _AXES = ("left-right", "front-back", "foot-head")
 
 
@@ -38,4 +42,36 @@ def range_problem(
             if not low / factor <= value <= high * factor:
                 had = f"{low:.1f} to {high:.1f}" if high > low else f"{low:.1f}"
                 return f"{axis} {what} is {value:.1f} mm, training scans had {had} mm"
+    return None
+
+
+def value_problem(look: Look, references: ReferenceStatistics) -> str | None:
+    """Why the values of a scan are not in the units of the training scans.
+
+    Darker darkest and brighter brightest values than those of training pass: padding,
+    or metal. Else a percentile may leave their range by half of the usual distance
+    between the darkest and the brightest (docs/decisions/0047-units-of-new-scans.md).
+
+    Args:
+        look: Of the scan as it came.
+        references: Of the model.
+
+    Returns:
+        One sentence; None when the values fit, or have no unit.
+    """
+    known = references.values
+    if known is None:
+        return None
+    slack = _VALUE_SHARE * known.span
+    checks = (
+        ("darkest", look.p0_5, known.darkest, (-math.inf, slack)),
+        ("middle", look.p50, known.median, (-slack, slack)),
+        ("brightest", look.p99_5, known.brightest, (-slack, math.inf)),
+    )
+    for what, value, (low, high), (below, above) in checks:
+        if not low + below <= value <= high + above:
+            return (
+                f"{what} values are about {value:.4g}, training scans had {low:.4g} to "
+                f"{high:.4g}: the scan may be in other units"
+            )
     return None

@@ -7,7 +7,14 @@ from pathlib import Path
 import voxray
 from voxray.core.files import read_json, write_json
 from voxray.core.hashing import sha256_json
-from voxray.core.records import FoldRole, Metric, PatientId, ScanRecord, Sha256
+from voxray.core.records import (
+    ExamId,
+    FoldRole,
+    Metric,
+    PatientId,
+    ScanRecord,
+    Sha256,
+)
 from voxray.core.seen import SEEN_FILE, remember
 from voxray.core.specs import (
     CleanUp,
@@ -26,7 +33,7 @@ from voxray.mlflow_store import (
     register_model,
 )
 from voxray.model import hash_files, write_package
-from voxray.preprocess import ScanGeometry, learn_references
+from voxray.preprocess import learn_references
 from voxray.report import ModelCard, pictures_section, render_card
 from voxray.stages.evaluate import headline
 from voxray.stages.evidence_files import DECISION_FILE, EVALUATION_FILE, FIGURES
@@ -99,6 +106,7 @@ def _package(context: StageContext, study: Study) -> ModelPackage:
     experiment, plan = context.experiment, study.plan
     names = study.registered_folds()
     decision = read_json(context.folder / "evaluate" / DECISION_FILE)["decision"]
+    references = {channel: _references(study, channel) for channel in plan.channels}
     return ModelPackage(
         name=experiment.model_name,
         note=experiment.note,
@@ -110,8 +118,8 @@ def _package(context: StageContext, study: Study) -> ModelPackage:
         networks=tuple(f"fold_{n}.safetensors" for n in range(len(names))),
         clean_up=CleanUp.of_most([read_clean_up(_trained(context, n)) for n in names]),
         decision=DecisionRule.model_validate(decision) if decision else None,
-        references=_references(study, plan.channels[0]),
-        channel_references={c: _references(study, c) for c in plan.channels[1:]},
+        references=references[plan.channels[0]],
+        channel_references={c: references[c] for c in plan.channels[1:]},
         truth=_truth(experiment),
         units={f"volume_ml_{name}": "mL" for name in plan.structures},
         licence=experiment.register_.licence,
@@ -151,8 +159,10 @@ def _salt(folder: Path, package: ModelPackage) -> str:
 
 
 def _references(study: Study, channel: str) -> ReferenceStatistics:
-    scans = [s for exam in _exams_in_folds(study) for s in exam if s.channel == channel]
-    return learn_references([ScanGeometry.of(s.grid, s.modality) for s in scans])
+    exams = (study.statistics[exam_id] for exam_id in _exams_in_folds(study))
+    scans = [exam[channel] for exam in exams if channel in exam]
+    in_units = study.plan.normalisation[channel] == "window"
+    return learn_references(scans, in_units=in_units)
 
 
 def _sha256_of(experiment: Experiment) -> Sha256:
@@ -172,13 +182,10 @@ def _values(context: StageContext, name: FoldName) -> FoldValues:
     return FoldValues.model_validate(read_json(_trained(context, name) / VALUES_FILE))
 
 
-def _exams_in_folds(study: Study) -> list[tuple[ScanRecord, ...]]:
-    """Scans of prepared exams of patients that some fold holds out: no holdout."""
+def _exams_in_folds(study: Study) -> tuple[ExamId, ...]:
+    """Prepared exams of patients that some fold holds out: no holdout."""
     everyone = (study.patients(name).held_out for name in study.folds())
-    patients = frozenset[PatientId]().union(*everyone)
-    return [
-        tuple(study.exams[exam_id].values()) for exam_id in study.exams_of(patients)
-    ]
+    return study.exams_of(frozenset[PatientId]().union(*everyone))
 
 
 def _card(
@@ -188,8 +195,8 @@ def _card(
     metrics: Sequence[Metric],
 ) -> str:
     exams = _exams_in_folds(study)
-    patients = {first.patient_id for first, *_ in exams}
-    scans = [scan for exam in exams for scan in exam]
+    patients = {study.record(exam_id).patient_id for exam_id in exams}
+    scans = [scan for exam_id in exams for scan in study.exams[exam_id].values()]
     signed = [
         (shared_scan_id(context, scan.scan_id), finding)
         for scan in scans

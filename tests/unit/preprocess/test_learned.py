@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from tests.unit.model.makers import a_plan
-from tests.unit.preprocess.makers import a_geometry
 from voxray.core.errors import DatasetError
 from voxray.core.records import ScanId
-from voxray.core.specs import Target
+from voxray.core.specs import ReferenceValues, Target
 from voxray.preprocess import ScanStatistics, learn_fold_values, learn_references
 
 CT = a_plan(normalisation={"image": "window"})
@@ -57,14 +56,23 @@ def test_a_fold_without_training_scans_is_refused():
 
 def test_references_span_the_training_scans():
     scans = [
-        a_geometry((10, 20, 30), (1.0, 1.0, 2.0)),
-        a_geometry((12, 18, 30), (1.0, 1.5, 1.0), modality=""),
+        replace(ROW, shape=(10, 20, 30), spacing_mm=(1.0, 1.0, 2.0), modality="MR"),
+        replace(ROW, shape=(12, 18, 30), spacing_mm=(1.0, 1.5, 1.0), modality=""),
     ]
-    references = learn_references(scans)
+    references = learn_references(scans, in_units=False)
     assert references.modalities == ("MR",)
     np.testing.assert_allclose(references.spacing_mm, ((1, 1), (1, 1.5), (1, 2)))
     np.testing.assert_allclose(references.extent_mm, ((10, 12), (20, 27), (30, 60)))
     assert references.n_scans == 2
+    assert references.values is None
+
+
+def test_references_say_where_values_lie_that_have_a_unit():
+    dark = replace(ROW, intensity=(0, 1, -1000, -900, -500, -100, 0, 50, 100))
+    bright = replace(ROW, intensity=(0, 1, -700, -600, -200, 0, 20, 90, 400))
+    assert learn_references([dark, bright], in_units=True).values == ReferenceValues(
+        darkest=(-1000, -700), median=(-100, 0), brightest=(100, 400), span=1100
+    )
 
 
 def test_structure_shares_are_voxels_of_the_training_scans():

@@ -12,7 +12,12 @@ from tests.unit.model.makers import a_network, a_package, a_plan, write_model
 from tests.unit.score.makers import SHAPE, a_request, scored, write_scan
 from voxray.core.errors import ConfigError, ManifestError
 from voxray.core.files import read_json
-from voxray.core.specs import ChannelRules, ExamColumn, IntakeRules
+from voxray.core.specs import (
+    ChannelRules,
+    ExamColumn,
+    IntakeRules,
+    ReferenceValues,
+)
 from voxray.model import save_network, write_package
 from voxray.score import scored_model
 from voxray.score.folder import STATUS_FILE
@@ -104,6 +109,22 @@ def test_a_scan_outside_the_training_range_is_refused_with_numbers(tmp_path):
     assert row["mask"] == row["decision"] == ""
     assert not (tmp_path / "out" / "masks" / "head.nii.gz").exists()
     assert summary.counts["refused"] == 1
+
+
+def test_a_scan_in_other_units_is_refused_before_the_network_sees_it(tmp_path):
+    package = a_package(a_plan("segment"))
+    values = ReferenceValues(
+        darkest=(0, 20), median=(400, 500), brightest=(880, 900), span=890
+    )
+    references = package.references.model_copy(update={"values": values})
+    write_model(tmp_path / "model", "segment", references=references)
+    voxels = np.random.default_rng(0).random(SHAPE).astype(np.float32)
+    write_nifti(tmp_path / "scans" / "scaled.nii.gz", voxels, np.eye(4))
+    summary = scored(a_request(tmp_path))
+    row = table(tmp_path / "out")["scaled"]
+    assert (row["status"], row["reason_code"]) == ("refused", "outside-training-range")
+    assert row["reason"].endswith("the scan may be in other units")
+    assert summary.counts == {"scored": 3, "refused": 1, "not_selected": 0, "failed": 0}
 
 
 def test_another_modality_is_refused(tmp_path):

@@ -3,8 +3,9 @@ import pytest
 
 from tests.unit.preprocess.makers import a_grid
 from voxray.core.geometry import VoxelGrid
-from voxray.core.specs import ReferenceStatistics
-from voxray.score import range_problem
+from voxray.core.specs import ReferenceStatistics, ReferenceValues
+from voxray.ingest import Look
+from voxray.score import range_problem, value_problem
 
 KNOWN = ReferenceStatistics(
     modalities=("MR",),
@@ -54,3 +55,55 @@ def test_axes_are_compared_where_they_point_and_not_as_they_are_stored():
     affine[2, 0], affine[0, 1], affine[1, 2], affine[3, 3] = 1, -1, 1, 1
     grid = VoxelGrid.from_affine("s", (12, 16, 20), affine)
     assert range_problem("MR", grid, KNOWN) is None
+
+
+CT = KNOWN.model_copy(
+    update={
+        "values": ReferenceValues(
+            darkest=(-1000, -700),
+            median=(-900, 0),
+            brightest=(100, 500),
+            span=1200,
+        )
+    }
+)
+
+
+def a_look(p0_5: float, p50: float, p99_5: float) -> Look:
+    return Look(
+        low=p0_5,
+        high=p99_5,
+        p0_5=p0_5,
+        p50=p50,
+        p99_5=p99_5,
+        mean=p50,
+        fraction_zero=0.0,
+        two_valued=False,
+        extent_mm=(16.0, 20.0, 12.0),
+        tiny="",
+    )
+
+
+@pytest.mark.parametrize(
+    "values", [(-1000, -800, 300), (-3024, -800, 300), (-1000, 40, 3000)]
+)
+def test_values_like_those_of_training_pass_and_so_do_padding_and_metal(values):
+    assert value_problem(a_look(*values), CT) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ((24, 224, 1324), "darkest values are about 24, training scans had -1000 to"),
+        ((-600, 700, 900), "middle values are about 700, training scans had -900 to 0"),
+        ((-600, -599, -598), "brightest values are about -598, training scans had 100"),
+    ],
+)
+def test_values_in_other_units_are_named(values, said):
+    problem = value_problem(a_look(*values), CT)
+    assert problem is not None
+    assert problem.startswith(said)
+
+
+def test_a_channel_that_scales_itself_takes_any_values():
+    assert value_problem(a_look(0, 0.5, 1), KNOWN) is None

@@ -22,6 +22,7 @@ from voxray.core.specs.package import (
     IntakeRules,
     ModelPackage,
     ReferenceStatistics,
+    ReferenceValues,
     SeenScans,
     Truth,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "OperatingPointSpec",
     "Plan",
     "ReferenceStatistics",
+    "ReferenceValues",
     "Referral",
     "SeenScans",
     "SegmentSpec",

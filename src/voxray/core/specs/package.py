@@ -21,6 +21,22 @@ class IntakeRules(Spec):
     policy: dict[FindingCode, Action] = {}
 
 
+class ReferenceValues(Spec):
+    """Where training scans' values lay, of a channel whose values have a unit.
+
+    Attributes:
+        darkest: (smallest, largest) 1st percentile over scans, source units.
+        median: The same of the 50th.
+        brightest: The same of the 99th.
+        span: Median over scans of the 99th less the 1st.
+    """
+
+    darkest: tuple[float, float]
+    median: tuple[float, float]
+    brightest: tuple[float, float]
+    span: float
+
+
 class ReferenceStatistics(Spec):
     """What the training scans looked like; scans far from it are refused.
 
@@ -29,12 +45,14 @@ class ReferenceStatistics(Spec):
         spacing_mm: (smallest, largest) over scans, per axis nearest R, A, S.
         extent_mm: (smallest, largest) field of view, same axes.
         n_scans: Training scans it was taken from.
+        values: None of a channel that each scan scales by itself.
     """
 
     modalities: tuple[str, ...]
     spacing_mm: tuple[tuple[float, float], ...]
     extent_mm: tuple[tuple[float, float], ...]
     n_scans: int
+    values: ReferenceValues | None = None
 
 
 class Truth(Spec):
