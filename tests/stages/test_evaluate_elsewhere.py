@@ -16,7 +16,7 @@ from tests.stages.makers import a_session
 from tests.unit.model.makers import a_package, a_plan
 from tests.unit.score.makers import write_scan
 from voxray.core.errors import ConfigError, DatasetError
-from voxray.evaluate import read_predictions
+from voxray.evaluate import read_lesions, read_predictions
 from voxray.ingest import IntakeOptions, ingest_folder
 
 
@@ -127,6 +127,28 @@ def test_masks_are_measured_on_the_grid_of_the_scan(tmp_path, session):
     assert first.true_volume_ml["lesion"] == pytest.approx(8 * 10 * 6 / 1000)
     volume = float(scores(tmp_path)[first.exam_id]["volume_ml_lesion"])
     assert first.volume_ml["lesion"] == pytest.approx(volume)
+
+
+def test_lesions_are_counted_as_the_masks_are_and_have_no_froc(tmp_path, session):
+    write_labelled(tmp_path, 12)
+    truth = a_truth("segment", evaluate={"resamples": 200, "lesions": ["lesion"]})
+    write_toy(tmp_path / "model", "segment", truth=truth)
+
+    _, _, rows = evaluated(a_request(tmp_path, labels=None, masks="masks"), session)
+
+    lesions = read_lesions(tmp_path / "out/lesions.parquet")
+    drawn = [one for one in lesions if one.kind == "drawn"]
+    predicted = [one for one in lesions if one.kind == "predicted"]
+    assert len(drawn) == 12
+    assert predicted
+    assert {one.score for one in lesions} == {None}
+    found = sum(one.match is not None for one in drawn)
+    assert rows["lesion_sensitivity"]["value"] == pytest.approx(found / 12)
+    assert "largest first" in rows["lesion_sensitivity"]["method"]
+    false = sum(one.match is None for one in predicted)
+    assert rows["false_positive_lesions_per_exam"]["value"] == pytest.approx(false / 12)
+    assert not [name for name in rows if name.startswith("froc")]
+    assert not (tmp_path / "out/figures/froc.png").exists()
 
 
 def test_a_model_of_classes_and_masks_is_judged_by_what_is_given(

@@ -16,7 +16,7 @@ from voxray.evaluate.dice import dice_per_class
 from voxray.evaluate.estimate import Settings
 from voxray.evaluate.froc import FrocCurve, LesionStudy, froc_curve
 from voxray.evaluate.lesion_table import read_lesions, write_lesions
-from voxray.evaluate.lesions import Lesion, LesionSource, find_lesions
+from voxray.evaluate.lesions import Lesion, LesionSource, Slabs, find_lesions
 from voxray.evaluate.local import LOCAL_THRESHOLD, NEEDED, needed_exams
 from voxray.evaluate.masks import MaskMeasures, measure_masks
 from voxray.evaluate.mislabelled import (
@@ -63,6 +63,7 @@ __all__ = [
     "RocCurve",
     "Settings",
     "Side",
+    "Slabs",
     "Suspect",
     "WorstExam",
     "check_predictions",

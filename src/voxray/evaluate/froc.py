@@ -43,7 +43,7 @@ class LesionStudy:
         patient: (predicted,) int, patient of each predicted lesion, from 0; these four
             by falling score.
         hit: (predicted,) bool, whether it is paired with a drawn one.
-        score: (predicted,).
+        score: (predicted,); NaN where only masks are known.
         last: (predicted,) bool, whether the next one has a lower score: only there a
             threshold can cut.
         n_exams: (patients,) exams in which the structure was looked for.
@@ -101,6 +101,11 @@ class LesionStudy:
         )
 
     @property
+    def scored(self) -> bool:
+        """Whether every predicted lesion has a score, so that a threshold can cut."""
+        return not np.isnan(self.score).any()
+
+    @property
     def counts(self) -> Counts:
         """Exams, patients, and patients with a drawn lesion."""
         n_exams = round(float(self.n_exams.sum()) / self.n_repeats)
@@ -138,17 +143,18 @@ def froc_curve(study: LesionStudy) -> FrocCurve:
 def lesion_metrics(
     study: LesionStudy, structure: str, settings: Settings
 ) -> list[Metric]:
-    """Sensitivity and false positives of the masks as they are, and the FROC.
+    """Sensitivity and false positives of the masks as they are; with scores the FROC.
 
     Lesions of all patients count alike; intervals are by patient. `n_exams` and
     `n_patients` are those in which lesions were looked for, `n_positive` patients with
     a drawn one.
     """
-    rule = f"one-to-one, IoU of at least {settings.spec.lesion_iou:g}, best score first"
+    first = "best score" if study.scored else "largest"
+    rule = f"one-to-one, IoU of at least {settings.spec.lesion_iou:g}, {first} first"
     found = {
         "lesion_sensitivity": _sensitivity(study, settings, rule),
         "false_positive_lesions_per_exam": _false_positives(study, settings, rule),
-        **_froc(study, settings, rule),
+        **(_froc(study, settings, rule) if study.scored else {}),
     }
     return [
         settings.metric(name, structure, estimate, study.counts)

@@ -28,7 +28,8 @@ class Lesion:
     Attributes:
         number: From 1, per exam, structure and kind.
         voxel_ijk: Nearest voxel to its centre, in the scan's own order.
-        score: Highest probability inside a predicted lesion; None for a drawn one.
+        score: Highest probability inside a predicted lesion; None for a drawn one, and
+            where only the mask is known.
         match: Number of the lesion of the other kind it is paired with.
         iou: With that one.
     """
@@ -191,7 +192,7 @@ def _cut(found: LesionMap, part: list[slice]) -> NDArray[np.int32]:
 def find_lesions(
     pred: NDArray[np.bool_],
     truth: NDArray[np.bool_],
-    shares: Slabs,
+    shares: Slabs | None,
     source: LesionSource,
     iou: float,
 ) -> list[Lesion]:
@@ -200,7 +201,8 @@ def find_lesions(
     Args:
         pred: Predicted mask (i, j, k) on the grid of `source`.
         truth: Drawn mask on the same grid.
-        shares: Probability of the structure, on the same grid.
+        shares: Probability of the structure, on the same grid; None where only the mask
+            is known: then the largest predicted lesion is matched first.
         source: Of which exam and structure.
         iou: Smallest overlap of a pair, intersection over union.
 
@@ -209,13 +211,17 @@ def find_lesions(
     """
     check_same_shape(pred, truth)
     predicted, drawn = LesionMap.of(pred), LesionMap.of(truth)
-    scores = predicted.highest(shares)
+    scores = predicted.highest(iter(()) if shares is None else shares)
     pairs = match_lesions(predicted, drawn, scores, iou)
     of_predicted = {pair.predicted: (pair.drawn, pair.iou) for pair in pairs}
     of_drawn = {pair.drawn: (pair.predicted, pair.iou) for pair in pairs}
     rows = [
-        _paired(replace(row, score=float(score)), of_predicted.get(row.number))
-        for row, score in zip(source.rows(predicted, "predicted"), scores, strict=True)
+        _paired(replace(row, score=score), of_predicted.get(row.number))
+        for row, score in zip(
+            source.rows(predicted, "predicted"),
+            [None] * len(scores) if shares is None else scores.tolist(),
+            strict=True,
+        )
     ]
     drawn_rows = source.rows(drawn, "drawn")
     return rows + [_paired(row, of_drawn.get(row.number)) for row in drawn_rows]

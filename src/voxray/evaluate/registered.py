@@ -25,6 +25,7 @@ def registered_points(rule: DecisionRule | None) -> Mapping[str, OperatingPoint]
 
 def evaluate_registered(
     predictions: Sequence[OutOfFoldPrediction],
+    lesions: Sequence[Lesion],
     task: TaskSpec,
     settings: Settings,
     precision: float,
@@ -32,11 +33,11 @@ def evaluate_registered(
     """As `evaluate_oof`, at the registered threshold, then what the site would need.
 
     Figures at fixed sensitivity or specificity are left out: they need thresholds
-    that are chosen on other exams of the same predictor. So are figures of lesions,
-    which need its probabilities voxel by voxel.
+    that are chosen on other exams of the same predictor.
 
     Args:
         predictions: One per exam, in one fold: all are of one predictor.
+        lesions: Of the structures that are counted lesion by lesion.
         task: Classes and structures.
         settings: With `registered_points`.
         precision: See `local_metrics`.
@@ -47,7 +48,7 @@ def evaluate_registered(
     """
     spec = without_fixed_points(settings.spec)
     points = settings.registered
-    rows = evaluate_oof(predictions, task, spec, settings.seed, registered=points)
+    rows = evaluate_oof(predictions, task, spec, settings.seed, lesions, points)
     local = (
         local_metrics(predictions, task.classify, settings, precision)
         if task.classify

@@ -12,6 +12,7 @@ from voxray.evaluate import (
     LOCAL_THRESHOLD,
     NEEDED,
     PER_PATIENT,
+    Lesion,
     Settings,
     evaluate_registered,
     registered_points,
@@ -36,12 +37,14 @@ class Evaluated:
     Attributes:
         scored: What the model said.
         predictions: Of the exams that are judged.
+        lesions: Of the same; without a score.
         metrics: With intervals by patient.
         account: What was judged and what not.
     """
 
     scored: Scored
     predictions: tuple[OutOfFoldPrediction, ...]
+    lesions: tuple[Lesion, ...]
     metrics: tuple[Metric, ...]
     account: Account
 
@@ -52,9 +55,8 @@ class Evaluated:
 
     @property
     def evaluate(self) -> EvaluateSpec:
-        """How it is judged; figures of lesions are not among it."""
-        nothing = {"lesions": ()}
-        return self.scored.truth.evaluate.model_copy(update=nothing)
+        """How it is judged."""
+        return self.scored.truth.evaluate
 
     @property
     def note(self) -> str:
@@ -89,21 +91,23 @@ def judge(scored: Scored, how: Judgement) -> Evaluated:
     """
     excluded = frozenset(how.excluded)
     account = account_for(scored, excluded, how.ids)
-    kept = tuple(p for p in scored.predictions if p.patient_id not in excluded)
+    said = scored.said
+    kept = tuple(p for p in said.predictions if p.patient_id not in excluded)
+    lesions = tuple(one for one in said.lesions if one.patient_id not in excluded)
     if not kept:
         msg = f"no labelled exam is left to judge: {'; '.join(account.shown)}"
         raise DatasetError(msg)
-    found = Evaluated(scored, kept, (), account)
+    found = Evaluated(scored, kept, lesions, (), account)
     spec = found.evaluate
     if how.level is not None:
         spec = spec.model_copy(update={"level": how.level})
     points = registered_points(scored.package.decision)
     settings = Settings(spec, scored.truth.seed, points)
-    metrics = evaluate_registered(kept, found.task, settings, how.precision)
+    metrics = evaluate_registered(kept, lesions, found.task, settings, how.precision)
     columns = spec.subgroups if how.subgroups is None else how.subgroups
     parts, lacking = _subgroups(found, settings, columns)
     told = replace(account, sentences=(*account.sentences, *lacking))
-    return Evaluated(scored, kept, (*metrics, *parts), told)
+    return Evaluated(scored, kept, lesions, (*metrics, *parts), told)
 
 
 def draw(found: Evaluated) -> dict[str, bytes]:
@@ -111,7 +115,7 @@ def draw(found: Evaluated) -> dict[str, bytes]:
     points = registered_points(found.scored.package.decision)
     own = [m for m in found.metrics if m.subset == ALL]
     figures = class_figures(found.predictions, own, found, points)
-    figures |= draw_masks(found, found.predictions, (), own)
+    figures |= draw_masks(found, found.predictions, found.lesions, own)
     if len(own) < len(found.metrics):
         figures["subgroups.png"] = draw_forest(found.metrics, found.note)
     return figures

@@ -69,17 +69,17 @@ def account_for(
     lacking = Counter(
         str(row.reason_code) for row in summary.rows if row.reason_code in _NO_TRUTH
     )
-    used = [p for p in scored.predictions if p.patient_id not in excluded]
+    used = [p for p in scored.said.predictions if p.patient_id not in excluded]
     counts = {
         "volumes": n_volumes,
         "volumes_without_truth": lacking.total(),
         "label_rows_without_scan": summary.intake.label_rows_without_scan,
-        "exams_scored": len(scored.predictions) + len(scored.failed),
+        "exams_scored": len(scored.said.predictions) + len(scored.failed),
         "exams_not_scored": len(_not_scored(scored)),
         "exams_referred": sum(row.refer is True for row in summary.rows),
         "exams_failed": summary.counts["failed"] + len(scored.failed),
         "patients_seen_by_the_model": len(set(excluded)),
-        "exams_of_seen_patients": len(scored.predictions) - len(used),
+        "exams_of_seen_patients": len(scored.said.predictions) - len(used),
         "exams_judged": len(used),
         "patients_judged": len({p.patient_id for p in used}),
     }
@@ -170,7 +170,7 @@ def _unscored(scored: Scored) -> Iterator[str]:
 
 def _not_scored(scored: Scored) -> set[str]:
     """Accepted, labelled exams that the model refused or failed on."""
-    answered = {row.exam_id for row in scored.predictions} | set(scored.failed)
+    answered = {row.exam_id for row in scored.said.predictions} | set(scored.failed)
     return {exam for exam in scored.exams if exam not in answered}
 
 

@@ -20,7 +20,12 @@ from voxray.mlflow_store import (
     parent_page,
 )
 from voxray.stages.elsewhere import Evaluated, headline, local_sentences
-from voxray.stages.evidence_files import EVALUATION_FILE, TABLES
+from voxray.stages.evidence_files import (
+    EVALUATION_FILE,
+    JUDGED_FILE,
+    LESIONS_FILE,
+    TABLES,
+)
 from voxray.stages.run import Session
 from voxray.stages.track import tracking_place
 from voxray.stages.tracking import RUN_FILE, settled, with_keyed_ids
@@ -30,7 +35,7 @@ def record_evaluation(
     found: Evaluated,
     figures: Mapping[str, bytes],
     version: ModelVersionRef,
-    files: tuple[Path, Pseudonymizer],
+    written: tuple[Path, Pseudonymizer],
     session: Session,
 ) -> None:
     """Log figures, pictures and predictions; no readable id, no name of a file.
@@ -41,7 +46,7 @@ def record_evaluation(
         found: The evaluation.
         figures: PNG by file name.
         version: What was evaluated.
-        files: Table of predictions, and what made its ids.
+        written: Folder of the evaluation, and what made its ids.
         session: Whose workspace.
     """
     tracker = mlflow_store.open_tracker(
@@ -54,15 +59,17 @@ def record_evaluation(
     new = NewRun(
         version.name, f"{version.name} {version.version} elsewhere", tags=about
     )
+    folder, ids = written
     with settled(tracker):
-        run = _known(tracker, files[0], about) or tracker.start(new)
-        write_json(files[0].with_name(RUN_FILE), {**about, "run": run.key})
+        run = _known(tracker, folder, about) or tracker.start(new)
+        write_json(folder / RUN_FILE, {**about, "run": run.key})
         with run.under_way():
             run.log_metrics(found.metrics)
             run.log_values({f"n/{k}": n for k, n in found.account.counts.items()})
             run.log_figures(figures)
-            table, ids = files
-            run.log_table(table.stem, with_keyed_ids(ids, pd.read_parquet(table)))
+            for name in (JUDGED_FILE, LESIONS_FILE):
+                table = with_keyed_ids(ids, pd.read_parquet(folder / name))
+                run.log_table(Path(name).stem, table)
             said = {"metrics": metrics_to_json(found.metrics)}
             run.log_files({EVALUATION_FILE: json.dumps(said, indent=2)}, TABLES)
             run.describe(_page(found, figures, version))
@@ -75,11 +82,11 @@ def record_evaluation(
 
 
 def _known(
-    tracker: Tracker, table: Path, about: Mapping[str, str]
+    tracker: Tracker, folder: Path, about: Mapping[str, str]
 ) -> TrackedRun | None:
     """The run of an earlier evaluation of the same model in the same folder."""
     with contextlib.suppress(ManifestError):
-        said = read_json(table.with_name(RUN_FILE))
+        said = read_json(folder / RUN_FILE)
         if all(said.get(name) == value for name, value in about.items()):
             return tracker.resume(said["run"])
     return None

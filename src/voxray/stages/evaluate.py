@@ -54,6 +54,7 @@ from voxray.stages.evidence_files import (
     EVALUATION_FILE,
     FIGURES,
     FOLDER,
+    LESIONS_FILE,
     PREDICTIONS_FILE,
     SUSPECTS_FILE,
     TABLES,
@@ -67,7 +68,6 @@ from voxray.stages.tracking import reopened_parent, without_names
 from voxray.stages.workspace import stage_folder
 from voxray.train import HISTORY_FILE
 
-LESIONS_FILE = "lesions.parquet"
 BASELINES_FILE = "baseline_predictions.parquet"
 _HEADLINE = {"auc", "auc_per_patient", "dice", "quadratic_kappa"}
 

@@ -10,7 +10,7 @@ from voxray.core.errors import ConfigError, MachineError
 from voxray.core.files import atomic_path, write_json
 from voxray.core.hashing import sha256_file
 from voxray.core.ids import Pseudonymizer
-from voxray.evaluate import metrics_to_json, write_predictions
+from voxray.evaluate import metrics_to_json, write_lesions, write_predictions
 from voxray.model import PACKAGE_FILE
 from voxray.report import ReportFigure
 from voxray.stages.elsewhere import (
@@ -23,7 +23,12 @@ from voxray.stages.elsewhere import (
 )
 from voxray.stages.elsewhere_account import seen_patients
 from voxray.stages.elsewhere_record import record_evaluation
-from voxray.stages.evidence_files import EVALUATION_FILE, FIGURES
+from voxray.stages.evidence_files import (
+    EVALUATION_FILE,
+    FIGURES,
+    JUDGED_FILE,
+    LESIONS_FILE,
+)
 from voxray.stages.labelled import Way, score_labelled
 from voxray.stages.models import existing_store, find_model
 from voxray.stages.report import score_content, write_report
@@ -31,7 +36,6 @@ from voxray.stages.run import Session
 from voxray.stages.truth import LabelledScans
 from voxray.stages.workspace import check_outside
 
-PREDICTIONS_FILE = "predictions.parquet"
 _REPORT = "report"
 
 _CAPTIONS = {
@@ -121,7 +125,8 @@ def _write(
     model: Path,
 ) -> None:
     out = request.out
-    write_predictions(found.predictions, out / PREDICTIONS_FILE)
+    write_predictions(found.predictions, out / JUDGED_FILE)
+    write_lesions(found.lesions, out / LESIONS_FILE)
     said = {
         "model": request.model,
         "model_sha256": str(sha256_file(model / PACKAGE_FILE)),
@@ -176,8 +181,7 @@ def _record(
         session.say(f"not recorded as an evaluation of {request.model}: {error}")
         return
     ids = Pseudonymizer(session.key, readable=request.readable_ids)
-    files = request.out / PREDICTIONS_FILE, ids
-    record_evaluation(found, figures, version, files, session)
+    record_evaluation(found, figures, version, (request.out, ids), session)
 
 
 def _closing(found: Evaluated, out: Path) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,6 @@ from voxray.core.records import ExamId, OutOfFoldPrediction, Sha256
 from voxray.core.specs import CleanUp, FoldValues
 from voxray.evaluate import (
     Lesion,
-    LesionSource,
-    find_lesions,
     read_lesions,
     read_predictions,
     write_lesions,
@@ -35,7 +34,7 @@ from voxray.preprocess import clean, labels_on_source, slabs_on
 from voxray.scan_io import read_mask, write_label_map
 from voxray.stages.fingerprint import code_hash
 from voxray.stages.frame import StageContext, earlier
-from voxray.stages.measured import with_masks
+from voxray.stages.measured import lesions_of, with_masks
 from voxray.stages.study import FoldName, Study, mask_source
 from voxray.stages.targets import class_name, labels_of
 from voxray.stages.train import CLEAN_UP_FILE, VALUES_FILE, read_clean_up
@@ -232,7 +231,10 @@ class Judge:
         labels = self._write_mask(exam_id, said.masks)
         masks = labels, read_mask(mask).voxels
         measured = with_masks(row, masks, record.grid, plan, segment)
-        return HeldOut((measured,), self._lesions(row, *masks, said))
+        evaluate = self.context.experiment.evaluate
+        shares = partial(self._shares, exam_id, said)
+        lesions = lesions_of(row, masks, record.grid, plan, evaluate, shares)
+        return HeldOut((measured,), lesions)
 
     def _write_mask(self, exam_id: ExamId, shares: Array) -> NDArray[np.uint16]:
         """The mask on the grid of the scan as it came, without what is cleaned out."""
@@ -241,22 +243,6 @@ class Judge:
         labels = clean(labels, grid, self.study.plan, self.clean_up)
         write_label_map(self.masks / _mask_name(exam_id), labels, grid)
         return labels
-
-    def _lesions(
-        self, row: OutOfFoldPrediction, labels: Array, drawn: Array, said: Probabilities
-    ) -> tuple[Lesion, ...]:
-        """Of the structures that are counted lesion by lesion."""
-        plan, grid = self.study.plan, self.study.record(row.exam_id).grid
-        evaluate = self.context.experiment.evaluate
-        found: list[Lesion] = []
-        for name in evaluate.lesions:
-            place = plan.structures.index(name)
-            value = plan.mask_values[place]
-            slabs = self._shares(row.exam_id, said, place)
-            source = LesionSource(row, name, grid)
-            masks = labels == value, drawn == value
-            found += find_lesions(*masks, slabs, source, evaluate.lesion_iou)
-        return tuple(found)
 
     def _shares(
         self, exam_id: ExamId, said: Probabilities, place: int

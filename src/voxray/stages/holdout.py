@@ -41,7 +41,12 @@ from voxray.model import PACKAGE_FILE, choose_compute, load_model, read_package
 from voxray.stages import STAGE_NAMES, load_stage
 from voxray.stages.class_figures import class_figures
 from voxray.stages.evaluate import describe_parent, headline
-from voxray.stages.evidence_files import EVALUATION_FILE, FIGURES
+from voxray.stages.evidence_files import (
+    EVALUATION_FILE,
+    FIGURES,
+    JUDGED_FILE,
+    LESIONS_FILE,
+)
 from voxray.stages.evidence_files import FOLDER as EVALUATE
 from voxray.stages.frame import (
     Stage,
@@ -67,8 +72,6 @@ from voxray.stages.run import Session, check_paths, claimed_by, make_context
 from voxray.stages.study import FoldName, Study, mask_source, read_study
 from voxray.stages.tracking import open_tracking, reopened_parent, without_names
 
-PREDICTIONS_FILE = "predictions.parquet"
-LESIONS_FILE = "lesions.parquet"
 MASKS = "masks"
 _MODEL = "model"
 _SET_TAG, _LOOKS_TAG, _LOOK_TAG = "holdout.sha256", "holdout.looks", "holdout.look."
@@ -291,7 +294,7 @@ def _judge(
     spec, folder, look = context.experiment, place.folder, place.look
     package = read_package(context.folder / _MODEL)
     found = _predict(context, study, exams, folder)
-    write_predictions(found.predictions, folder / PREDICTIONS_FILE)
+    write_predictions(found.predictions, folder / JUDGED_FILE)
     write_lesions(found.lesions, folder / LESIONS_FILE)
     points = registered_points(package.decision)
     how = (
@@ -380,7 +383,7 @@ def _record(
     )
     parent.log_metrics(looked.metrics)
     parent.log_files(figures, f"{FOLDER}/{FIGURES}")
-    for name in (PREDICTIONS_FILE, LESIONS_FILE):
+    for name in (JUDGED_FILE, LESIONS_FILE):
         table = without_names(context, pd.read_parquet(folder / name))
         parent.log_table(f"{FOLDER}_{Path(name).stem}", table)
     parent.log_files({EVALUATION_FILE: folder / EVALUATION_FILE}, FOLDER)

@@ -29,7 +29,8 @@ from voxray.score import (
     read_scores,
     score_folder,
 )
-from voxray.stages.measured import with_masks
+from voxray.stages.held_out import HeldOut
+from voxray.stages.measured import lesions_of, with_masks
 from voxray.stages.study import drawn_mask
 from voxray.stages.targets import class_name, labels_of
 from voxray.stages.truth import LabelledScans, wanted_truth
@@ -62,7 +63,8 @@ class Scored:
         seen: What the model has seen; None of a model that does not say.
         summary: What became of every volume.
         exams: Scans of all accepted exams; that of the first channel comes first.
-        predictions: One per scored exam, all in one fold.
+        said: One prediction per scored exam, all in one fold, and the lesions of their
+            masks, which have no score.
         failed: Exams whose drawn mask could not be read.
     """
 
@@ -71,7 +73,7 @@ class Scored:
     seen: SeenScans | None
     summary: ScoreSummary
     exams: Mapping[ExamId, tuple[ScanRecord, ...]]
-    predictions: tuple[OutOfFoldPrediction, ...]
+    said: HeldOut
     failed: tuple[ExamId, ...]
 
 
@@ -104,17 +106,15 @@ def score_labelled(model: Path, given: LabelledScans, way: Way) -> Scored:
     rows = read_scores(way.out / SCORES_FILE, ScoreColumns.of(package.plan))
     firsts = {scans[0].scan_id: scans[0] for scans in exams.values()}
     said = [r for r in rows if r.status is ScoreStatus.SCORED and r.scan_id in firsts]
-    predictions, failed = list[OutOfFoldPrediction](), list[ExamId]()
+    found, failed = HeldOut(), list[ExamId]()
     for number, row in enumerate(said, start=1):
         try:
-            predictions.append(truths.beside(row, firsts[row.scan_id]))
+            found += truths.beside(row, firsts[row.scan_id])
         except ScanError:
             failed.append(row.exam_id)
         way.listen(Progress("comparing with the truth", number, len(said)))
     seen = read_seen(model)
-    return Scored(
-        package, truth, seen, summary, exams, tuple(predictions), tuple(failed)
-    )
+    return Scored(package, truth, seen, summary, exams, found, tuple(failed))
 
 
 def _known(truth: Truth, given: LabelledScans) -> Known:
@@ -138,8 +138,8 @@ class _Truths:
     masks: Path | None
     out: Path
 
-    def beside(self, row: ScoreRow, record: ScanRecord) -> OutOfFoldPrediction:
-        """One row of predictions.
+    def beside(self, row: ScoreRow, record: ScanRecord) -> HeldOut:
+        """One row of predictions, and lesions where they are counted.
 
         Raises:
             ScanError: If a mask cannot be read.
@@ -156,10 +156,12 @@ class _Truths:
         )
         drawn = drawn_mask(record, self.masks, segment)
         if segment is None or drawn is None or row.mask is None:
-            return found
+            return HeldOut((found,))
         predicted = read_label_map(self.out / row.mask, row.scan_id).voxels
-        masks = predicted, read_mask(drawn).voxels
-        return with_masks(found, masks, record.grid, self.package.plan, segment)
+        masks, plan = (predicted, read_mask(drawn).voxels), self.package.plan
+        measured = with_masks(found, masks, record.grid, plan, segment)
+        lesions = lesions_of(found, masks, record.grid, plan, self.truth.evaluate)
+        return HeldOut((measured,), lesions)
 
 
 def read_seen(model: Path) -> SeenScans | None:

@@ -90,11 +90,11 @@ def _curves(
     predictions: Sequence[OutOfFoldPrediction],
     lesions: Sequence[Lesion],
 ) -> Mapping[str, LesionCurve]:
-    """Of the structures that have a drawn lesion."""
+    """Of the structures that have a drawn lesion, and predicted ones with a score."""
     curves = {}
     for name in asked.evaluate.lesions:
         study = LesionStudy.of(predictions, lesions, name)
-        if study.n_drawn.any():
+        if study.n_drawn.any() and study.scored:
             curve = froc_curve(study)
             curves[name] = LesionCurve(curve.false_positives, curve.sensitivity)
     return curves

@@ -11,7 +11,7 @@ from voxray.evaluate.registered import evaluate_registered, registered_points
 
 def evaluated(rows, threshold=0.525):
     settings = Settings(SPEC, 1, {"yes": a_point(threshold=threshold)})
-    found = evaluate_registered(rows, BINARY, settings, 0.05)
+    found = evaluate_registered(rows, (), BINARY, settings, 0.05)
     return {row.metric: row for row in found}
 
 
