@@ -206,6 +206,9 @@ def test_each_site_is_left_out_and_has_figures_of_its_own(by_site):
     assert any("site = 'B' has 2 patients" in line for line in by_site.said)
     page = (by_site.workspace / "tiny-classify" / "report" / "index.html").read_text()
     assert "One value left out at a time" in page
+    assert "each value left out, with their intervals" in page
+    figures = by_site.workspace / "tiny-classify" / "evaluate" / "figures"
+    assert (figures / "design_parts.png").is_file()
 
 
 def test_a_look_without_a_holdout_is_refused(by_site):

@@ -35,13 +35,13 @@ from voxray.report.content import (
 )
 from voxray.report.decided import decided_rows, registered_line, rule_in_words
 from voxray.report.decision_curve import draw_decision_curves
-from voxray.report.design_parts import parts_line
+from voxray.report.design_parts import part_rows, parts_line
 from voxray.report.evidence_figures import (
     FoldHistory,
     draw_dice,
     draw_training,
 )
-from voxray.report.forest import draw_forest
+from voxray.report.forest import draw_parts, draw_subgroups
 from voxray.report.intake_content import (
     IntakeContent,
     SeenScan,
@@ -101,15 +101,17 @@ __all__ = [
     "draw_confusion",
     "draw_decision_curves",
     "draw_dice",
-    "draw_forest",
     "draw_froc",
     "draw_overlay",
+    "draw_parts",
     "draw_precision_recall",
     "draw_reliability",
     "draw_risk_coverage",
     "draw_roc",
     "draw_sheet",
+    "draw_subgroups",
     "draw_training",
+    "part_rows",
     "parts_line",
     "pictures_section",
     "png_size",

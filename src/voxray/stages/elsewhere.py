@@ -18,7 +18,7 @@ from voxray.evaluate import (
     registered_points,
     subgroup_metrics,
 )
-from voxray.report import draw_forest
+from voxray.report import draw_subgroups
 from voxray.stages.class_figures import class_figures
 from voxray.stages.elsewhere_account import Account, account_for
 from voxray.stages.labelled import Scored
@@ -117,7 +117,7 @@ def draw(found: Evaluated) -> dict[str, bytes]:
     figures = class_figures(found.predictions, own, found, points)
     figures |= draw_masks(found, found.predictions, found.lesions, own)
     if len(own) < len(found.metrics):
-        figures["subgroups.png"] = draw_forest(found.metrics, found.note)
+        figures["subgroups.png"] = draw_subgroups(found.metrics, found.note)
     return figures
 
 

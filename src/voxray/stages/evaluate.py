@@ -38,9 +38,11 @@ from voxray.model import choose_compute
 from voxray.report import (
     FoldHistory,
     baselines_line,
-    draw_forest,
+    draw_parts,
     draw_sheet,
+    draw_subgroups,
     draw_training,
+    part_rows,
     parts_line,
     registered_line,
     subgroups_line,
@@ -95,7 +97,9 @@ def _judge(context: StageContext, parent: TrackedRun) -> StageOutcome:
     figures = _draw(context, study, found, network_rows(metrics))
     figures |= risk_figures(evidence, context)
     if experiment.evaluate.subgroups:
-        figures["subgroups.png"] = draw_forest(metrics, experiment.note)
+        figures["subgroups.png"] = draw_subgroups(metrics, experiment.note)
+    if part_rows(metrics):
+        figures["design_parts.png"] = draw_parts(metrics, experiment.note)
     _write_figures(folder / FIGURES, figures)
     _record(context, study, parent, metrics, figures)
     counts = {"predictions": len(predictions), "metrics": len(metrics)}

@@ -77,6 +77,8 @@ _CAPTIONS = {
     "a scan (FROC); a cross ends the curve where every predicted lesion counts.",
     "subgroups.png": "Figures of each subgroup with their intervals, and of all exams "
     "(dashed). Filled: the difference from all other exams has an interval without 0.",
+    "design_parts.png": "Figures of each repeat of the split, or of each value left "
+    "out, with their intervals, and of all exams (dashed).",
     "training.png": "Training loss and validation score per epoch; nothing was chosen "
     "by the validation score.",
 }

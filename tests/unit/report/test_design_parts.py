@@ -1,5 +1,7 @@
 from tests.unit.report.makers import a_metric
 from voxray.report.design_parts import part_rows, parts_line, parts_title
+from voxray.report.forest import draw_parts
+from voxray.report.naming import png_size
 
 
 def of_repeats(n):
@@ -44,3 +46,10 @@ def test_without_parts_there_is_no_line():
 def test_a_value_is_named_without_its_mark():
     rows = [a_metric(subset="left out: site=A", low=None, high=None)]
     assert "auc lesion: site=A 0.874 [interval not estimable]" in parts_line(rows)
+
+
+def test_the_plot_has_a_row_for_each_part():
+    rows = [a_metric(), *of_repeats(5)]
+    small, large = png_size(draw_parts(rows[:3])), png_size(draw_parts(rows))
+    assert large[0] == small[0]
+    assert large[1] > small[1]

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.unit.report.makers import NOTE, a_metric
-from voxray.report.forest import draw_forest
+from voxray.report.forest import draw_subgroups
 from voxray.report.naming import png_size
 from voxray.report.subgroups import subgroup_rows, subgroups_line
 
@@ -75,16 +75,16 @@ def test_the_line_names_at_most_four_that_differ():
 def test_the_plot_grows_with_rows_and_panels():
     one = [a_metric(), *a_part("sex=F")]
     more = [*one, *lacking("sex=M"), *a_part("sex=F", metric="dice")]
-    small, large = png_size(draw_forest(one)), png_size(draw_forest(more, NOTE))
+    small, large = png_size(draw_subgroups(one)), png_size(draw_subgroups(more, NOTE))
     assert large[0] > small[0]
     assert large[1] > small[1]
 
 
 def test_equal_figures_give_equal_bytes():
     metrics = [a_metric(), *a_part("sex=F", 0.1, 0.2)]
-    assert draw_forest(metrics) == draw_forest(metrics)
+    assert draw_subgroups(metrics) == draw_subgroups(metrics)
 
 
 def test_names_with_dollar_signs_and_no_figure_at_all_can_be_drawn():
-    assert draw_forest([*a_part("cost=$5$")])[:4] == b"\x89PNG"
-    assert draw_forest([])[:4] == b"\x89PNG"
+    assert draw_subgroups([*a_part("cost=$5$")])[:4] == b"\x89PNG"
+    assert draw_subgroups([])[:4] == b"\x89PNG"
