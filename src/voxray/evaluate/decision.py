@@ -67,12 +67,13 @@ def fit_decision(
 
     Raises:
         ConfigError: If the calibration asked for is not for such classes.
-        DatasetError: If a prediction is not finite, all exams are of one class, or
+        DatasetError: If a probability is not finite, all exams are of one class, or
             there are too few for the calibration or the referrals asked for.
     """
     if task.classify is None:
         return None
-    check_predictions(predictions, task)
+    # of masks nothing is decided, and the ensemble's on calibration patients are not kept
+    check_predictions(predictions, TaskSpec(classify=task.classify))
     try:
         kinds = _settle(predictions, task.classify, spec)
         rule = _fit(_mean_over_repeats(predictions), task.classify, spec, kinds)

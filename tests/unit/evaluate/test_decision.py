@@ -50,6 +50,16 @@ def test_rule_says_what_it_was_fitted_on():
     assert rule.fitted_on == "calibration"
 
 
+def test_rule_of_classes_beside_masks_needs_no_measured_mask():
+    """The ensemble's masks of calibration patients are not measured."""
+    both = TaskSpec(classify=BINARY.classify, segment=LESION.segment)
+    rows = a_study(np.random.default_rng(2))
+
+    alone = fit_decision(rows, BINARY, SPEC, "calibration")
+    assert alone is not None
+    assert fit_decision(rows, both, SPEC, "calibration") == alone
+
+
 def test_repeats_of_an_exam_are_averaged_for_the_registered_rule():
     rows = [
         a_prediction("e0", "p0", 0, "yes", 0.2),
