@@ -72,7 +72,7 @@ def fit_decision(
     """
     if task.classify is None:
         return None
-    # of masks nothing is decided, and the ensemble's on calibration patients are not kept
+    # of masks nothing is decided; those of calibration patients are not even measured
     check_predictions(predictions, TaskSpec(classify=task.classify))
     try:
         kinds = _settle(predictions, task.classify, spec)
