@@ -1,4 +1,3 @@
-
 import pytest
 
 from tests.unit.folds.makers import TWO_CLASSES, a_cohort, a_scan
