@@ -37,10 +37,10 @@ def scores(folder):
         return {row["scan_id"]: row for row in csv.DictReader(stream)}
 
 
-def records_of(folder):
+def records_of(folder, scans=None):
     """What a model that was trained on this folder has seen."""
     rules = a_package(a_plan("classify")).rules
-    options = IntakeOptions(folder / "scans", rules, patient="each_file")
+    options = IntakeOptions(scans or folder / "scans", rules, patient="each_file")
     return ingest_folder(options, READABLE).records
 
 
@@ -126,6 +126,20 @@ def test_patients_that_the_model_has_seen_are_left_out_and_counted(
     assert "2 patients of 2 exams had a part in training" in "\n".join(said)
     assert found["account"]["excluded_patients"] == ["c00", "c01"]
     assert rows["auc"]["n_exams"] == 4
+
+
+def test_patients_recognised_by_their_id_alone_are_told_apart(tmp_path, session, said):
+    """Two places that number their patients alike are not one place."""
+    write_labelled(tmp_path, 6)
+    there = tmp_path / "there"
+    for n, seed in enumerate((0, 70, 71)):  # c00 is the same scan, the others are not
+        write_scan(there / f"c{n:02}.nii.gz", seed)
+    write_toy(tmp_path / "model", seen=records_of(tmp_path, there))
+
+    _, found, _ = evaluated(a_request(tmp_path), session)
+
+    assert found["account"]["excluded_patients"] == ["c00", "c01", "c02"]
+    assert "2 patients of these have only the id of a patient" in "\n".join(said)
 
 
 def test_referred_exams_are_counted_among_those_that_are_judged(

@@ -137,12 +137,29 @@ def _overlap(
             f"{counted(n, 'patient')} of {counted(n_exams, 'exam')} had a part in "
             "training, validation or calibration and are left out"
         )
+        yield from _by_id_alone(scored, scored.seen, pseudonymizer)
     else:
         yield "no patient had a part in training, validation or calibration"
     if not knows_key(scored.seen, pseudonymizer):
         yield (
             "the model was made under another key for pseudonyms: patients are "
             "recognised by identical images only, not by their PatientID"
+        )
+
+
+def _by_id_alone(
+    scored: Scored, seen: SeenScans, pseudonymizer: Pseudonymizer
+) -> Iterator[str]:
+    """Patients without a scan that was seen: numbers of two places may be the same."""
+    records = [record for scans in scored.exams.values() for record in scans]
+    images_only = seen.model_copy(update={"patients": ()})
+    alike = recognised(records, images_only, pseudonymizer)
+    by_id = recognised(records, seen, pseudonymizer) - alike
+    if by_id:
+        yield (
+            f"{counted(len(by_id), 'patient')} of these have only the id of a patient "
+            "that was seen, and no scan that was: if the ids of this place mean other "
+            "people, give them ids of their own (--patient column:NAME)"
         )
 
 
