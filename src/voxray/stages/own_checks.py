@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from voxray import mlflow_store
-from voxray.core.errors import ConfigError
+from voxray.core.errors import ConfigError, ManifestError
 from voxray.core.gate import Check
 from voxray.mlflow_store import AUDIT_PASSED, AUDIT_TAG, READ_BACK_TAG
 from voxray.model import CARD_FILE
@@ -33,7 +33,7 @@ def _card(contest: Contest) -> Check:
     try:
         with mlflow_store.fetched(contest.store, contest.version) as folder:
             lacking = card_lacks(folder / CARD_FILE, contest.gate.card)
-    except ConfigError as error:
+    except (ConfigError, ManifestError) as error:
         return Check("card", asked, str(error), passed=False)
     found = "; ".join(lacking) or "complete"
     return Check("card", asked, found, passed=not lacking)

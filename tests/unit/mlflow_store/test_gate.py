@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 import sys
@@ -223,10 +224,17 @@ def test_a_changed_file_is_a_problem_of_its_version(
 ):
     version = ModelVersionRef(fresh_name, registered())
     assert version_problems(store, version) == ()
+    folder = resolve_model(store, str(version), tmp_path)
 
-    (resolve_model(store, str(version), tmp_path) / "card.md").write_text("better")
-
+    (folder / "card.md").write_text("better")
     assert version_problems(store, version) == ("card.md was changed",)
+
+    listed = json.loads((folder / "package.json").read_text())
+    listed["files"]["card.md"] = hashlib.sha256(b"better").hexdigest()
+    (folder / "package.json").write_text(json.dumps(listed))
+    (problem,) = version_problems(store, version)
+    assert "package.json of" in problem
+    assert "was changed since it was registered" in problem
 
 
 def test_a_model_that_answers_otherwise_does_not_become_candidate(
