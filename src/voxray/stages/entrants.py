@@ -1,19 +1,22 @@
 """The models that meet on a locked set: what they predict, and whom they have seen."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from voxray import mlflow_store
 from voxray.core.gate import Check
 from voxray.core.hashing import sha256_file
 from voxray.core.ids import Pseudonymizer
-from voxray.core.records import Sha256
+from voxray.core.records import ExamId, OutOfFoldPrediction, ScanRecord, Sha256
 from voxray.core.seen import knows_key
 from voxray.core.specs import ModelPackage, SeenScans
 from voxray.mlflow_store import ModelVersionRef
 from voxray.model import PACKAGE_FILE, read_package
 from voxray.stages.contest import Contest
 from voxray.stages.labelled import read_seen
+
+Exams = Mapping[ExamId, Sequence[ScanRecord]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +71,34 @@ def _predicted(entrant: Entrant) -> set[tuple[str, str]]:
     plan = entrant.package.plan
     classes = {("class", name) for name in plan.classes}
     return classes | {("mask", name) for name in plan.structures}
+
+
+def named_alike(
+    rows: Sequence[OutOfFoldPrediction], exams: Exams, of_champion: Exams
+) -> tuple[OutOfFoldPrediction, ...]:
+    """Predictions under the champion's names of exams, where scans tell which is which.
+
+    An exam is a scan where a model has one channel, and a study or folder where it has
+    several. Two exams are one if each shares scans with no other exam of the other
+    model; the others keep their names.
+
+    Args:
+        rows: Of the version that is judged.
+        exams: Its exams.
+        of_champion: Those of the champion.
+    """
+    whose = {s.scan_id: exam for exam, scans in of_champion.items() for s in scans}
+    met = {
+        exam: {whose[s.scan_id] for s in scans if s.scan_id in whose}
+        for exam, scans in exams.items()
+    }
+    times = Counter(name for names in met.values() for name in names)
+    names = {
+        exam: min(found)
+        for exam, found in met.items()
+        if len(found) == 1 and times[min(found)] == 1
+    }
+    return tuple(replace(r, exam_id=names.get(r.exam_id, r.exam_id)) for r in rows)
 
 
 def seen_in_words(

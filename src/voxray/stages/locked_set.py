@@ -27,6 +27,7 @@ from voxray.stages.elsewhere_account import seen_patients
 from voxray.stages.entrants import (
     Entrant,
     entrant_checks,
+    named_alike,
     read_entrants,
     seen_in_words,
 )
@@ -110,18 +111,20 @@ def _folder(contest: Contest, sha256: Sha256) -> Path:
 
 def _against(contest: Contest, own: Evaluated, champion: Evaluated) -> Iterator[Check]:
     rule = contest.gate.compare
+    exams = own.scored.exams, champion.scored.exams
+    rows = named_alike(own.predictions, *exams)
     try:
         sides = [
             make_side(
                 letter,
                 str(version),
-                one.predictions,
+                predictions,
                 one.scored.package.decision if one.task.classify else None,
                 judged_by_patient(one.task.classify, one.evaluate),
             )
-            for letter, version, one in (
-                ("A", contest.version, own),
-                ("B", contest.champion, champion),
+            for letter, version, one, predictions in (
+                ("A", contest.version, own, rows),
+                ("B", contest.champion, champion, champion.predictions),
             )
         ]
         pair = make_pair(*sides, common=True)
