@@ -18,7 +18,9 @@ def alone(path: Path) -> Iterator[None]:
     Raises:
         MachineError: If another process holds it.
     """
-    with machine_errors(path), path.open("a", encoding="utf-8") as stream:
+    with machine_errors(path):
+        stream = path.open("a", encoding="utf-8")
+    with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

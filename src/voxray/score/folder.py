@@ -110,6 +110,8 @@ def score_folder(
     private = private_folder(request.out / PRIVATE_FOLDER)
     scorer = Scorer(model, compute, model.package.name, request.out)
     with alone(private / LOCK_FILE):
+        _check_out(request.out, model.sha256)  # another process may have scored
+        _claim(request.out, model.sha256)
         write_intake(intake, private)
         return _score_found(intake, scorer, request, listen)
 
@@ -117,9 +119,7 @@ def score_folder(
 def _score_found(
     intake: Intake, scorer: Scorer, request: ScoreRequest, listen: Listener
 ) -> ScoreSummary:
-    """Score what was found and is not scored yet, and write every file but intake's."""
-    sha256 = scorer.model.sha256
-    _claim(request.out, sha256)
+    """Score what is not scored yet; write all but the private tables of intake."""
     columns = ScoreColumns.of(scorer.model.package.plan)
     done = _done(request.out, columns, intake)
     rows = list(done.values())
@@ -134,7 +134,7 @@ def _score_found(
     with_row = {row.scan_id for row in rows}
     n_left = sum(record.scan_id not in with_row for record in intake.records)
     summary = ScoreSummary(tuple(rows), intake, len(done), n_left, _files(intake))
-    _write_summary(request.out, summary, sha256)
+    _write_summary(request.out, summary, scorer.model.sha256)
     return summary
 
 
