@@ -79,6 +79,19 @@ def find_champion(store: Store, name: str) -> ModelVersionRef | None:
     return None if now is None else ModelVersionRef(name, now)
 
 
+def earlier_champions(store: Store, name: str) -> tuple[ModelVersionRef, ...]:
+    """Versions that `rollback` can go back to, oldest first.
+
+    Raises:
+        ConfigError: If there is no model of that name.
+        MachineError: If the store is away.
+    """
+    with store.client() as client:
+        now, history = _champions(client, store, name)
+        there = version_numbers(client, name)
+    return tuple(ModelVersionRef(name, v) for v in history if v != now and v in there)
+
+
 def looks_at(store: Store, name: str, locked: str) -> tuple[Look, ...]:
     """All looks at a locked set, by time.
 
@@ -98,7 +111,7 @@ def looks_at(store: Store, name: str, locked: str) -> tuple[Look, ...]:
 
 
 def note_look(store: Store, name: str, look: Look) -> tuple[Look, ...]:
-    """Count a look before anything is seen; returns all looks at that set, by time.
+    """Count a look; returns all looks at that set, by time.
 
     Every look is a tag of its own, so that two at once are both counted.
 

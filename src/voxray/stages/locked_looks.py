@@ -7,7 +7,7 @@ from voxray import mlflow_store
 from voxray.core.gate import Check
 from voxray.core.hashing import sha256_file, sha256_json
 from voxray.core.records import Sha256
-from voxray.core.specs.gate import CompareRule, LockedSet
+from voxray.core.specs.gate import CompareRule
 from voxray.core.tree import entries_below
 from voxray.mlflow_store import Look
 from voxray.stages.contest import Contest
@@ -18,36 +18,16 @@ _PARTS = ("labels", "masks", "scans", "reading")
 _ROUNDING = 1e-9
 
 
-def count_look(
-    contest: Contest, given: LabelledScans, packages: Sequence[Sha256]
-) -> Check:
-    """Count a look before anything is seen; a look that is refused is not counted.
-
-    The same models again under the same policy are no further look, since they show the
-    same.
+def look_at(contest: Contest, given: LabelledScans, packages: Sequence[Sha256]) -> Look:
+    """What is compared, by which rules, on what.
 
     Args:
         contest: What is decided.
         given: The locked set.
         packages: Hashes of the models.
     """
-    locked, name = contest.gate.locked, contest.version.name
+    gate, rule, locked = contest.gate, contest.gate.compare, contest.gate.locked
     assert locked is not None
-    own, rule = _look(contest, locked, given, packages), contest.gate.compare
-    check = _judged(rule, own, mlflow_store.looks_at(contest.store, name, locked.name))
-    if check.passed is False:
-        return check
-    # others may have looked meanwhile
-    return _judged(rule, own, mlflow_store.note_look(contest.store, name, own))
-
-
-def _look(
-    contest: Contest,
-    locked: LockedSet,
-    given: LabelledScans,
-    packages: Sequence[Sha256],
-) -> Look:
-    gate, rule = contest.gate, contest.gate.compare
     policy = gate.model_dump(mode="json", exclude={"locked", "card"})
     reading = locked.model_dump(include={"key", "by", "column", "patient"})
     said = {
@@ -62,6 +42,23 @@ def _look(
         "spent": repr(rule.alpha / rule.looks),
     }
     return Look(locked.name, sha256_json([list(packages), policy])[:12], said)
+
+
+def may_look(contest: Contest, look: Look) -> Check:
+    """Whether a look would be allowed now; counts nothing."""
+    name, locked = contest.version.name, look.locked
+    looks = mlflow_store.looks_at(contest.store, name, locked)
+    return _judged(contest.gate.compare, look, looks)
+
+
+def take_look(contest: Contest, look: Look) -> Check:
+    """Count a look, before any figure is computed; others may have looked meanwhile.
+
+    The same models again under the same policy are no further look, since they show the
+    same.
+    """
+    looks = mlflow_store.note_look(contest.store, contest.version.name, look)
+    return _judged(contest.gate.compare, look, looks)
 
 
 def _in_words(rule: CompareRule) -> str:

@@ -33,24 +33,32 @@ from voxray.stages.entrants import (
 )
 from voxray.stages.evidence_files import EVALUATION_FILE
 from voxray.stages.labelled import Scored, Way, score_labelled
-from voxray.stages.locked_looks import count_look
+from voxray.stages.locked_looks import look_at, may_look, take_look
 from voxray.stages.truth import LabelledScans
 
 FOLDER = "gate"
 
 
 def judge_on_locked(contest: Contest, given: LabelledScans) -> Iterator[Check]:
-    """Count the look, then score both models, then judge."""
+    """Score both models, count the look, then judge.
+
+    Whoever may not look is told before anything is scored. The look is counted once
+    nothing is wrong with set and settings, and before any figure is computed.
+    """
     entrants = read_entrants(contest)
     first = list(entrant_checks(entrants))
     yield from first
     if reasons(first):
         return
-    yield (look := count_look(contest, given, [one.sha256 for one in entrants]))
-    if look.passed is False:
+    look = look_at(contest, given, [one.sha256 for one in entrants])
+    if (allowed := may_look(contest, look)).passed is False:
+        yield allowed
         return
     ids = Pseudonymizer(contest.session.key)
     scored = [_score(contest, one, given, ids) for one in entrants]
+    yield (taken := take_look(contest, look))
+    if taken.passed is False:
+        return
     lists = [one.seen for one in entrants if one.seen is not None]
     parts = (seen_patients(s, lists, ids) for s in scored)
     excluded = frozenset[PatientId]().union(*parts)

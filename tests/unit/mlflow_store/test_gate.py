@@ -16,6 +16,7 @@ from voxray.mlflow_store import (
     Registration,
     crown,
     describe_model,
+    earlier_champions,
     find_champion,
     list_models,
     note_look,
@@ -196,6 +197,22 @@ def test_rollback_goes_back_one_champion_at_a_time_and_says_so(
     assert champion(store, fresh_name) == 1
     with pytest.raises(ConfigError, match="has no earlier champion"):
         rollback(store, fresh_name)
+
+
+def test_when_a_champion_is_deleted_the_one_before_can_be_gone_back_to(
+    store, registered, fresh_name
+):
+    for weights in (b"one", b"two", b"three"):
+        registered(weights)
+    crowned(store, fresh_name, 1, 2, 3)
+    with store.client() as client:
+        for version in ("1", "3"):
+            client.delete_model_version(fresh_name, version)
+
+    assert champion(store, fresh_name) is None
+    assert earlier_champions(store, fresh_name) == (ModelVersionRef(fresh_name, 2),)
+    assert rollback(store, fresh_name).version == 2
+    assert earlier_champions(store, fresh_name) == ()
 
 
 def test_rollback_to_a_damaged_version_is_refused(
