@@ -146,6 +146,21 @@ def test_a_version_that_fails_a_cheap_rule_is_not_worth_a_look(
     assert not [tag for tag in list_models(store)[0].tags if "look" in tag]
 
 
+def test_a_setting_that_is_wrong_costs_no_look_and_can_be_put_right(
+    tmp_path, school, store, session, policy
+):
+    write_patients(tmp_path / "locked", 24, seed=2)
+    register(store, "spots", write_model_of(tmp_path / "one", school.pupil()))
+    right = POLICY.format(floor=0.999, looks=2)
+    wrong = right.replace("name: set_one", "name: set_one, column: nothing")
+
+    with pytest.raises(ConfigError, match="nothing"):
+        ask("models:/spots/1", policy(text=wrong), session)
+    decided = ask("models:/spots/1", policy(text=right), session)
+
+    assert "look 1 of 2" in dict(decided.facts)["yes looks"]
+
+
 def test_a_card_without_a_section_is_not_complete(
     tmp_path, school, store, session, policy
 ):
@@ -193,6 +208,22 @@ models:
         ask("models:/spots/2", policy(text=text), session)
     with pytest.raises(ConfigError, match="is the champion already"):
         ask("models:/spots/1", policy(text=text), session)
+
+
+def test_a_champion_that_was_deleted_is_gone_back_to_before_another_is_made(
+    tmp_path, school, store, session, policy
+):
+    for name in ("one", "two", "three"):
+        register(store, "spots", write_model_of(tmp_path / name, school.pupil()))
+    for version, before in ((1, None), (2, 1)):
+        against = before and ModelVersionRef("spots", before)
+        crown(store, ModelVersionRef("spots", version), against)
+    with store.client() as client:
+        client.delete_model_version("spots", "2")
+
+    with pytest.raises(ConfigError, match=r"spots/1 was one; .* models rollback spots"):
+        ask("models:/spots/3", policy(), session)
+    assert champion(store) is None
 
 
 def test_a_model_that_the_policy_does_not_name_is_refused_and_recorded(

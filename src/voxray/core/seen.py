@@ -1,6 +1,6 @@
 """Whether a model has seen a patient: by pixels, or by pseudonym under the same key."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from voxray.core.hashing import sha256_json
 from voxray.core.ids import Pseudonymizer
@@ -31,7 +31,9 @@ def remember(
         salt=salt,
         key=_token(salt, _key_of(pseudonymizer)),
         pixels=_tokens(salt, (row.sha256_pixels for row in rows)),
-        patients=_tokens(salt, (_keyed(r.patient_id, pseudonymizer) for r in rows)),
+        patients=_tokens(
+            salt, (p for r in rows for p in _keyed(r.patient_id, pseudonymizer))
+        ),
     )
 
 
@@ -48,7 +50,9 @@ def recognised(
         row.patient_id
         for row in records
         if _token(seen.salt, row.sha256_pixels) in pixels
-        or _token(seen.salt, _keyed(row.patient_id, pseudonymizer)) in patients
+        or not patients.isdisjoint(
+            _tokens(seen.salt, _keyed(row.patient_id, pseudonymizer))
+        )
     )
 
 
@@ -61,11 +65,19 @@ def _key_of(pseudonymizer: Pseudonymizer) -> str:
     return pseudonymizer.study_id("which key")
 
 
-def _keyed(patient: PatientId, pseudonymizer: Pseudonymizer) -> str:
-    """The pseudonym; of a readable id the one that it would have had."""
+def _keyed(patient: PatientId, pseudonymizer: Pseudonymizer) -> Iterator[str]:
+    """The pseudonym; of a readable id those that it would have had.
+
+    A readable id may be issuer and PatientID, joined by one of its underscores.
+    """
     if not pseudonymizer.readable:
-        return patient
-    return Pseudonymizer(pseudonymizer.key).patient_id(f"\0{patient}", "")
+        yield patient
+        return
+    keyed = Pseudonymizer(pseudonymizer.key)
+    yield keyed.patient_id(f"\0{patient}", "")
+    parts = patient.split("_")
+    for n in range(1, len(parts)):
+        yield keyed.patient_id(f"{'_'.join(parts[:n])}\0{'_'.join(parts[n:])}", "")
 
 
 def _tokens(salt: str, values: Iterable[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from uuid import uuid4
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from voxray.core.errors import ConfigError, GateError, MachineError
+from voxray.core.errors import ConfigError, GateError, MachineError, ManifestError
 from voxray.mlflow_store.package_files import file_problems
 from voxray.mlflow_store.refs import (
     ModelVersionRef,
@@ -79,27 +79,52 @@ def find_champion(store: Store, name: str) -> ModelVersionRef | None:
     return None if now is None else ModelVersionRef(name, now)
 
 
-def note_look(store: Store, name: str, look: Look) -> tuple[Look, ...]:
-    """Count a look before anything is seen; returns all looks at that set, by time.
-
-    Every look is a tag of its own, so that two at once are both counted.
+def earlier_champions(store: Store, name: str) -> tuple[ModelVersionRef, ...]:
+    """Versions that `rollback` can go back to, oldest first.
 
     Raises:
+        ConfigError: If there is no model of that name.
         MachineError: If the store is away.
     """
-    key = f"{_LOOK}{look.locked}.{look.pair}"
-    prefix = f"{_LOOK}{look.locked}."
     with store.client() as client:
-        if key not in registered_model(client, store, name).tags:
-            said = json.dumps({**look.said, "time": _now()})
-            client.set_registered_model_tag(name, key, said)
+        now, history = _champions(client, store, name)
+        there = version_numbers(client, name)
+    return tuple(ModelVersionRef(name, v) for v in history if v != now and v in there)
+
+
+def looks_at(store: Store, name: str, locked: str) -> tuple[Look, ...]:
+    """All looks at a locked set, by time.
+
+    Raises:
+        ConfigError: If there is no model of that name.
+        MachineError: If the store is away.
+    """
+    prefix = f"{_LOOK}{locked}."
+    with store.client() as client:
         tags = registered_model(client, store, name).tags
     found = [
-        Look(look.locked, tag.removeprefix(prefix), json.loads(said))
+        Look(locked, tag.removeprefix(prefix), json.loads(said))
         for tag, said in tags.items()
         if tag.startswith(prefix)
     ]
     return tuple(sorted(found, key=lambda one: (one.said["time"], one.pair)))
+
+
+def note_look(store: Store, name: str, look: Look) -> tuple[Look, ...]:
+    """Count a look; returns all looks at that set, by time.
+
+    Every look is a tag of its own, so that two at once are both counted.
+
+    Raises:
+        ConfigError: If there is no model of that name.
+        MachineError: If the store is away.
+    """
+    key = f"{_LOOK}{look.locked}.{look.pair}"
+    with store.client() as client:
+        if key not in registered_model(client, store, name).tags:
+            said = json.dumps({**look.said, "time": _now()})
+            client.set_registered_model_tag(name, key, said)
+    return looks_at(store, name, look.locked)
 
 
 def record_decision(store: Store, found: ModelVersionRef, record: GateRecord) -> None:
@@ -192,7 +217,7 @@ def version_problems(store: Store, found: ModelVersionRef) -> tuple[str, ...]:
     try:
         with fetched(store, found) as folder:
             return file_problems(folder)
-    except ConfigError as error:
+    except (ConfigError, ManifestError) as error:
         return (str(error),)
 
 
@@ -254,10 +279,7 @@ def _unless_deleted() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        if error.error_code not in {
-            "RESOURCE_DOES_NOT_EXIST",
-            "INVALID_PARAMETER_VALUE",
-        }:
+        if error.error_code not in _GONE:
             raise
 
 

@@ -7,7 +7,8 @@ from voxray.core.hashing import sha256_file
 from voxray.core.specs import ModelPackage
 
 PACKAGE_FILE = "package.json"
-CARD_FILE = "card.md"
+PACKAGE_TAG = "package_sha256"
+"""Of a version: hash of its `package.json`, which has those of all other files."""
 
 
 def read_package_file(folder: Path) -> ModelPackage:

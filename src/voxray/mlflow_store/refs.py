@@ -16,9 +16,15 @@ from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
-from voxray.core.errors import ConfigError, MachineError
+from voxray.core.errors import ConfigError, MachineError, ManifestError
 from voxray.core.files import machine_errors
-from voxray.mlflow_store.package_files import file_problems, read_package_file
+from voxray.core.hashing import sha256_file
+from voxray.mlflow_store.package_files import (
+    PACKAGE_FILE,
+    PACKAGE_TAG,
+    file_problems,
+    read_package_file,
+)
 from voxray.mlflow_store.store import Store
 
 _SCHEME = "models:"
@@ -166,17 +172,19 @@ def fetch_version(store: Store, ref: ModelVersionRef, cache: Path) -> Path:
 
     Raises:
         ConfigError: If the entry is no voxray model, or its files are gone.
+        ManifestError: If its `package.json` is broken, or not what was registered.
         MachineError: If the store is away.
     """
     with store.client() as client:
         uri = client.get_model_version_download_uri(ref.name, str(ref.version))
+        tags = client.get_model_version(ref.name, str(ref.version)).tags
     local = _local_path(uri)
     if local is None:
-        local = _downloaded(store, ref, uri, cache)
+        local = _downloaded(store, _Entry(ref, uri, tags.get(PACKAGE_TAG)), cache)
     elif not local.is_dir():
         msg = f"the files of {ref} are gone from {str(local)!r}; register it again"
         raise ConfigError(msg)
-    return _package_folder(local, ref)
+    return _package_folder(local, ref, tags.get(PACKAGE_TAG))
 
 
 @contextlib.contextmanager
@@ -193,12 +201,22 @@ def _local_path(uri: str) -> Path | None:
     return Path(uri) if not parts.scheme else None
 
 
-def _downloaded(store: Store, ref: ModelVersionRef, uri: str, cache: Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A version, where its files are, and the hash of its `package.json`."""
+
+    ref: ModelVersionRef
+    uri: str
+    sha256: str | None
+
+
+def _downloaded(store: Store, entry: _Entry, cache: Path) -> Path:
     """Download once; a download that was cut short or damaged later is made anew."""
+    ref, uri = entry.ref, entry.uri
     key = hashlib.sha256(f"{store.uri}\0{uri}".encode()).hexdigest()[:16]
     target = cache / f"{ref.name}-{ref.version}-{key}"
     if target.is_dir():
-        if not file_problems(_package_folder(target, ref)):
+        if _is_whole(target, entry):
             return target
         shutil.rmtree(target)
     with machine_errors(cache):
@@ -217,6 +235,12 @@ def _downloaded(store: Store, ref: ModelVersionRef, uri: str, cache: Path) -> Pa
     return target
 
 
+def _is_whole(target: Path, entry: _Entry) -> bool:
+    with contextlib.suppress(ConfigError, ManifestError):
+        return not file_problems(_package_folder(target, entry.ref, entry.sha256))
+    return False
+
+
 def _move(source: Path, target: Path) -> None:
     try:
         source.rename(target)
@@ -226,8 +250,11 @@ def _move(source: Path, target: Path) -> None:
             raise MachineError(msg) from error
 
 
-def _package_folder(pyfunc: Path, ref: ModelVersionRef) -> Path:
-    """Where in an MLflow model the model folder lies; its MLmodel file says so."""
+def _package_folder(pyfunc: Path, ref: ModelVersionRef, sha256: str | None) -> Path:
+    """Where in an MLflow model the model folder lies; its MLmodel file says so.
+
+    `sha256` is that of `package.json` at registration; None if it is not known.
+    """
     try:
         flavor = Model.load(str(pyfunc)).flavors["python_function"]
         folder = pyfunc / str(flavor["artifacts"]["model"]["path"])
@@ -235,6 +262,9 @@ def _package_folder(pyfunc: Path, ref: ModelVersionRef) -> Path:
         msg = f"{ref} is no voxray model: it holds no artifact 'model'"
         raise ConfigError(msg) from error
     read_package_file(folder)
+    if sha256 is not None and sha256_file(folder / PACKAGE_FILE) != sha256:
+        msg = f"{PACKAGE_FILE} of {ref} was changed since it was registered"
+        raise ManifestError(msg)
     return folder
 
 

@@ -20,6 +20,7 @@ from voxray.core.errors import ConfigError, MachineError, ManifestError
 from voxray.core.hashing import sha256_file
 from voxray.mlflow_store.package_files import (
     PACKAGE_FILE,
+    PACKAGE_TAG,
     file_problems,
     read_package_file,
 )
@@ -33,7 +34,6 @@ from voxray.mlflow_store.store import Store
 
 CANDIDATE = "candidate"
 READ_BACK_TAG = "read_back"
-PACKAGE_TAG = "package_sha256"
 _ENTRY = Path(__file__).with_name("pyfunc_entry.py")
 _LOGGED_NAME = "model"
 

@@ -44,7 +44,7 @@ def render_card(card: ModelCard) -> str:
         f"{card.n_exams} exams of {card.n_patients} patients; a network per fold of a "
         "patient-grouped cross-validation. Scans unlike them are refused:",
         "",
-        *(f"- {what}: {said}" for what, said in range_in_words(package.references)),
+        *(f"- {what}: {said}" for what, said in range_in_words(package)),
         "",
         *_exceptions(card.exceptions),
         *_held_out(card.metrics),
@@ -219,8 +219,20 @@ def _exceptions(signed: Sequence[tuple[ScanId, Finding]]) -> list[str]:
     ]
 
 
-def range_in_words(references: ReferenceStatistics) -> list[tuple[str, str]]:
-    """What training scans were like, for a person; values where they have a unit."""
+def range_in_words(package: ModelPackage) -> list[tuple[str, str]]:
+    """What training scans were like, for a person; of each channel if there are more.
+
+    Values are said where they have a unit.
+    """
+    known = {package.plan.channels[0]: package.references, **package.channel_references}
+    return [
+        (what if len(known) == 1 else f"{channel}, {what}", said)
+        for channel, references in known.items()
+        for what, said in _of_channel(references)
+    ]
+
+
+def _of_channel(references: ReferenceStatistics) -> list[tuple[str, str]]:
     modality = ", ".join(references.modalities) or "any (training scans name none)"
     values = references.values
     return [

@@ -17,18 +17,21 @@ from voxray.core.files import (
     write_text,
 )
 from voxray.core.findings import FindingCode
+from voxray.core.hashing import sha256_json
 from voxray.core.ids import Pseudonymizer
 from voxray.core.progress import Listener, Progress, ignore_progress
 from voxray.core.records import (
     ExamId,
     QuarantineRow,
     ScanId,
+    ScanRecord,
     ScoreRow,
     ScoreStatus,
     exams_of,
 )
 from voxray.ingest import INDEX_FILE, Intake, ingest_folder, write_intake
 from voxray.model import Compute, choose_compute, load_model
+from voxray.score.alone import LOCK_FILE, alone
 from voxray.score.exam import MASK_FOLDER, FoundExam, Scorer, score_exam, unscored
 from voxray.score.request import ScoreRequest, intake_options
 from voxray.score.table import ScoreColumns, append_scores, read_scores, write_scores
@@ -94,7 +97,7 @@ def score_folder(
         ConfigError: If the folder holds no scan, or `out` holds results of another
             model.
         ManifestError: If the model folder was changed.
-        MachineError: If `out` cannot be written.
+        MachineError: If `out` cannot be written, or another process writes into it.
     """
     compute = compute or choose_compute()
     model = load_model(request.model, compute)
@@ -102,12 +105,22 @@ def score_folder(
     index = request.out / PRIVATE_FOLDER / INDEX_FILE
     options = intake_options(request, model.package.rules, index)
     intake = ingest_folder(options, pseudonymizer, listen)
-    _claim(request.out, model.sha256)
+    with machine_errors(request.out):
+        request.out.mkdir(parents=True, exist_ok=True)
     private = private_folder(request.out / PRIVATE_FOLDER)
-    write_intake(intake, private)
     scorer = Scorer(model, compute, model.package.name, request.out)
-    plan = model.package.plan
-    columns = ScoreColumns.of(plan)
+    with alone(private / LOCK_FILE):
+        _check_out(request.out, model.sha256)  # another process may have scored
+        _claim(request.out, model.sha256)
+        write_intake(intake, private)
+        return _score_found(intake, scorer, request, listen)
+
+
+def _score_found(
+    intake: Intake, scorer: Scorer, request: ScoreRequest, listen: Listener
+) -> ScoreSummary:
+    """Score what is not scored yet; write all but the private tables of intake."""
+    columns = ScoreColumns.of(scorer.model.package.plan)
     done = _done(request.out, columns, intake)
     rows = list(done.values())
     if (request.out / SCORES_FILE).is_file():  # without a row torn by a kill
@@ -121,7 +134,7 @@ def score_folder(
     with_row = {row.scan_id for row in rows}
     n_left = sum(record.scan_id not in with_row for record in intake.records)
     summary = ScoreSummary(tuple(rows), intake, len(done), n_left, _files(intake))
-    _write_summary(request.out, summary, model.sha256)
+    _write_summary(request.out, summary, scorer.model.sha256)
     return summary
 
 
@@ -149,13 +162,12 @@ def _check_out(out: Path, model_sha256: str) -> None:
 
 
 def _only_index(folder: Path) -> bool:
-    return all(path.name.startswith(INDEX_FILE) for path in folder.iterdir())
+    names = (path.name for path in folder.iterdir())
+    return all(name == LOCK_FILE or name.startswith(INDEX_FILE) for name in names)
 
 
 def _claim(out: Path, model_sha256: str) -> None:
-    """Make the folder, or continue in it."""
-    with machine_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
+    """Say whose scores these are, or continue in it."""
     if (out / STATUS_FILE).is_file():  # the next event must not be glued to a torn one
         write_text(out / STATUS_FILE, "".join(_whole_lines(out / STATUS_FILE)))
     if scored_model(out) is None:
@@ -186,18 +198,18 @@ def _note(out: Path, event: Mapping[str, object]) -> None:
 
 
 def _done(out: Path, columns: ScoreColumns, intake: Intake) -> dict[ScanId, ScoreRow]:
-    """Rows of an earlier run that still hold: same pixels, mask still there.
+    """Rows of an earlier run that still hold: same scan, mask still there.
 
     An exam is kept whole or not at all.
     """
-    pixels = {e["scan_id"]: e["sha256_pixels"] for e in _events(out) if "scan_id" in e}
+    known = {e["scan_id"]: e.get("sha256_scan") for e in _events(out) if "scan_id" in e}
     records = {record.scan_id: record for record in intake.records}
     kept = {}
     for row in read_scores(out / SCORES_FILE, columns):
         record = records.get(row.scan_id)
         if record is None or row.status is ScoreStatus.FAILED:
             continue
-        same = pixels.get(row.scan_id) == record.sha256_pixels
+        same = known.get(row.scan_id) == _sha256(record)
         if same and (row.mask is None or (out / row.mask).is_file()):
             kept[row.scan_id] = row
     whole = {
@@ -207,6 +219,12 @@ def _done(out: Path, columns: ScoreColumns, intake: Intake) -> dict[ScanId, Scor
         for record in exam
     }
     return {scan_id: row for scan_id, row in kept.items() if scan_id in whole}
+
+
+def _sha256(record: ScanRecord) -> str:
+    """Of all that an answer rests on: a header that was put right changes no pixel."""
+    affine = record.grid.affine.tolist()
+    return sha256_json([record.sha256_pixels, affine, record.modality])
 
 
 def _score_rest(
@@ -229,6 +247,7 @@ def _score_rest(
                 "status": str(row.status),
                 "seconds": seconds,
                 "sha256_pixels": record.sha256_pixels,
+                "sha256_scan": _sha256(record),
             }
             _note(scorer.out, event)
         listen(Progress("scoring", number, total))

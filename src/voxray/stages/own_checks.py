@@ -5,12 +5,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from voxray import mlflow_store
-from voxray.core.errors import ConfigError
+from voxray.core.errors import ConfigError, ManifestError
 from voxray.core.gate import Check
 from voxray.mlflow_store import AUDIT_PASSED, AUDIT_TAG, READ_BACK_TAG
 from voxray.model import CARD_FILE
 from voxray.stages.contest import Contest
 
+_NOT_COMPARED = (
+    "absent: register the model again where its scans are (--from register_model "
+    "--force)"
+)
 _UNSTATED = {"", "unstated", "none", "todo"}
 
 
@@ -19,7 +23,7 @@ def own_checks(contest: Contest) -> Iterator[Check]:
     described = mlflow_store.describe_model(contest.store, str(contest.version))
     audit = described.tags.get(AUDIT_TAG, "absent")
     yield Check("audit", AUDIT_PASSED, audit, passed=audit == AUDIT_PASSED)
-    read_back = described.tags.get(READ_BACK_TAG, "absent: register the model again")
+    read_back = described.tags.get(READ_BACK_TAG, _NOT_COMPARED)
     same = READ_BACK_TAG in described.tags
     yield Check("read_back", "compared on real scans", read_back, passed=same)
     problems = mlflow_store.version_problems(contest.store, contest.version)
@@ -33,7 +37,7 @@ def _card(contest: Contest) -> Check:
     try:
         with mlflow_store.fetched(contest.store, contest.version) as folder:
             lacking = card_lacks(folder / CARD_FILE, contest.gate.card)
-    except ConfigError as error:
+    except (ConfigError, ManifestError) as error:
         return Check("card", asked, str(error), passed=False)
     found = "; ".join(lacking) or "complete"
     return Check("card", asked, found, passed=not lacking)

@@ -89,8 +89,8 @@ def promote(request: PromoteRequest, session: Session) -> Decided:
 
     Raises:
         ConfigError: If there is no such version or policy, it is the champion already,
-            the policy states no margin, or names no locked set to compare with the
-            champion on.
+            the champion was deleted and there is one to go back to, or the policy
+            states no margin, or names no locked set to compare with the champion on.
         GateError: If somebody else changed the champion meanwhile.
         MachineError: If the store is away.
     """
@@ -102,6 +102,8 @@ def promote(request: PromoteRequest, session: Session) -> Decided:
     store = existing_store(session.workspace)
     version = mlflow_store.find_version(store, request.ref)
     champion = mlflow_store.find_champion(store, version.name)
+    if champion is None:
+        _check_never(store, version.name)
     if champion == version:
         msg = f"{version} is the champion already; there is nothing to decide"
         raise ConfigError(msg)
@@ -121,6 +123,18 @@ def promote(request: PromoteRequest, session: Session) -> Decided:
     decided = Decided(version, champion, checks)
     _settle(store, decided, policy)
     return decided
+
+
+def _check_never(store: Store, name: str) -> None:
+    """Without a champion nothing is compared: that is for the first one only."""
+    before = mlflow_store.earlier_champions(store, name)
+    if before:
+        msg = (
+            f"{name!r} has no champion now, its alias or version was deleted, but "
+            f"{before[-1]} was one; go back to it first, so that there is something to "
+            f"compare with: voxray models rollback {name}"
+        )
+        raise ConfigError(msg)
 
 
 def _checks(contest: Contest) -> Iterator[Check]:

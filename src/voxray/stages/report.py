@@ -151,7 +151,7 @@ def _facts(package: ModelPackage, version: str, sha256: Sha256) -> ModelFacts:
         positive=rule.positive if rule and rule.operating_point else None,
         operating_point=said,
         decision=tuple(rule_in_words(rule)) if rule else (),
-        training_range=dict(range_in_words(package.references)),
+        training_range=dict(range_in_words(package)),
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 from tests.unit.folds.makers import a_scan
 from voxray.core.ids import Pseudonymizer
 from voxray.core.seen import knows_key, recognised, remember
+from voxray.ingest.patients import Person
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 KEYED, READABLE = Pseudonymizer(KEY), Pseudonymizer(KEY, readable=True)
@@ -34,6 +35,17 @@ def test_readable_and_keyed_ids_of_one_patient_are_the_same_patient():
     mine = KEYED.patient_id("\0anna", "anna")
 
     assert recognised([a_scan("x", mine, image="b")], seen, KEYED) == {mine}
+
+
+@pytest.mark.parametrize(("first", "then"), [(READABLE, KEYED), (KEYED, READABLE)])
+def test_a_patient_of_an_issuer_is_recognised_by_readable_and_by_keyed_id(first, then):
+    anna = Person("anna_7", issuer="ward_b")
+    seen = remember([a_scan("s1", anna.patient_id(first), image="a")], first, "salt")
+    mine = anna.patient_id(then)
+
+    assert recognised([a_scan("x", mine, image="b")], seen, then) == {mine}
+    other = Person("anna", issuer="ward_b").patient_id(then)
+    assert recognised([a_scan("x", other, image="b")], seen, then) == frozenset()
 
 
 @pytest.mark.parametrize("ids", [KEYED, READABLE])

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from voxray.mlflow_store import (
     Registration,
     crown,
     describe_model,
+    earlier_champions,
     find_champion,
     list_models,
     note_look,
@@ -197,6 +199,22 @@ def test_rollback_goes_back_one_champion_at_a_time_and_says_so(
         rollback(store, fresh_name)
 
 
+def test_when_a_champion_is_deleted_the_one_before_can_be_gone_back_to(
+    store, registered, fresh_name
+):
+    for weights in (b"one", b"two", b"three"):
+        registered(weights)
+    crowned(store, fresh_name, 1, 2, 3)
+    with store.client() as client:
+        for version in ("1", "3"):
+            client.delete_model_version(fresh_name, version)
+
+    assert champion(store, fresh_name) is None
+    assert earlier_champions(store, fresh_name) == (ModelVersionRef(fresh_name, 2),)
+    assert rollback(store, fresh_name).version == 2
+    assert earlier_champions(store, fresh_name) == ()
+
+
 def test_rollback_to_a_damaged_version_is_refused(
     store, registered, fresh_name, tmp_path
 ):
@@ -223,10 +241,17 @@ def test_a_changed_file_is_a_problem_of_its_version(
 ):
     version = ModelVersionRef(fresh_name, registered())
     assert version_problems(store, version) == ()
+    folder = resolve_model(store, str(version), tmp_path)
 
-    (resolve_model(store, str(version), tmp_path) / "card.md").write_text("better")
-
+    (folder / "card.md").write_text("better")
     assert version_problems(store, version) == ("card.md was changed",)
+
+    listed = json.loads((folder / "package.json").read_text())
+    listed["files"]["card.md"] = hashlib.sha256(b"better").hexdigest()
+    (folder / "package.json").write_text(json.dumps(listed))
+    (problem,) = version_problems(store, version)
+    assert "package.json of" in problem
+    assert "was changed since it was registered" in problem
 
 
 def test_a_model_that_answers_otherwise_does_not_become_candidate(

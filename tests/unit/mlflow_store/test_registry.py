@@ -238,6 +238,18 @@ def test_files_that_were_deleted_are_said(store, registered, fresh_name, tmp_pat
         resolve_model(store, ref, tmp_path)
 
 
+def test_a_package_file_that_was_changed_is_not_what_was_registered(
+    store, registered, fresh_name, tmp_path
+):
+    registered()
+    ref = f"models:/{fresh_name}/1"
+    path = resolve_model(store, ref, tmp_path) / "package.json"
+    path.write_text(path.read_text().replace("Tests only", "Everything"))
+
+    with pytest.raises(ManifestError, match=f"{fresh_name}/1 was changed since it was"):
+        resolve_model(store, ref, tmp_path)
+
+
 def test_an_entry_that_is_no_voxray_model_is_refused(store, run, fresh_name, tmp_path):
     with store.client() as client:
         client.create_registered_model(fresh_name)
@@ -283,8 +295,9 @@ def test_a_server_gives_the_model_back_through_a_cache(server, tmp_path):
 
     assert version == 1
     assert contents(found) == contents(model)
-    (found / "card.md").write_text("damaged")
-    assert file_problems(resolve_model(store, "models:/remote/1", cache)) == ()
+    for name in ("card.md", "package.json"):
+        (found / name).write_text("damaged")
+        assert file_problems(resolve_model(store, "models:/remote/1", cache)) == ()
     kept = resolve_model(store, "models:/remote/1", cache).stat().st_mtime_ns
     assert resolve_model(store, "models:/remote/1", cache).stat().st_mtime_ns == kept
 

@@ -69,6 +69,20 @@ def test_what_a_card_lacks_is_named(tmp_path):
     ]
 
 
+def test_a_card_says_of_each_channel_which_scans_are_refused():
+    plain = a_package({})
+    other = plain.references.model_copy(update={"modalities": ("PT",)})
+    both = plain.plan.model_copy(update={"channels": ("ct", "pet")})
+    changes = {"plan": both, "channel_references": {"pet": other}}
+    package = plain.model_copy(update=changes)
+
+    said = render_card(ModelCard(package, 20, 10, [a_metric()]))
+
+    assert "- ct, modality: MR\n" in said
+    assert "- pet, modality: PT\n" in said
+    assert "- modality: MR\n" in a_card()
+
+
 def test_limits_are_those_of_a_person_and_those_of_the_evidence():
     package = a_package({})
     rows = [a_metric(), replace(a_metric(), metric="ppv", low=None, high=None)]

@@ -10,7 +10,7 @@ import torch
 from tests.makers import Series, truncate, write_nifti, write_series
 from tests.unit.model.makers import a_network, a_package, a_plan, write_model
 from tests.unit.score.makers import SHAPE, a_request, scored, write_scan
-from voxray.core.errors import ConfigError, ManifestError
+from voxray.core.errors import ConfigError, MachineError, ManifestError
 from voxray.core.files import read_json
 from voxray.core.specs import (
     ChannelRules,
@@ -20,6 +20,7 @@ from voxray.core.specs import (
 )
 from voxray.model import save_network, write_package
 from voxray.score import scored_model
+from voxray.score.alone import LOCK_FILE, alone
 from voxray.score.folder import STATUS_FILE
 
 
@@ -271,6 +272,31 @@ def test_a_changed_scan_or_a_lost_mask_is_scored_again(tmp_path, change):
         (request.out / before["mask"]).unlink()
     assert scored(request).n_resumed == 2
     assert (table(request.out)["c1"] == before) == (change == "mask")
+
+
+def test_a_scan_whose_header_was_put_right_is_scored_again(tmp_path):
+    request = a_request(tmp_path)
+    path = tmp_path / "scans" / "c1.nii.gz"
+    write_scan(path, 1, spacing=3.0)
+    assert scored(request).counts["refused"] == 1
+
+    write_scan(path, 1)  # the same voxels
+
+    summary = scored(request)
+    assert summary.counts["scored"] == 3
+    assert summary.n_resumed == 2
+
+
+def test_a_folder_that_another_process_scores_into_is_left_alone(tmp_path):
+    request = a_request(tmp_path)
+    scored(request)
+    before = lasting(request.out)
+
+    with alone(request.out / "private" / LOCK_FILE):
+        with pytest.raises(MachineError, match="another process scores into .*/out'"):
+            scored(request)
+        assert lasting(request.out) == before
+    assert scored(request).n_resumed == 3
 
 
 def test_a_scan_that_is_gone_has_no_row_and_no_mask_any_more(tmp_path):

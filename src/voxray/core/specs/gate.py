@@ -22,7 +22,7 @@ class LockedSet(Spec):
     """Labelled scans that no model learns from, and that few looks are allowed at.
 
     Attributes:
-        name: Looks are counted by it: labels that change need another name.
+        name: Looks are counted by it: a set that changes needs another name.
         scans: Folder; paths may be given on the command line instead.
         key: Column of the table that names the scan; as in training by default.
         by: What the key names; as in training by default.
@@ -50,7 +50,8 @@ class CompareRule(Spec):
         margin: In units of the AUC or Dice. Has no default: what is close enough is
             the team's to say.
         looks: Comparisons that are planned on the locked set; `alpha` is divided by
-            it, and after so many the set is used up.
+            it, and after so many the set is used up. More of them later give no part
+            of `alpha` back.
         alpha: Of all planned looks together, two-sided.
         may_refuse: Share of the champion's exams that the candidate may leave without
             an answer.
