@@ -195,7 +195,10 @@ def true_shares(exams: ScoredExams, settings: Settings) -> dict[str, float]:
     for fold in range(N_FOLDS):
         other = exams.fold != fold
         cut = choose_threshold(
-            exams.score[other], exams.positive[other], settings.spec.operating_point
+            exams.score[other],
+            exams.positive[other],
+            settings.spec.operating_point,
+            exams.patient[other],
         )
         ratio = logit(cut) - logit(N_POSITIVE / N_PATIENTS)
         place = ratio * SPREAD**2 / SHIFT + SHIFT / 2
