@@ -7,7 +7,7 @@ from tests.stages.contest import School, register, write_model_of, write_patient
 from tests.stages.makers import a_session
 from tests.stages.registry import *  # noqa: F403 - fixtures
 from tests.unit.mlflow_store.makers import a_metric
-from voxray.core.errors import ConfigError, GateError
+from voxray.core.errors import ConfigError, GateError, ManifestError
 from voxray.core.files import write_json
 from voxray.core.ids import Pseudonymizer
 from voxray.core.seen import SEEN_FILE, remember
@@ -18,6 +18,7 @@ from voxray.mlflow_store import (
     describe_model,
     find_champion,
     list_models,
+    resolve_model,
 )
 from voxray.model import hash_files, read_package
 from voxray.stages.promote import PromoteRequest, promote
@@ -208,6 +209,19 @@ models:
         ask("models:/spots/2", policy(text=text), session)
     with pytest.raises(ConfigError, match="is the champion already"):
         ask("models:/spots/1", policy(text=text), session)
+
+
+def test_a_champion_whose_files_were_changed_is_named(
+    tmp_path, school, store, session, policy
+):
+    write_patients(tmp_path / "locked", 2, seed=2)
+    for name in ("one", "two"):
+        register(store, "spots", write_model_of(tmp_path / name, school.pupil()))
+    crown(store, ModelVersionRef("spots", 1), None)
+    (resolve_model(store, "models:/spots/1", tmp_path) / "card.md").write_text("new")
+
+    with pytest.raises(ManifestError, match=r"compare with models:/spots/1: .*card"):
+        ask("models:/spots/2", policy(), session)
 
 
 def test_a_champion_that_was_deleted_is_gone_back_to_before_another_is_made(
