@@ -16,6 +16,7 @@ from voxray.mlflow_store import (
     ModelVersionRef,
     crown,
     describe_model,
+    fetch_files,
     find_champion,
     list_models,
     resolve_model,
@@ -90,6 +91,25 @@ def test_first_floors_then_the_champion_then_no_look_is_left(
     tags = describe_model(store, "models:/spots/2").tags
     assert tags["gate_decision"] == "refused"
     assert tags["gate_champion"] == "models:/spots/1"
+
+
+def test_what_is_kept_with_the_run_has_the_policy_and_no_path(
+    tmp_path, school, store, session, policy
+):
+    write_patients(tmp_path / "locked", 24, seed=2)
+    register(store, "spots", write_model_of(tmp_path / "one", school.pupil()))
+    ask("models:/spots/1", policy(), session)
+
+    run_id = describe_model(store, "models:/spots/1").run_id
+    folder, names = "gate/version_1", ["decision.json", "decision.md"]
+    (tmp_path / "kept").mkdir()
+    kept = fetch_files(store, run_id, folder, names, tmp_path / "kept")
+
+    said = json.loads((kept / "decision.json").read_text())["policy"]
+    assert said["locked"]["name"] == "set_one"
+    assert said["compare"]["margin"] == 0.1
+    for name in names:
+        assert "locked/" not in (kept / name).read_text()
 
 
 def test_the_same_pair_again_is_no_further_look(
