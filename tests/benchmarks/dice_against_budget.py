@@ -69,7 +69,7 @@ def draw(rows: list[Row], file: Path) -> None:
         axes.axhline(PUBLISHED[name], color=color, ls=":", lw=1)
     axes.set(xlabel="budget of the fold, minutes", ylabel="Dice, 95 % interval")
     axes.set_title("hippocampus, one fold; dotted: nnU-Net's published figure")
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=2)
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=150)
 

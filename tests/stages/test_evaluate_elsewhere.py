@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from tests.stages.labelled import (
     write_toy,
 )
 from tests.stages.makers import a_session
-from tests.unit.model.makers import a_package, a_plan
+from tests.unit.model.makers import a_package, a_plan, a_rule
 from tests.unit.score.makers import write_scan
 from voxray.core.errors import ConfigError, DatasetError
+from voxray.core.specs import Calibration, Referral
 from voxray.evaluate import read_lesions, read_predictions
 from voxray.ingest import IntakeOptions, ingest_folder
 
@@ -35,10 +37,10 @@ def scores(folder):
         return {row["scan_id"]: row for row in csv.DictReader(stream)}
 
 
-def records_of(folder):
+def records_of(folder, scans=None):
     """What a model that was trained on this folder has seen."""
     rules = a_package(a_plan("classify")).rules
-    options = IntakeOptions(folder / "scans", rules, patient="each_file")
+    options = IntakeOptions(scans or folder / "scans", rules, patient="each_file")
     return ingest_folder(options, READABLE).records
 
 
@@ -64,6 +66,35 @@ def test_figures_are_those_of_the_scores_at_the_registered_threshold(
     assert (tmp_path / "out/report/index.html").is_file()
     assert (tmp_path / "out/figures/confusion.png").is_file()
     assert len(read_predictions(tmp_path / "out/predictions.parquet")) == 6
+
+
+def test_tiny_probabilities_are_judged_as_they_were_decided(tmp_path, session):
+    """Of a network that is far too sure, calibrated or not: all are about 1e-7."""
+    write_labelled(tmp_path, 6)
+    down = Calibration(kind="platt", intercept=-16)
+    rule = a_rule().model_copy(update={"calibration": down})
+    write_toy(tmp_path / "first", decision=rule)
+    first = replace(a_request(tmp_path, str(tmp_path / "first")), out=tmp_path / "a")
+    evaluated(first, session)
+    said = sorted(
+        row.probabilities["ill"]
+        for row in read_predictions(tmp_path / "a/predictions.parquet")
+    )
+    assert rule.operating_point is not None
+    middle = (said[2] + said[3]) / 2
+    point = rule.operating_point.model_copy(update={"threshold": middle})
+    cut = rule.model_copy(update={"operating_point": point})
+    write_toy(tmp_path / "model", decision=cut)
+
+    _, _, rows = evaluated(a_request(tmp_path), session)
+
+    flagged = [row["decision"] == "ill" for row in scores(tmp_path).values()]
+    ill = [name[-1] in "135" for name in scores(tmp_path)]
+    assert said[5] < 1e-6
+    assert sum(flagged) == 3
+    right = sum(f and i for f, i in zip(flagged, ill, strict=True))
+    assert rows["sensitivity"]["value"] == pytest.approx(right / 3)
+    assert rows["specificity"]["value"] == pytest.approx(right / 3)
 
 
 def test_a_table_that_covers_half_of_the_scans_is_said_with_numbers(
@@ -95,6 +126,34 @@ def test_patients_that_the_model_has_seen_are_left_out_and_counted(
     assert "2 patients of 2 exams had a part in training" in "\n".join(said)
     assert found["account"]["excluded_patients"] == ["c00", "c01"]
     assert rows["auc"]["n_exams"] == 4
+
+
+def test_patients_recognised_by_their_id_alone_are_told_apart(tmp_path, session, said):
+    """Two places that number their patients alike are not one place."""
+    write_labelled(tmp_path, 6)
+    there = tmp_path / "there"
+    for n, seed in enumerate((0, 70, 71)):  # c00 is the same scan, the others are not
+        write_scan(there / f"c{n:02}.nii.gz", seed)
+    write_toy(tmp_path / "model", seen=records_of(tmp_path, there))
+
+    _, found, _ = evaluated(a_request(tmp_path), session)
+
+    assert found["account"]["excluded_patients"] == ["c00", "c01", "c02"]
+    assert "2 patients of these have only the id of a patient" in "\n".join(said)
+
+
+def test_referred_exams_are_counted_among_those_that_are_judged(
+    tmp_path, session, said
+):
+    write_labelled(tmp_path, 6)
+    refer = Referral(at_most=0.9, uncertainty=0.0, n_patients=50)
+    rule = a_rule().model_copy(update={"refer": refer})
+    write_toy(tmp_path / "model", seen=records_of(tmp_path)[:2], decision=rule)
+
+    _, found, _ = evaluated(a_request(tmp_path), session)
+
+    assert found["account"]["exams_referred"] == 4
+    assert "4 exams would be referred to a person" in "\n".join(said)
 
 
 def test_when_all_patients_were_seen_nothing_is_judged(tmp_path, session):

@@ -10,7 +10,7 @@ from voxray.evaluate.curves import (
     shown_predictions,
 )
 from voxray.evaluate.decided import DecisionEvidence, judge_decision
-from voxray.evaluate.decision import FittedOn, fit_decision, in_parts
+from voxray.evaluate.decision import FittedOn, fit_decision
 from voxray.evaluate.design_parts import design_metrics, repeat_name
 from voxray.evaluate.dice import dice_per_class
 from voxray.evaluate.estimate import Settings
@@ -27,6 +27,7 @@ from voxray.evaluate.mislabelled import (
 )
 from voxray.evaluate.oof import evaluate_oof
 from voxray.evaluate.pairing import Pair, Side, make_pair, make_side
+from voxray.evaluate.parts import in_parts
 from voxray.evaluate.patients import PER_PATIENT, judged_by_patient
 from voxray.evaluate.registered import (
     evaluate_registered,

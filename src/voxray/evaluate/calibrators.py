@@ -66,7 +66,9 @@ def logistic_line(x: Array, target: Array) -> tuple[float, float]:
     Returns:
         A slope that runs away, as the classes are separated, ends at a large number.
     """
-    centre, spread = float(x.mean()), float(x.std()) or 1.0
+    # equal values have a mean beside them, and then a spread, by rounding
+    spread = float(x.std()) if np.ptp(x) > 0 else 1.0
+    centre = float(x.mean())
     z = (x - centre) / spread
 
     def loss(line: Array) -> tuple[float, Array]:

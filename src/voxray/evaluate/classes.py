@@ -34,7 +34,7 @@ from voxray.evaluate.resampling import JudgedExams
 _Predictions = Sequence[OutOfFoldPrediction]
 
 AT_POINT = "_at_operating_point"
-_DECIDER = {
+DECIDER = {
     Target.EXCLUSIVE: "likeliest class decides",
     Target.ORDINAL: "median class decides",
     Target.LABELS: "decided to be there when likelier than not",
@@ -129,7 +129,7 @@ def decide_among(
         said=said,
         used=everyone,
         n_classes=len(scored),
-        how=_DECIDER[classify.target],
+        how=DECIDER[classify.target],
     )
 
 
@@ -176,7 +176,7 @@ def _accuracies(
         settings: Level, resamples, seed.
     """
     everyone = np.ones(len(likeliest), dtype=np.bool_)
-    how = _DECIDER[Target.LABELS if whose else Target.EXCLUSIVE]
+    how = DECIDER[Target.LABELS if whose else Target.EXCLUSIVE]
     by_half = two_sided(judged.exams, Decisions(likeliest, everyone, how))
     at_point = two_sided(judged.exams, judged.decisions)
     return [

@@ -19,6 +19,7 @@ from voxray.core.specs import ClassifySpec, Target
 from voxray.core.specs.task import LABEL_SEPARATOR, NO_LABEL
 from voxray.evaluate.auc import estimate_auc
 from voxray.evaluate.calibration import calibration_metrics
+from voxray.evaluate.classes import DECIDER
 from voxray.evaluate.decision import DecidedExam, FittedOn, crossfit
 from voxray.evaluate.estimate import Settings
 from voxray.evaluate.exams import ScoredExams, scored_per_class
@@ -37,10 +38,10 @@ Mask = NDArray[np.bool_]
 _Predictions = Sequence[OutOfFoldPrediction]
 
 _HOW: dict[FittedOn, str] = {
-    "out_of_fold": "single networks; calibration and threshold of each fold fitted on "
-    "the other folds",
+    "out_of_fold": "single networks; each fold judged by a rule fitted on the other "
+    "folds",
     "calibration": "the ensemble as registered, on patients no network saw; each part "
-    "of them judged by calibration and threshold fitted on the others",
+    "of them judged by a rule fitted on the others",
 }
 NOT_REFERRED = "_not_referred"
 """Ends the name of a figure of the exams that are not referred."""
@@ -93,7 +94,8 @@ def judge_decision(
         own += _of_probabilities(class_, exams, settings)
         if name == REGISTERED:
             about = _about(decided, class_, classify)
-            own += _of_decisions(class_, exams, about, settings)
+            decider = _decider(exams, classify, settings)
+            own += _of_decisions(class_, exams, about, decider, settings)
     mistakes = _Mistakes.of(decided, classify)
     own += mistakes.metrics(settings)
     rows += [replace(m, model=name, method=f"{how}; {m.method}") for m in own]
@@ -118,13 +120,12 @@ def _of_decisions(
     class_: str,
     exams: ScoredExams,
     decided: Sequence[DecidedExam],
+    decider: str,
     settings: Settings,
 ) -> list[Metric]:
     """With a rule for referral, sensitivity and specificity of the rest besides."""
     flagged = _flags([class_ in e.decision.split(LABEL_SEPARATOR) for e in decided])
-    point = settings.spec.operating_point
-    how = f"threshold for {point.in_words}{few_in_words(exams, point)}"
-    decisions = Decisions(flagged, np.ones_like(flagged), how)
+    decisions = Decisions(flagged, np.ones_like(flagged), decider)
     rows = operating_metrics(class_, exams, decisions, settings)
     rows += predictive_metrics(class_, JudgedExams(exams, decisions), settings)
     if settings.spec.refer is None:
@@ -132,6 +133,14 @@ def _of_decisions(
     kept = replace(decisions, decided=~_flags([bool(e.refer) for e in decided]))
     rest = operating_metrics(class_, exams, kept, settings)
     return rows + [replace(m, metric=m.metric + NOT_REFERRED) for m in rest]
+
+
+def _decider(exams: ScoredExams, classify: ClassifySpec, settings: Settings) -> str:
+    """What decides, in words; three or more classes have no threshold."""
+    if classify.target is not Target.LABELS and len(classify.classes) > 2:  # noqa: PLR2004
+        return DECIDER[classify.target]
+    point = settings.spec.operating_point
+    return f"threshold for {point.in_words}{few_in_words(exams, point)}"
 
 
 def _flags(values: Sequence[bool]) -> Mask:

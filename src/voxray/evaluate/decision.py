@@ -10,7 +10,7 @@ import numpy as np
 from voxray.core.calibration import calibrated
 from voxray.core.decision import calibrate, decide, refers, uncertainty
 from voxray.core.errors import DatasetError
-from voxray.core.records import ExamId, OutOfFoldPrediction, PatientId
+from voxray.core.records import ExamId, OutOfFoldPrediction
 from voxray.core.specs import (
     Calibration,
     ClassifySpec,
@@ -18,6 +18,7 @@ from voxray.core.specs import (
     EvaluateSpec,
     OperatingPoint,
     OperatingPointSpec,
+    Referral,
     Target,
     TaskSpec,
 )
@@ -37,8 +38,8 @@ FittedOn = Literal["out_of_fold", "calibration"]
 _Predictions = Sequence[OutOfFoldPrediction]
 _Kinds = Mapping[str, Fitted | None]
 
-N_PARTS = 10
-"""Parts of calibration patients, each judged by a rule fitted on the others."""
+_NOBODY = 1.0
+"""An uncertainty that no exam has."""
 
 
 def fit_decision(
@@ -67,12 +68,13 @@ def fit_decision(
 
     Raises:
         ConfigError: If the calibration asked for is not for such classes.
-        DatasetError: If a prediction is not finite, all exams are of one class, or
+        DatasetError: If a probability is not finite, all exams are of one class, or
             there are too few for the calibration or the referrals asked for.
     """
     if task.classify is None:
         return None
-    check_predictions(predictions, task)
+    # of masks nothing is decided; those of calibration patients are not even measured
+    check_predictions(predictions, TaskSpec(classify=task.classify))
     try:
         kinds = _settle(predictions, task.classify, spec)
         rule = _fit(_mean_over_repeats(predictions), task.classify, spec, kinds)
@@ -121,50 +123,12 @@ def crossfit(
         same = [row for row in predictions if row.repeat == repeat]
         others = [row for row in same if row.fold != fold]
         try:
-            rule = _fit(others, classify, spec, kinds)
+            rule = _without_referral(others, classify, spec.operating_point, kinds)
         except DatasetError:
             continue  # a class is in this part only: counted as not decided
+        rule = _or_nobody(rule, others, spec)
         found += _decided([row for row in same if row.fold == fold], rule)
     return tuple(found)
-
-
-def in_parts(
-    predictions: _Predictions, classify: ClassifySpec, seed: int
-) -> tuple[OutOfFoldPrediction, ...]:
-    """Deal the patients into parts of like classes; `fold` becomes the part.
-
-    The draw hangs on the predictions and the seed, not on pseudonyms.
-
-    Args:
-        predictions: One per exam, all by the same predictor.
-        classify: A patient counts as the rarest class or label that any exam has.
-        seed: Of the experiment.
-    """
-    classes = _rarest_classes(predictions, classify)
-    first: dict[PatientId, tuple[float, ...]] = {}
-    for row in sorted(predictions, key=lambda row: row.exam_id):
-        first.setdefault(row.patient_id, tuple(row.probabilities.values()))
-    ordered = sorted(first, key=lambda p: (classes[p], first[p], p))
-    generator = np.random.default_rng([seed, 5])
-    shuffled = [ordered[n] for n in generator.permutation(len(ordered))]
-    shuffled.sort(key=classes.__getitem__)
-    n_parts = min(N_PARTS, len(shuffled))
-    part = {patient: place % n_parts for place, patient in enumerate(shuffled)}
-    return tuple(replace(row, fold=part[row.patient_id]) for row in predictions)
-
-
-def _rarest_classes(
-    predictions: _Predictions, classify: ClassifySpec
-) -> dict[PatientId, str]:
-    having: dict[str, set[PatientId]] = {name: set() for name in classify.label_names}
-    for row in predictions:
-        there = {row.label, *(name for name, value in row.labels.items() if value)}
-        for name in there & having.keys():
-            having[name or ""].add(row.patient_id)
-    classes = dict.fromkeys((row.patient_id for row in predictions), "")
-    for name in sorted(having, key=lambda name: -len(having[name])):
-        classes.update(dict.fromkeys(having[name], name))
-    return classes
 
 
 def _settle(
@@ -185,6 +149,12 @@ def _fit(
     kinds: _Kinds,
 ) -> DecisionRule:
     rule = _without_referral(predictions, classify, spec.operating_point, kinds)
+    return _with_referral(rule, predictions, spec)
+
+
+def _with_referral(
+    rule: DecisionRule, predictions: _Predictions, spec: EvaluateSpec
+) -> DecisionRule:
     if spec.refer is None:
         return rule
     decided = _decided(predictions, rule)
@@ -193,6 +163,22 @@ def _fit(
     return rule.model_copy(
         update={"refer": fit_referral(values, patients, spec.refer.at_most)}
     )
+
+
+def _or_nobody(
+    rule: DecisionRule, others: _Predictions, spec: EvaluateSpec
+) -> DecisionRule:
+    """With the referral of the others; where they can refer nobody, it is nobody.
+
+    They are fewer than all, or more of them are alike: no reason to leave out figures.
+    """
+    try:
+        return _with_referral(rule, others, spec)
+    except DatasetError:
+        assert spec.refer is not None  # nothing else is refused
+        n = len({row.patient_id for row in others})
+        nobody = Referral(at_most=spec.refer.at_most, uncertainty=_NOBODY, n_patients=n)
+        return rule.model_copy(update={"refer": nobody})
 
 
 def _without_referral(

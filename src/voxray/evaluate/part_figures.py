@@ -193,7 +193,11 @@ class _Share:
         )
         if not counts.n_patients:
             return not_estimable(None, "no exam of that class", self.how), counts
-        share = estimate_share(exams, self.right, used, self.settings, self.how)
+        own = _kept(
+            exams, mask
+        )  # of one repeat: there an exam counts once, not a share
+        right = self.right[mask]
+        share = estimate_share(own, right, used[mask], self.settings, self.how)
         return share, counts
 
     def drawn(self, mask: Mask, weights: Array) -> Array:

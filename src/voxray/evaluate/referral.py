@@ -45,7 +45,7 @@ def fit_referral(
     n, most = len(falling), int(at_most * (len(falling) + 1) + _ROUNDING)
     fits = [u for u in np.unique(falling) if (falling >= u).sum() <= most]
     if not fits:
-        n_top = int((falling == falling[0]).sum())
+        n_top = int((falling == falling[:1]).sum())
         msg = (
             f"evaluate.refer: at_most {at_most:g} of {n} patients is {most}, and "
             f"{n_top} are most uncertain alike, so that nobody could be referred; "

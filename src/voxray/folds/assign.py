@@ -10,7 +10,12 @@ from voxray.core.errors import DatasetError
 from voxray.core.records import FoldRole, FoldRow, PatientId, ScanRecord
 from voxray.core.specs import FoldsSpec, TaskSpec
 from voxray.folds.groups import Link, group_patients, members_by_group
-from voxray.folds.holdout import check_holdout, choose_calibration, choose_holdout
+from voxray.folds.holdout import (
+    check_calibration,
+    check_holdout,
+    choose_calibration,
+    choose_holdout,
+)
 from voxray.folds.left_out import values_of_groups
 from voxray.folds.strata import Group, describe_groups, draw_share, merge_small
 
@@ -48,8 +53,8 @@ def assign_folds(
     Raises:
         DatasetError: If there is one class only, a class or the whole has fewer
             patients than folds, one of several labels has fewer than two patients
-            with or without it, the holdout is of one class, or a value cannot be left
-            out.
+            with or without it, the holdout lacks a class or the calibration patients
+            one side of a threshold, or a value cannot be left out.
     """
     pairs = tuple(linked)
     holdout = choose_holdout(records, spec, seed, pairs)
@@ -61,6 +66,7 @@ def assign_folds(
     unused = holdout | calibration
     groups = [group for group in described if group.patients[0] not in unused]
     check_holdout(kept_out, task, spec)
+    check_calibration(aside, records, task)
     column = spec.left_out_column
     left_out = _by_value(groups, records, column, task) if column else None
     if left_out is None:

@@ -1,7 +1,7 @@
 """Patients that no fold ever uses: the holdout, and those that fit the decision."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from voxray.core.specs.experiment import HoldoutColumn
 from voxray.folds.groups import Link, group_patients, members_by_group
 from voxray.folds.strata import (
     Group,
+    Stratum,
     check_columns,
+    classes_of,
     column_value,
     content_key,
     did_you_mean,
@@ -31,8 +33,9 @@ def choose_holdout(
     """Choose the patients that are kept out of all folds.
 
     Whole groups are chosen: a patient linked to a holdout patient is one too. A
-    fraction is drawn per combination of labels. The same arguments give the same
-    patients in every stage; the order of records does not matter.
+    fraction is drawn per class, of several labels per rarest one that is there. The
+    same arguments give the same patients in every stage; the order of records does not
+    matter.
 
     Args:
         records: Manifest rows.
@@ -69,8 +72,8 @@ def choose_calibration(
 ) -> frozenset[PatientId]:
     """Choose the patients that fit calibration and operating point, and nothing else.
 
-    They are drawn as a holdout is, whole groups per combination of labels, of the
-    patients that are not in the holdout.
+    They are drawn as a holdout is, whole groups per class, of the patients that are not
+    in the holdout.
 
     Args:
         records: Manifest rows.
@@ -123,7 +126,7 @@ def _by_fraction(
     for record in records:
         scans[groups[record.patient_id]].append(record)
     names = sorted(scans, key=lambda name: content_key(scans[name]))
-    strata = {name: _labels(scans[name]) for name in names}
+    strata = _strata({name: scans[name] for name in names})
     drawn = draw_share(strata, fraction, np.random.default_rng(seeds))
     if not drawn:
         msg = (
@@ -134,7 +137,27 @@ def _by_fraction(
     return set(drawn)
 
 
-def _labels(scans: Sequence[ScanRecord]) -> tuple[str, ...]:
+def _strata(scans: Mapping[str, Sequence[ScanRecord]]) -> dict[str, Stratum]:
+    """What each group counts as: the values of its label.
+
+    Of several labels the rarest that is there, as in folds: most of their combinations
+    are of one group, of which nobody could be drawn.
+    """
+    columns = {key for own in scans.values() for scan in own for key in scan.labels}
+    if len(columns) < 2:  # noqa: PLR2004
+        return {name: _labels(own) for name, own in scans.items()}
+    there = {
+        name: {key for scan in own for key, value in scan.labels.items() if value}
+        for name, own in scans.items()
+    }
+    counts = Counter(key for own in there.values() for key in own)
+    return {
+        name: (min(own, key=lambda key: (counts[key], key), default=""),)
+        for name, own in there.items()
+    }
+
+
+def _labels(scans: Sequence[ScanRecord]) -> Stratum:
     found = {f"{key}={value}" for scan in scans for key, value in scan.labels.items()}
     return tuple(sorted(found)) or ("",)
 
@@ -160,3 +183,30 @@ def check_holdout(kept_out: Sequence[Group], task: TaskSpec, spec: FoldsSpec) ->
             f"{lacking[0]!r} ({said}); nothing could be said about it there: {remedy}"
         )
         raise DatasetError(msg)
+
+
+def check_calibration(
+    kept: Sequence[Group], records: Sequence[ScanRecord], task: TaskSpec
+) -> None:
+    """Refuse calibration patients on whom no threshold could be chosen.
+
+    Raises:
+        DatasetError: If all are of one of two classes, or none is with, or without, one
+            of several labels; more classes have no threshold.
+    """
+    classify = task.classify
+    if not kept or classify is None or len(classify.classes) > 2:  # noqa: PLR2004
+        return
+    patients = {patient for group in kept for patient in group.patients}
+    own = [record for record in records if record.patient_id in patients]
+    for name in classify.judged_names:
+        stated = [r for r in own if not classify.columns or name in r.labels]
+        sides = {name in classes_of([record], classify) for record in stated}
+        if len(sides) < 2:  # noqa: PLR2004
+            n_with = len(patients) if sides == {True} else 0
+            msg = (
+                f"folds.calibration keeps {len(patients)} patients out, {n_with} of "
+                f"them {name!r}; a threshold needs patients with and without it: take "
+                "a larger fraction"
+            )
+            raise DatasetError(msg)

@@ -23,13 +23,13 @@ _SCORES = {
     "calibration": "ensemble's scores",
 }
 _MEANS = {
-    "out_of_fold": "Mind: it was fitted on single fold networks, and registered is "
+    "out_of_fold": "Mind: it was tried on single fold networks, and registered is "
     "their ensemble, whose probabilities are distributed a little differently. By how "
-    "much was not measured: at this threshold its sensitivity and specificity may be "
-    "others. Patients kept out by folds.calibration would tell.",
+    "much was not measured: its sensitivity and specificity may be others. Patients "
+    "kept out by folds.calibration would tell.",
     "calibration": "Fitted on patients kept out of all training (folds.calibration), "
-    "with the ensemble that is registered. Its figures below are of calibrations and "
-    "thresholds fitted on the others of them, so none was used to choose.",
+    "with the ensemble that is registered. Its figures below are of rules fitted on "
+    "the others of them, so none was used to choose.",
 }
 _SHOWN = (
     "sensitivity",

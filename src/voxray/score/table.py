@@ -13,7 +13,8 @@ from voxray.core.records import ExamId, PatientId, ScanId, ScoreRow, ScoreStatus
 from voxray.core.specs import Plan, Target
 
 _FIRST = ("exam_id", "scan_id", "patient_id", "status", "reason_code", "reason")
-_DIGITS = 6
+_DIGITS = 9
+"""Significant ones, so that a probability near 0 stays on its side of a threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,9 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(round(value, _DIGITS)) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return repr(float(f"{value:.{_DIGITS}g}"))
+    return str(value)
 
 
 def _cells(row: ScoreRow) -> dict[str, str]:

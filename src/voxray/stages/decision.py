@@ -81,6 +81,6 @@ def cautions(rule: DecisionRule) -> list[str]:
         return few
     return [
         *few,
-        "the decision is fitted on single networks; registered is their ensemble, "
+        "the decision is tried on single networks; registered is their ensemble, "
         "whose shift is not measured (folds.calibration would)",
     ]

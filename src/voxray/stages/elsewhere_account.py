@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from voxray.core.findings import FindingCode
 from voxray.core.ids import Pseudonymizer
-from voxray.core.records import PatientId, ScoreStatus
+from voxray.core.records import ExamId, PatientId, ScoreStatus
 from voxray.core.seen import knows_key, recognised
 from voxray.core.specs import SeenScans
 from voxray.core.wording import counted
@@ -70,14 +70,17 @@ def account_for(
         str(row.reason_code) for row in summary.rows if row.reason_code in _NO_TRUTH
     )
     used = [p for p in scored.said.predictions if p.patient_id not in excluded]
+    judged_exams = {p.exam_id for p in used}
     counts = {
         "volumes": n_volumes,
         "volumes_without_truth": lacking.total(),
         "label_rows_without_scan": summary.intake.label_rows_without_scan,
         "exams_scored": len(scored.said.predictions) + len(scored.failed),
         "exams_not_scored": len(_not_scored(scored)),
-        "exams_referred": sum(row.refer is True for row in summary.rows),
-        "exams_failed": summary.counts["failed"] + len(scored.failed),
+        "exams_referred": sum(
+            row.refer is True and row.exam_id in judged_exams for row in summary.rows
+        ),
+        "exams_failed": len(_failed(scored)),
         "patients_seen_by_the_model": len(set(excluded)),
         "exams_of_seen_patients": len(scored.said.predictions) - len(used),
         "exams_judged": len(used),
@@ -86,7 +89,7 @@ def account_for(
     sentences = (
         *_coverage(len(summary.intake.records), counts, lacking),
         *_overlap(scored, counts, pseudonymizer),
-        *_unscored(scored),
+        *_unscored(scored, counts["exams_referred"]),
         *not_judged(scored.package, scored.truth),
     )
     judged = (
@@ -134,6 +137,7 @@ def _overlap(
             f"{counted(n, 'patient')} of {counted(n_exams, 'exam')} had a part in "
             "training, validation or calibration and are left out"
         )
+        yield from _by_id_alone(scored, scored.seen, pseudonymizer)
     else:
         yield "no patient had a part in training, validation or calibration"
     if not knows_key(scored.seen, pseudonymizer):
@@ -143,7 +147,30 @@ def _overlap(
         )
 
 
-def _unscored(scored: Scored) -> Iterator[str]:
+def _by_id_alone(
+    scored: Scored, seen: SeenScans, pseudonymizer: Pseudonymizer
+) -> Iterator[str]:
+    """Patients without a scan that was seen: numbers of two places may be the same."""
+    records = [record for scans in scored.exams.values() for record in scans]
+    images_only = seen.model_copy(update={"patients": ()})
+    alike = recognised(records, images_only, pseudonymizer)
+    by_id = recognised(records, seen, pseudonymizer) - alike
+    if by_id:
+        yield (
+            f"{counted(len(by_id), 'patient')} of these have only the id of a patient "
+            "that was seen, and no scan that was: if the ids of this place mean other "
+            "people, give them ids of their own (--patient column:NAME)"
+        )
+
+
+def _failed(scored: Scored) -> set[ExamId]:
+    """Exams of several channels have a row for each."""
+    rows = scored.summary.rows
+    failed = {row.exam_id for row in rows if row.status is ScoreStatus.FAILED}
+    return failed | set(scored.failed)
+
+
+def _unscored(scored: Scored, n_referred: int) -> Iterator[str]:
     left = _not_scored(scored)
     if left:
         reasons = Counter(
@@ -158,10 +185,10 @@ def _unscored(scored: Scored) -> Iterator[str]:
             f"{counted(len(left), 'labelled exam')} got no answer ({why}){of_them}: no "
             "figure counts them"
         )
-    if referred := sum(row.refer is True for row in scored.summary.rows):
+    if n_referred:
         yield (
-            f"{counted(referred, 'exam')} would be referred to a person: figures count "
-            "what the model decides of them all the same"
+            f"{counted(n_referred, 'exam')} would be referred to a person: figures "
+            "count what the model decides of them all the same"
         )
     if scored.failed:
         n = len(scored.failed)

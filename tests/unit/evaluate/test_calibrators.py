@@ -59,6 +59,19 @@ def test_platt_of_separated_classes_is_finite_and_not_certain():
     assert (low, high) == pytest.approx((1 / 22, 21 / 22), abs=1e-3)
 
 
+@pytest.mark.parametrize("score", [0.0, 0.1, 0.3, 1 / 3, 0.7, 1.0])
+@pytest.mark.parametrize("n", [31, 60, 97])
+def test_platt_of_equal_scores_gives_the_share_and_no_steep_line(score, n):
+    """A network that says the same of all; their mean may be another number."""
+    positive = np.arange(n) < n // 3
+    fitted = fit_platt(np.full(n, score), positive)
+
+    assert fitted is not None
+    assert fitted.slope == pytest.approx(1)
+    said = calibrated(np.array([score]), fitted)
+    assert said == pytest.approx(positive.mean(), abs=0.02)
+
+
 def test_scores_that_say_the_contrary_are_left_alone():
     score, positive = overconfident(1)
     assert fit_platt(1 - score, positive) is None

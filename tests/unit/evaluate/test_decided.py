@@ -150,15 +150,35 @@ def test_labels_are_wrong_together_when_one_of_them_is():
     assert y.n_exams == 20
 
 
-def test_three_classes_have_their_decisions_too():
+def three_classes():
     generator = np.random.default_rng(8)
     rows = []
     for n, row in enumerate(a_study(generator, 90, 45)):
         shares = generator.dirichlet(np.where(np.arange(3) == n % 3, 4, 1))
         named = dict(zip("abc", shares.tolist(), strict=True))
         rows.append(replace(row, label="abc"[n % 3], probabilities=named))
+    return rows
+
+
+def test_three_classes_have_their_decisions_too():
+    rows = three_classes()
     found = judge_decision(rows, classify_of(THREE), SETTINGS, "calibration").metrics
 
     error = of(found, REGISTERED)["error_rate"].value
     assert 0 < error < 0.6
     assert {m.class_ for m in found if m.metric == "ppv"} == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("ordinal", "decider"),
+    [(False, "likeliest class decides"), (True, "median class decides")],
+)
+def test_no_threshold_is_claimed_of_three_classes(ordinal, decider):
+    classify = classify_of(THREE).model_copy(update={"ordinal": ordinal})
+    rows = three_classes()
+    found = judge_decision(rows, classify, SETTINGS, "calibration").metrics
+    own = [m for m in found if m.metric in {"sensitivity", "ppv"}]
+
+    assert own
+    assert all(decider in m.method for m in own)
+    assert not any("threshold for" in m.method for m in found)

@@ -16,7 +16,8 @@ from voxray.core.decision import calibrate, decide
 from voxray.core.errors import DatasetError
 from voxray.core.specs import EvaluateSpec, TaskSpec
 from voxray.evaluate import fit_decision, in_parts
-from voxray.evaluate.decision import N_PARTS, crossfit
+from voxray.evaluate.decision import crossfit
+from voxray.evaluate.parts import N_PARTS
 
 CLASSIFY = classify_of(BINARY)
 CALIBRATED = EvaluateSpec(calibration="auto")
@@ -48,6 +49,16 @@ def test_rule_says_what_it_was_fitted_on():
     rule = fit_decision(a_study(np.random.default_rng(2)), BINARY, SPEC, "calibration")
     assert rule is not None
     assert rule.fitted_on == "calibration"
+
+
+def test_rule_of_classes_beside_masks_needs_no_measured_mask():
+    """The ensemble's masks of calibration patients are not measured."""
+    both = TaskSpec(classify=BINARY.classify, segment=LESION.segment)
+    rows = a_study(np.random.default_rng(2))
+
+    alone = fit_decision(rows, BINARY, SPEC, "calibration")
+    assert alone is not None
+    assert fit_decision(rows, both, SPEC, "calibration") == alone
 
 
 def test_repeats_of_an_exam_are_averaged_for_the_registered_rule():
@@ -153,6 +164,20 @@ def test_part_that_alone_has_a_class_is_left_out():
 
     assert {e.prediction.label for e in decided} == {"no"}
     assert len(decided) == 20
+
+
+def test_part_whose_others_can_refer_nobody_is_decided_all_the_same():
+    """One of 20 patients may be referred, and none of 18."""
+    spec = EvaluateSpec.model_validate({"refer": {"at_most": 0.05}})
+    rows = in_parts(a_study(np.random.default_rng(4), 20, 10), CLASSIFY, 1)
+
+    rule = fit_decision(rows, BINARY, spec, "calibration")
+    assert rule is not None
+    assert rule.refer is not None
+    decided = crossfit(rows, CLASSIFY, spec)
+
+    assert len(decided) == 20
+    assert {exam.refer for exam in decided} == {False}
 
 
 def test_patients_are_dealt_whole_and_alike():

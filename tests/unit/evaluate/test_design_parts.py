@@ -68,6 +68,20 @@ def test_repeats_that_agree_give_the_interval_of_one_repeat_for_masks():
     assert numbers(both["dice"]) == pytest.approx(numbers(once["dice"]))
 
 
+def test_figures_of_a_repeat_are_those_of_its_predictions_alone():
+    """Also their intervals: another repeat does not make its exams count less."""
+    first, second = two_repeats()
+
+    alone = design_metrics(first, repeat_name, BINARY, SPEC, 1)
+    among = design_metrics([*first, *second], repeat_name, BINARY, SPEC, 1)
+
+    assert {m.metric for m in alone} == {"auc", "sensitivity", "specificity"}
+    for one in alone:
+        other = of_part(among, "repeat 0", one.metric)
+        assert numbers(other) == pytest.approx(numbers(one))
+        assert (other.n_exams, other.method) == (one.n_exams, one.method)
+
+
 def test_every_figure_says_what_repeats_do_to_it():
     rows = a_study(np.random.default_rng(5))
 

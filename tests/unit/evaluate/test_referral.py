@@ -54,6 +54,7 @@ def test_equally_uncertain_patients_are_referred_together_or_not_at_all():
     [
         ([0.1, 0.2, 0.3], 0.2, r"0.2 of 3 patients is 0, and 1 are most uncertain"),
         ([0.5] * 9, 0.2, r"0.2 of 9 patients is 2, and 9 are most uncertain alike"),
+        ([], 0.2, r"0.2 of 0 patients is 0"),
     ],
 )
 def test_rule_that_would_refer_nobody_is_refused(values, at_most, said):

@@ -1,11 +1,13 @@
 from collections import Counter
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.unit.folds.makers import TWO_CLASSES, a_cohort, a_scan
 from voxray.core.errors import DatasetError
 from voxray.core.records import FoldRole, PatientId
-from voxray.core.specs import FoldsSpec
+from voxray.core.specs import FoldsSpec, TaskSpec
 from voxray.folds import (
     assign_folds,
     audit,
@@ -67,6 +69,73 @@ def test_linked_patients_are_kept_together():
 
     assert chosen
     assert all((one in chosen) == (other in chosen) for one, other in linked)
+
+
+def many_labels(n_patients=200, n_labels=8):
+    """Each label is there in one of ten, and unstated in one of four."""
+    generator = np.random.default_rng(0)
+    there = generator.random((n_patients, n_labels)) < 0.1
+    stated = generator.random((n_patients, n_labels)) < 0.75
+    return [
+        replace(
+            a_scan(f"s{n}", f"p{n:03}"),
+            labels={f"l{k}": int(there[n, k]) for k in np.flatnonzero(stated[n])},
+        )
+        for n in range(n_patients)
+    ]
+
+
+def labels_task(n_labels=8):
+    columns = [f"l{k}" for k in range(n_labels)]
+    return TaskSpec.model_validate({"classify": {"columns": columns}})
+
+
+@pytest.mark.parametrize("choose", [choose_calibration, choose_holdout])
+def test_fraction_of_many_labels_is_kept_though_hardly_two_patients_are_alike(choose):
+    records = many_labels()
+    chosen = choose(records, SPEC, 1)
+
+    wanted = {choose_calibration: 50, choose_holdout: 40}[choose]
+    assert len(chosen) == pytest.approx(wanted, abs=4)
+    for name in labels_task().classify.columns:
+        having = {r.patient_id for r in records if r.labels.get(name)}
+        assert 0.05 < len(having & chosen) / len(having) < 0.5
+
+
+def labelled(*of_each):
+    return [
+        replace(a_scan(f"s{n:02}", f"p{n:02}"), labels=labels)
+        for n, labels in enumerate(of_each)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        # each patient with x is the only one with another label, and those stay
+        (
+            labelled(
+                *({"x": 0, "a": 0, "b": 0} for _ in range(14)),
+                {"x": 1, "a": 1, "b": 0},
+                {"x": 1, "a": 0, "b": 1},
+            ),
+            "keeps 4 patients out, 0 of them 'x'",
+        ),
+        # the only patient without x stays
+        (
+            labelled(*({"x": 1, "a": n % 2} for n in range(16)), {"x": 0, "a": 0}),
+            "keeps 4 patients out, 4 of them 'x'",
+        ),
+    ],
+)
+def test_calibration_patients_all_with_or_all_without_a_label_are_refused(
+    records, said
+):
+    task = TaskSpec.model_validate({"classify": {"columns": list(records[0].labels)}})
+    spec = FoldsSpec.model_validate({"n": 2, "calibration": {"fraction": 0.25}})
+
+    with pytest.raises(DatasetError, match=f"{said}; .* take a larger fraction"):
+        assign_folds(records, task, spec, seed=1)
 
 
 def test_fraction_that_is_nobody_is_refused():

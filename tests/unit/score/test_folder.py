@@ -293,7 +293,7 @@ def test_a_folder_that_another_process_scores_into_is_left_alone(tmp_path):
     before = lasting(request.out)
 
     with alone(request.out / "private" / LOCK_FILE):
-        with pytest.raises(MachineError, match="another process scores into .*/out'"):
+        with pytest.raises(MachineError, match=r"another process scores into .*/out'"):
             scored(request)
         assert lasting(request.out) == before
     assert scored(request).n_resumed == 3

@@ -94,10 +94,24 @@ def test_a_table_that_is_none_of_ours_gives_no_rows(tmp_path, text):
     assert read_scores(tmp_path / "absent.csv", COLUMNS) == ()
 
 
-def test_numbers_are_rounded_to_six_digits(tmp_path):
-    row = replace(SCORED, volume_ml={"lesion": 1 / 3})
+def test_numbers_are_rounded_to_nine_digits(tmp_path):
+    row = replace(SCORED, volume_ml={"lesion": 100 / 3})
     write_scores(tmp_path / "scores.csv", [row], COLUMNS)
-    assert ",0.333333," in (tmp_path / "scores.csv").read_text()
+    assert ",33.3333333," in (tmp_path / "scores.csv").read_text()
+
+
+def test_small_probabilities_stay_on_their_side_of_a_small_threshold(tmp_path):
+    path = tmp_path / "scores.csv"
+    row = replace(
+        SCORED,
+        threshold=2e-7,
+        probabilities={**SCORED.probabilities, COLUMNS.classes[-1]: 3e-7},
+    )
+    write_scores(path, [row], COLUMNS)
+    (back,) = read_scores(path, COLUMNS)
+
+    assert back.threshold is not None
+    assert back.probabilities[COLUMNS.classes[-1]] > back.threshold > 1e-7
 
 
 def test_thresholds_of_labels_read_back(tmp_path):

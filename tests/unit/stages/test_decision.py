@@ -23,7 +23,7 @@ def a_rule(point, fitted_on):
 
 def test_rule_of_single_networks_is_said_to_be_one():
     (line,) = cautions(a_rule(POINT, "out_of_fold"))
-    assert "fitted on single networks; registered is their ensemble" in line
+    assert "tried on single networks; registered is their ensemble" in line
 
 
 def test_rule_of_the_ensemble_on_enough_patients_needs_no_caution():
