@@ -152,11 +152,11 @@ def record_decision(store: Store, found: ModelVersionRef, record: GateRecord) ->
 
 def _as_tag(reasons: Sequence[str]) -> str:
     """As many as a tag holds, as JSON; the files have all."""
-    for n in range(len(reasons), -1, -1):
-        n_left = len(reasons) - n
-        more = [f"{n_left} more: see gate/ of the run"] if n_left else []
-        if len(said := json.dumps([*reasons[:n], *more])) <= _MOST_CHARACTERS:
-            break
+    said, n = json.dumps(list(reasons)), len(reasons)
+    while len(said) > _MOST_CHARACTERS:
+        n -= 1
+        more = f"{len(reasons) - n} more: see gate/ of the run"
+        said = json.dumps([*reasons[:n], more])
     return said
 
 
