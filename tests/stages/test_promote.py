@@ -7,7 +7,7 @@ from tests.stages.contest import School, register, write_model_of, write_patient
 from tests.stages.makers import a_session
 from tests.stages.registry import *  # noqa: F403 - fixtures
 from tests.unit.mlflow_store.makers import a_metric
-from voxray.core.errors import ConfigError, GateError
+from voxray.core.errors import ConfigError, GateError, ManifestError
 from voxray.core.files import write_json
 from voxray.core.ids import Pseudonymizer
 from voxray.core.seen import SEEN_FILE, remember
@@ -16,8 +16,10 @@ from voxray.mlflow_store import (
     ModelVersionRef,
     crown,
     describe_model,
+    fetch_files,
     find_champion,
     list_models,
+    resolve_model,
 )
 from voxray.model import hash_files, read_package
 from voxray.stages.promote import PromoteRequest, promote
@@ -89,6 +91,25 @@ def test_first_floors_then_the_champion_then_no_look_is_left(
     tags = describe_model(store, "models:/spots/2").tags
     assert tags["gate_decision"] == "refused"
     assert tags["gate_champion"] == "models:/spots/1"
+
+
+def test_what_is_kept_with_the_run_has_the_policy_and_no_path(
+    tmp_path, school, store, session, policy
+):
+    write_patients(tmp_path / "locked", 24, seed=2)
+    register(store, "spots", write_model_of(tmp_path / "one", school.pupil()))
+    ask("models:/spots/1", policy(), session)
+
+    run_id = describe_model(store, "models:/spots/1").run_id
+    folder, names = "gate/version_1", ["decision.json", "decision.md"]
+    (tmp_path / "kept").mkdir()
+    kept = fetch_files(store, run_id, folder, names, tmp_path / "kept")
+
+    said = json.loads((kept / "decision.json").read_text())["policy"]
+    assert said["locked"]["name"] == "set_one"
+    assert said["compare"]["margin"] == 0.1
+    for name in names:
+        assert "locked/" not in (kept / name).read_text()
 
 
 def test_the_same_pair_again_is_no_further_look(
@@ -208,6 +229,19 @@ models:
         ask("models:/spots/2", policy(text=text), session)
     with pytest.raises(ConfigError, match="is the champion already"):
         ask("models:/spots/1", policy(text=text), session)
+
+
+def test_a_champion_whose_files_were_changed_is_named(
+    tmp_path, school, store, session, policy
+):
+    write_patients(tmp_path / "locked", 2, seed=2)
+    for name in ("one", "two"):
+        register(store, "spots", write_model_of(tmp_path / name, school.pupil()))
+    crown(store, ModelVersionRef("spots", 1), None)
+    (resolve_model(store, "models:/spots/1", tmp_path) / "card.md").write_text("new")
+
+    with pytest.raises(ManifestError, match=r"compare with models:/spots/1: .*card"):
+        ask("models:/spots/2", policy(), session)
 
 
 def test_a_champion_that_was_deleted_is_gone_back_to_before_another_is_made(

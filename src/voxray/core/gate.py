@@ -5,7 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from voxray.core.comparison import Answer, ComparedFigure
-from voxray.core.records import ALL, LESS_REST, Metric
+from voxray.core.records import (
+    ALL,
+    DECIDED_NETWORK,
+    LESS_REST,
+    NETWORK,
+    REGISTERED,
+    Metric,
+)
 from voxray.core.specs.gate import (
     CalibrationRule,
     CompareRule,
@@ -14,6 +21,8 @@ from voxray.core.specs.gate import (
 )
 
 _MOST_WORDS = 200
+_NEAREST = (REGISTERED, DECIDED_NETWORK, NETWORK)
+"""`Metric.model`, that of the registered ensemble with its decision first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,11 @@ def _bounded(
 def calibration_checks(
     rule: CalibrationRule, metrics: Sequence[Metric]
 ) -> Iterator[Check]:
-    """Slope, intercept, expected calibration error, Brier score, of every class."""
+    """Slope, intercept, expected calibration error, Brier score, of every class.
+
+    Out of fold there are figures before and after calibration: those count that are
+    nearest to what is registered.
+    """
     bounds = {
         "calibration_slope": ("slope", rule.slope),
         "calibration_intercept": ("intercept", rule.intercept),
@@ -92,6 +105,8 @@ def calibration_checks(
         if limits is None:
             continue
         rows = [m for m in metrics if m.metric == metric and m.subset == ALL]
+        whose = next((n for n in _NEAREST if any(m.model == n for m in rows)), NETWORK)
+        rows = [m for m in rows if m.model == whose]
         for row in rows:
             yield _within(f"calibration.{key}", row, *limits)
         if not rows:

@@ -135,7 +135,7 @@ def record_decision(store: Store, found: ModelVersionRef, record: GateRecord) ->
     """
     tags = {
         "gate_decision": "refused" if record.reasons else "passed",
-        "gate_reasons": json.dumps(list(record.reasons))[:_MOST_CHARACTERS],
+        "gate_reasons": _as_tag(record.reasons),
         "gate_time": _now(),
         **record.tags,
     }
@@ -148,6 +148,16 @@ def record_decision(store: Store, found: ModelVersionRef, record: GateRecord) ->
         for name, text in record.files.items():
             with _unless_deleted():
                 client.log_text(run_id, text, f"gate/version_{found.version}/{name}")
+
+
+def _as_tag(reasons: Sequence[str]) -> str:
+    """As many as a tag holds, as JSON; the files have all."""
+    said, n = json.dumps(list(reasons)), len(reasons)
+    while len(said) > _MOST_CHARACTERS:
+        n -= 1
+        more = f"{len(reasons) - n} more: see gate/ of the run"
+        said = json.dumps([*reasons[:n], more])
+    return said
 
 
 def crown(

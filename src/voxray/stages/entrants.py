@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from voxray import mlflow_store
+from voxray.core.errors import ManifestError
 from voxray.core.gate import Check
 from voxray.core.hashing import sha256_file
 from voxray.core.ids import Pseudonymizer
 from voxray.core.records import ExamId, OutOfFoldPrediction, ScanRecord, Sha256
 from voxray.core.seen import knows_key
 from voxray.core.specs import ModelPackage, SeenScans
-from voxray.mlflow_store import ModelVersionRef
+from voxray.mlflow_store import ModelVersionRef, Store
 from voxray.model import PACKAGE_FILE, read_package
 from voxray.stages.contest import Contest
 from voxray.stages.labelled import read_seen
@@ -42,15 +43,18 @@ def read_entrants(contest: Contest) -> tuple[Entrant, ...]:
         ManifestError: If they were changed.
         MachineError: If the store is away.
     """
-    found = []
-    for version in (contest.version, contest.champion):
-        if version is None:
-            continue
-        with mlflow_store.fetched(contest.store, version) as folder:
-            sha256 = sha256_file(folder / PACKAGE_FILE)
+    versions = (contest.version, contest.champion)
+    return tuple(_entrant(contest.store, one) for one in versions if one is not None)
+
+
+def _entrant(store: Store, version: ModelVersionRef) -> Entrant:
+    with mlflow_store.fetched(store, version) as folder:
+        try:
             package, seen = read_package(folder), read_seen(folder)
-        found.append(Entrant(version, sha256, package, seen))
-    return tuple(found)
+        except ManifestError as error:
+            msg = f"cannot compare with {version}: {error}"
+            raise ManifestError(msg) from error
+        return Entrant(version, sha256_file(folder / PACKAGE_FILE), package, seen)
 
 
 def entrant_checks(entrants: Sequence[Entrant]) -> Iterator[Check]:

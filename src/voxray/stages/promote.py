@@ -20,6 +20,8 @@ from voxray.stages.own_checks import own_checks
 from voxray.stages.run import Session
 from voxray.stages.truth import LabelledScans
 
+_PLACES = {"scans", "labels", "masks"}
+"""Of the locked set: paths may name people, and are not for the store."""
 _HEADER = ("", "rule", "asked", "found")
 _VERDICTS = {True: "yes", False: "NO", None: "-"}
 
@@ -172,15 +174,15 @@ def _settle(store: Store, decided: Decided, policy: GatePolicy) -> None:
 
 
 def _record(store: Store, decided: Decided, policy: GatePolicy) -> None:
-    rules = policy.model_dump(mode="json")
     against = str(decided.against) if decided.against else "none"
-    sha256 = sha256_json(rules)
+    sha256 = sha256_json(policy.model_dump(mode="json"))
+    gate = policy.models.get(decided.version.name)
     said = {
         "version": str(decided.version),
         "champion": against,
         "passed": decided.passed,
         "policy_sha256": sha256,
-        "policy": rules["models"].get(decided.version.name),
+        "policy": gate and gate.model_dump(mode="json", exclude={"locked": _PLACES}),
         "checks": [asdict(check) for check in decided.checks],
     }
     record = GateRecord(

@@ -68,6 +68,26 @@ def test_the_whole_interval_of_a_slope_must_lie_in_its_bounds(ends, passed):
     assert check.passed is passed
 
 
+@pytest.mark.parametrize(
+    ("models", "counts"),
+    [
+        (["network", "network+decision", "baseline:size"], "network+decision"),
+        (["network", "network+decision", "ensemble", "registered"], "registered"),
+        (["baseline:size", "network"], "network"),
+    ],
+)
+def test_calibration_is_that_of_what_is_nearest_to_the_registered_model(models, counts):
+    rows = [
+        a_row("calibration_slope", 1.0, *((0.7, 1.3) if name == counts else (0.1, 0.4)))
+        for name in models
+    ]
+    named = [replace(row, model=m) for row, m in zip(rows, models, strict=True)]
+
+    (check,) = calibration_checks(CalibrationRule(slope=(0.5, 1.5)), named)
+
+    assert check.passed
+
+
 def test_a_calibration_figure_without_interval_or_at_all_fails():
     rule = CalibrationRule(ece=0.1, brier=0.2)
     row = a_row("ece", 0.05, None, None, method="bins; not estimable: 3 positive")

@@ -175,6 +175,18 @@ def test_a_decision_and_its_reasons_are_kept_with_version_and_run(
     assert [file.path for file in files] == ["gate/version_1/a.md"]
 
 
+def test_more_reasons_than_a_tag_holds_are_counted_and_remain_json(
+    store, registered, fresh_name
+):
+    version = ModelVersionRef(fresh_name, registered())
+
+    record_decision(store, version, GateRecord(["x" * 900] * 9, {}, {}))
+
+    tags = describe_model(store, str(version)).tags
+    *kept, last = json.loads(tags["gate_reasons"])
+    assert (len(kept), last) == (4, "5 more: see gate/ of the run")
+
+
 def test_a_decision_without_reasons_is_passed(store, registered, fresh_name):
     version = ModelVersionRef(fresh_name, registered())
 
