@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from MLstatkit import Delong_test
 from numpy.typing import NDArray
+from scipy.integrate import cumulative_trapezoid
 from scipy.stats import binomtest, norm, somersd, t
 from sklearn import metrics as sk
 from tests.unit.evaluate.makers import a_prediction, a_study
@@ -37,7 +38,7 @@ from voxray.evaluate import evaluate_oof, measure_masks
 from voxray.evaluate.auc import fold_mean_auc
 from voxray.evaluate.delong import delong_spread
 from voxray.evaluate.exams import ScoredExams
-from voxray.evaluate.intervals import t_interval, wilson
+from voxray.evaluate.intervals import jeffreys, t_interval, wilson
 
 Pair = tuple[float, float]
 Bools = NDArray[np.bool_]
@@ -194,6 +195,7 @@ def spreads(n_cases: int) -> Iterator[Compared]:
     yield Compared("DeLong standard error of an AUC", "MLstatkit", tuple(own))
     yield Compared("DeLong z of a paired difference", "MLstatkit", tuple(difference))
     yield Compared("Wilson interval", f"{SCIPY}'s binomtest", tuple(wilsons()))
+    yield Compared("Jeffreys interval", "a numerical integral", tuple(jeffreys_ends()))
     yield Compared("Student t interval", f"{SCIPY}'s t", tuple(students(n_cases)))
 
 
@@ -209,6 +211,21 @@ def wilsons() -> Iterator[Pair]:
             yield from zip(
                 wilson(k / n, n, 0.95), (oracle.low, oracle.high), strict=True
             )
+
+
+def jeffreys_ends() -> Iterator[Pair]:
+    """Mass of the posterior below either end, by the trapezoid rule in p = sin^2."""
+    angle = np.linspace(0, np.pi / 2, 200_001)
+    share = np.sin(angle) ** 2
+    for n in (10, 37, 400):
+        for k in range(1, n, max(1, n // 20)):
+            with np.errstate(divide="ignore"):
+                log = 2 * k * np.log(np.sin(angle)) + 2 * (n - k) * np.log(
+                    np.cos(angle)
+                )
+            mass = cumulative_trapezoid(np.exp(log - log.max()), angle, initial=0)
+            for end, tail in zip(jeffreys(k / n, n, 0.95), (0.025, 0.975), strict=True):
+                yield float(np.interp(end, share, mass / mass[-1])), tail
 
 
 def students(n_cases: int) -> Iterator[Pair]:

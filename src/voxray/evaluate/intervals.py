@@ -4,7 +4,7 @@ import math
 
 from scipy.optimize import brentq
 from scipy.special import expit, logit
-from scipy.stats import norm, t
+from scipy.stats import beta, norm, t
 
 Interval = tuple[float, float]
 
@@ -91,6 +91,19 @@ def wilson(share: float, n_effective: float, level: float) -> Interval:
     scale = 1 + z**2 / n_effective
     half = z * math.sqrt(spread)
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+
+def jeffreys(share: float, n_effective: float, level: float) -> Interval:
+    """Jeffreys' interval of a proportion, for any n above zero, exact at the ends.
+
+    Brown, Cai & DasGupta 2001 (Statistical Science 16:101): where all are right the
+    lower end is the exact one, where none is the upper end.
+    """
+    tail, n_right = (1 - level) / 2, share * n_effective
+    posterior = beta(n_right + 0.5, n_effective - n_right + 0.5)
+    low = min(float(posterior.ppf(tail)), tail ** (1 / n_effective))
+    high = max(float(posterior.ppf(1 - tail)), 1 - tail ** (1 / n_effective))
+    return low if share > 0 else 0.0, high if share < 1 else 1.0
 
 
 def newcombe_auc(

@@ -17,7 +17,7 @@ from voxray.evaluate.estimate import (
     not_estimable,
 )
 from voxray.evaluate.exams import ScoredExams
-from voxray.evaluate.intervals import normal_quantile, wilson
+from voxray.evaluate.intervals import jeffreys, normal_quantile
 from voxray.evaluate.threshold import crossfit_decisions, too_few_for
 
 Array = NDArray[np.float64]
@@ -110,9 +110,9 @@ def estimate_share(
         why = f"{len(n_exams)} patients, at least {MIN_PATIENTS} needed"
         return not_estimable(value, why, how)
     effective = interval_n(n_right, n_exams, settings.level)
-    low, high = wilson(value, effective, settings.level)
+    low, high = jeffreys(value, effective, settings.level)
     method = (
-        f"{how}; Wilson with effective n = {effective:.1f} by patients; {CONDITIONAL}"
+        f"{how}; Jeffreys with effective n = {effective:.1f} by patients; {CONDITIONAL}"
     )
     return Estimate(value, low, high, method)
 
@@ -121,9 +121,9 @@ def interval_n(n_right: Array, n_exams: Array, level: float) -> float:
     """Effective number of exams for an interval at a level.
 
     Where patients have several exams the spread itself is estimated, from so many
-    patients; the number then shrinks by (z / t)^2, so that Wilson's interval has
-    Student's quantile (Korn & Graubard 1998, Survey Methodology 24:193; with Wilson:
-    Franco et al. 2019, J. Survey Statistics and Methodology 7:334).
+    patients; the number then shrinks by (z / t)^2, so that the interval has Student's
+    quantile (Korn & Graubard 1998, Survey Methodology 24:193; with Wilson's and
+    Jeffreys' interval: Franco et al. 2019, J. Survey Statistics and Methodology 7:334).
     """
     n, n_patients = effective_n(n_right, n_exams), len(n_exams)
     if n_exams.max() <= 1 or n_patients < 2:  # noqa: PLR2004

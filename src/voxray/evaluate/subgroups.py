@@ -158,8 +158,8 @@ def _gap(one: float | None, other: float | None) -> float:
 def interaction_p(own: Estimate, rest: Estimate, level: float) -> float | None:
     """Two-sided p that both are the same, by the difference of their logits.
 
-    The intervals are symmetric on the logit scale (Wilson's is, Newcombe 2001, The
-    American Statistician 55:200), so their width gives the standard error. Those with
+    The intervals are symmetric on the logit scale, or nearly so (Jeffreys'), so their
+    width gives the standard error. Those with
     Student's quantile give a larger one: p is rather too large.
 
     Returns:

@@ -33,7 +33,7 @@ def test_without_a_spread_the_interval_is_that_of_the_share():
     found = found_of(rows)[NAMES[0]]
     assert (found.value, found.high) == pytest.approx((1, 1))
     assert 0.7 < found.low < 1
-    assert "Wilson" in found.method
+    assert "Jeffreys" in found.method
 
 
 def test_a_patient_who_is_drawn_twice_is_two_patients_in_one_fold():

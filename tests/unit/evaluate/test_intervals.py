@@ -1,11 +1,15 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from scipy.special import logit
 from scipy.stats import binomtest, t
 
 from voxray.evaluate.intervals import (
+    jeffreys,
     logit_interval,
     newcombe_auc,
     normal_quantile,
@@ -34,6 +38,37 @@ def test_wilson_is_wider_with_fewer_effective_exams():
     narrow, wide = wilson(0.8, 50, 0.95), wilson(0.8, 12.5, 0.95)
 
     assert wide[0] < narrow[0] < 0.8 < narrow[1] < wide[1]
+
+
+@pytest.mark.parametrize(("k", "n"), [(1, 20), (12, 30), (38, 40), (200, 400)])
+def test_jeffreys_leaves_a_fortieth_of_the_posterior_on_each_side(k, n):
+    def mass(start, end):
+        density = partial(power_of_chances, k - 0.5, n - k - 0.5)
+        return quad(density, start, end, points=[k / n], limit=200)[0]
+
+    low, high = jeffreys(k / n, n, 0.95)
+
+    whole = mass(0, 1)
+    assert mass(0, low) / whole == pytest.approx(0.025, abs=1e-6)
+    assert mass(high, 1) / whole == pytest.approx(0.025, abs=1e-6)
+
+
+def power_of_chances(a, b, p):
+    """Scaled to about 1 at its top, so that no integral runs out of digits."""
+    top = a / (a + b)
+    return np.exp(a * np.log(p / top) + b * np.log((1 - p) / (1 - top)))
+
+
+@pytest.mark.parametrize("n", [5, 40, 40.5])
+def test_jeffreys_is_exact_where_all_or_none_are_right(n):
+    assert jeffreys(1.0, n, 0.95) == pytest.approx((0.025 ** (1 / n), 1.0))
+    assert jeffreys(0.0, n, 0.95) == pytest.approx((0.0, 1 - 0.025 ** (1 / n)))
+
+
+def test_jeffreys_ends_rise_with_the_share_up_to_the_last_exam():
+    ends = np.array([jeffreys(share, 40, 0.95) for share in np.linspace(0, 1, 401)])
+
+    assert (np.diff(ends, axis=0) >= -1e-12).all()
 
 
 def test_logit_interval_is_symmetric_on_the_logit_scale_and_inside_0_and_1():

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from tests.unit.evaluate.makers import SETTINGS, a_prediction, a_study
 from voxray.evaluate.exams import ScoredExams
+from voxray.evaluate.intervals import jeffreys
 from voxray.evaluate.proportions import (
     decide_by_threshold,
     effective_n,
@@ -20,14 +20,12 @@ def metrics_of(rows):
     return operating_metrics("yes", exams, decisions, SETTINGS)
 
 
-def test_one_exam_a_patient_is_scipys_wilson():
+def test_one_exam_a_patient_is_jeffreys_of_the_exams():
     sensitivity, _ = metrics_of(a_study(np.random.default_rng(1)))
-    n_right = round(sensitivity.value * 25)
-    oracle = binomtest(n_right, 25).proportion_ci(0.95, method="wilson")
 
     assert sensitivity.n_exams == sensitivity.n_patients == 25
     assert (sensitivity.low, sensitivity.high) == pytest.approx(
-        (oracle.low, oracle.high), abs=0.01
+        jeffreys(sensitivity.value, 25, 0.95)
     )
 
 
