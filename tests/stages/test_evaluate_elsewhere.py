@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from tests.makers import write_mask
 from tests.stages.labelled import (
     READABLE,
     a_request,
@@ -186,6 +187,18 @@ def test_masks_are_measured_on_the_grid_of_the_scan(tmp_path, session):
     assert first.true_volume_ml["lesion"] == pytest.approx(8 * 10 * 6 / 1000)
     volume = float(scores(tmp_path)[first.exam_id]["volume_ml_lesion"])
     assert first.volume_ml["lesion"] == pytest.approx(volume)
+
+
+def test_an_exam_whose_mask_cannot_be_used_is_counted_and_said(tmp_path, session, said):
+    write_labelled(tmp_path, 3)
+    write_mask(tmp_path / "masks" / "c01.nii.gz", (5, 5, 5), np.eye(4))
+    write_toy(tmp_path / "model", "segment")
+
+    _, found, rows = evaluated(a_request(tmp_path, labels=None, masks="masks"), session)
+
+    assert rows["dice"]["n_exams"] == 2
+    assert found["account"]["volumes_refused_by_intake"] == 1
+    assert "intake refused 1 volume for the volume or its mask (" in "\n".join(said)
 
 
 def test_lesions_are_counted_as_the_masks_are_and_have_no_froc(tmp_path, session):

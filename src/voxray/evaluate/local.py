@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from voxray.core.records import Metric, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, OperatingPoint, OperatingPointSpec
-from voxray.core.wording import counted
+from voxray.core.wording import counted, cut_in_words
 from voxray.evaluate.estimate import (
     MIN_PATIENTS,
     Estimate,
@@ -77,7 +77,7 @@ def _threshold(
     own = _own(exams, point)
     how = (
         f"cut to expect {point.metric} of {target:g} of such patients; "
-        f"registered: {point.threshold:.4f}"
+        f"registered: {cut_in_words(point.threshold)}"
     )
     if not own.any() or own.all():
         which = "positive" if own.any() == (point.metric == "sensitivity") else "other"

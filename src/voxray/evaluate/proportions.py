@@ -8,6 +8,7 @@ from scipy.stats import t
 
 from voxray.core.records import Metric
 from voxray.core.specs import OperatingPointSpec
+from voxray.core.wording import cut_in_words
 from voxray.evaluate.calibrators import Wanted, settle_two_sided
 from voxray.evaluate.estimate import (
     CONDITIONAL,
@@ -68,8 +69,8 @@ def decisions_on(class_: str, exams: ScoredExams, settings: Settings) -> Decisio
         spec = settings.spec
         return decide_by_threshold(exams, spec.operating_point, spec.calibration)
     how = (
-        f"registered threshold of {point.threshold:.4f}, chosen elsewhere for "
-        f"{point.in_words}"
+        f"registered threshold of {cut_in_words(point.threshold)}, chosen elsewhere "
+        f"for {point.in_words}"
     )
     everyone = np.ones(len(exams.score), dtype=np.bool_)
     return Decisions(exams.score >= point.threshold, everyone, how)

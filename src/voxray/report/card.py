@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voxray.core.records import ALL, NETWORK, REPEAT, Finding, Metric, ScanId
+from voxray.core.records import (
+    ALL,
+    ENSEMBLE,
+    NETWORK,
+    REPEAT,
+    Finding,
+    Metric,
+    ScanId,
+)
 from voxray.core.specs import ModelPackage, ReferenceStatistics, ReferenceValues
 from voxray.report.baselines import baselines_line, comparisons, signed
 from voxray.report.decided import decision_section
@@ -139,8 +147,11 @@ def _limits(card: ModelCard) -> list[str]:
     rule = card.package.decision
     calibrated = rule is not None and (rule.calibration or rule.calibrations)
     said = [card.limits] if card.limits else []
+    kept = max((m.n_patients for m in card.metrics if m.model == ENSEMBLE), default=0)
+    others = f" and {kept} kept for the decision" if kept else ""
     said.append(
-        f"All figures are of the {card.n_patients} patients of these training data. "
+        f"All figures are of the {card.n_patients} patients of these training "
+        f"data{others}. "
         "Other hospitals, scanners and patients may give others: `voxray evaluate` "
         "measures them."
     )

@@ -11,6 +11,7 @@ from voxray.core.records import (
     Metric,
 )
 from voxray.core.specs import DecisionRule, OperatingPoint, Target
+from voxray.core.wording import cut_in_words
 from voxray.report.wording import estimate
 
 _WITHOUT_THRESHOLD = {
@@ -114,9 +115,9 @@ def decision_section(rule: DecisionRule | None, metrics: Sequence[Metric]) -> li
 
 def _threshold(name: str, point: OperatingPoint, rule: DecisionRule) -> str:
     said = (
-        f"{name!r} when its probability is at least {point.threshold:.4f}, chosen for "
-        f"{point.in_words} on the {_SCORES[rule.fitted_on]} of {point.n_positive} "
-        f"positive and {point.n_negative} negative patients."
+        f"{name!r} when its probability is at least {cut_in_words(point.threshold)}, "
+        f"chosen for {point.in_words} on the {_SCORES[rule.fitted_on]} of "
+        f"{point.n_positive} positive and {point.n_negative} negative patients."
     )
     if point.expected is None or point.at_least is None:
         return said

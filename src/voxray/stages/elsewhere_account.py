@@ -10,6 +10,7 @@ from voxray.core.records import ExamId, PatientId, ScoreStatus
 from voxray.core.seen import knows_key, recognised
 from voxray.core.specs import SeenScans
 from voxray.core.wording import counted
+from voxray.score import ScoreSummary
 from voxray.stages.labelled import Scored
 from voxray.stages.targets import class_name, labels_of
 from voxray.stages.truth import not_judged
@@ -69,11 +70,13 @@ def account_for(
     lacking = Counter(
         str(row.reason_code) for row in summary.rows if row.reason_code in _NO_TRUTH
     )
+    refused = _refused_by_intake(summary)
     used = [p for p in scored.said.predictions if p.patient_id not in excluded]
     judged_exams = {p.exam_id for p in used}
     counts = {
         "volumes": n_volumes,
         "volumes_without_truth": lacking.total(),
+        "volumes_refused_by_intake": refused.total(),
         "label_rows_without_scan": summary.intake.label_rows_without_scan,
         "exams_scored": len(scored.said.predictions) + len(scored.failed),
         "exams_not_scored": len(_not_scored(scored)),
@@ -88,6 +91,7 @@ def account_for(
     }
     sentences = (
         *_coverage(len(summary.intake.records), counts, lacking),
+        *_not_accepted(refused),
         *_overlap(scored, counts, pseudonymizer),
         *_unscored(scored, counts["exams_referred"]),
         *not_judged(scored.package, scored.truth),
@@ -120,6 +124,28 @@ def _coverage(
         )
     if rows := counts["label_rows_without_scan"]:
         yield f"{counted(rows, 'row')} of the label table name no scan that was found"
+
+
+def _refused_by_intake(summary: ScoreSummary) -> Counter[str]:
+    """Reasons of volumes that were not accepted, though their truth may be there."""
+    accepted = {record.scan_id for record in summary.intake.records}
+    return Counter(
+        str(row.reason_code)
+        for row in summary.rows
+        if row.status is ScoreStatus.REFUSED
+        and row.scan_id not in accepted
+        and row.reason_code not in _NO_TRUTH
+    )
+
+
+def _not_accepted(refused: Mapping[str, int]) -> Iterator[str]:
+    if refused:
+        n = sum(refused.values())
+        why = ", ".join(f"{code} {times}" for code, times in sorted(refused.items()))
+        yield (
+            f"intake refused {counted(n, 'volume')} for the volume or its mask "
+            f"({why}): no figure counts them"
+        )
 
 
 def _overlap(

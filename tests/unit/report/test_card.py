@@ -4,6 +4,7 @@ import pytest
 
 from tests.unit.mlflow_store.makers import a_package
 from tests.unit.report.makers import a_metric
+from voxray.core.records import ENSEMBLE
 from voxray.core.specs import DecisionRule, OperatingPoint, Target
 from voxray.core.specs.gate import CARD_SECTIONS
 from voxray.report import ModelCard, pictures_section, render_card
@@ -92,6 +93,15 @@ def test_limits_are_those_of_a_person_and_those_of_the_evidence():
     assert "- Not for children." in limits
     assert "the 10 patients of these training data" in limits
     assert "No interval could be given of: ppv" in limits
+
+
+def test_patients_kept_for_the_decision_are_counted_beside_the_others():
+    kept = replace(a_metric(), model=ENSEMBLE, n_patients=8)
+    alone = render_card(ModelCard(a_package({}), 20, 10, [a_metric()]))
+    both = render_card(ModelCard(a_package({}), 20, 10, [a_metric(), kept]))
+
+    assert "All figures are of the 10 patients of these training data. " in alone
+    assert "10 patients of these training data and 8 kept for the decision. " in both
 
 
 def test_pictures_are_shown_by_their_place_beside_the_card():
