@@ -103,6 +103,7 @@ def test_what_is_kept_with_the_run_has_the_policy_and_no_path(
     run_id = describe_model(store, "models:/spots/1").run_id
     folder, names = "gate/version_1", ["decision.json", "decision.md"]
     (tmp_path / "kept").mkdir()
+    assert run_id is not None
     kept = fetch_files(store, run_id, folder, names, tmp_path / "kept")
 
     said = json.loads((kept / "decision.json").read_text())["policy"]
@@ -250,7 +251,7 @@ def test_a_champion_that_was_deleted_is_gone_back_to_before_another_is_made(
     for name in ("one", "two", "three"):
         register(store, "spots", write_model_of(tmp_path / name, school.pupil()))
     for version, before in ((1, None), (2, 1)):
-        against = before and ModelVersionRef("spots", before)
+        against = ModelVersionRef("spots", before) if before else None
         crown(store, ModelVersionRef("spots", version), against)
     with store.client() as client:
         client.delete_model_version("spots", "2")
