@@ -81,7 +81,8 @@ def measured(folder: Path, *words: str) -> tuple[float, float]:
             command, cwd=folder, env=environment, stdout=log, stderr=log
         )
         _, status, usage = os.wait4(process.pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, (folder / "log.txt").read_text()
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, (folder / "log.txt").read_text()
     return (time.monotonic() - began) / 60, usage.ru_maxrss * 1024 / 1e9
 
 

@@ -3,7 +3,13 @@ import pytest
 from scipy import ndimage
 
 from tests.unit.evaluate.mask_makers import a_blob, a_box
-from voxray.evaluate.surfaces import Surface, SurfaceGap
+from voxray.evaluate.surfaces import (
+    Surface,
+    SurfaceGap,
+    by_transform,
+    by_tree,
+    nearest_mm,
+)
 
 N_CASES = 60
 
@@ -145,7 +151,7 @@ def test_area_of_a_far_speck_decides_the_percentile():
 
 @pytest.mark.parametrize("area", [0.1, 0.3, 1 / 3, 0.7])
 def test_a_share_of_just_95_percent_is_reached_however_it_is_rounded(area):
-    surface = Surface(np.zeros((20, 3)), np.full(20, area))
+    surface = Surface(np.zeros((20, 3), int), (1.0,) * 3, np.full(20, area))
     gap = SurfaceGap(surface, surface, np.arange(20.0), np.zeros(20))
 
     assert gap.hd95_mm() == 18
@@ -164,3 +170,25 @@ def test_structure_at_the_border_of_the_image_is_closed():
 def test_empty_mask_has_no_surface():
     with pytest.raises(ValueError, match="an empty mask has no surface"):
         Surface.of(np.zeros((3, 3), dtype=bool), (1, 1))
+
+
+def test_both_ways_to_the_nearest_element_agree():
+    for pred, truth, spacing, _ in cases():
+        first, second = Surface.of(pred, spacing), Surface.of(truth, spacing)
+        box = np.zeros(pred.ndim, int), np.add(pred.shape, 1)
+
+        exact = by_tree(first, second)
+
+        np.testing.assert_allclose(by_transform(first, second, *box), exact, atol=1e-12)
+        np.testing.assert_allclose(nearest_mm(first, second), exact, atol=1e-12)
+
+
+def test_specks_all_over_a_scan_are_measured_from_where_they_are():
+    truth = a_box((40, 40, 40), *[(18, 22)] * 3)
+    specks = np.random.default_rng(0).random(truth.shape) < 0.2
+    first, second = Surface.of(specks, (1, 1, 2)), Surface.of(truth, (1, 1, 2))
+
+    found = nearest_mm(first, second)
+
+    np.testing.assert_allclose(found, by_tree(first, second), atol=1e-12)
+    assert found.max() > 40
