@@ -241,6 +241,17 @@ def test_values_that_were_left_out_have_a_table_of_their_own():
     assert "site=A Area under the ROC curve (AUC), lesion 0.774" in page.text
 
 
+def test_what_is_judged_on_labelled_scans_stands_before_the_scans():
+    metrics = (a_metric(),)
+    page, _ = render(a_content(evidence=metrics))
+    judged, _ = render(a_content(evidence=metrics, account=("2 exams are judged",)))
+
+    first, then = "Evidence for the model", "Filter by scan"
+    assert judged.text.index(first) < judged.text.index(then)
+    assert "2 exams are judged" in judged.text
+    assert page.text.index(then) < page.text.index(first)
+
+
 def test_the_locked_holdout_stands_apart_and_says_which_look_it_was():
     looked = (a_metric(subset="holdout", value=0.6543, method="look 2"),)
     line = "look 2 at 24 patients: auc lesion 0.654"
