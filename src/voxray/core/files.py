@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import uuid
@@ -63,6 +64,34 @@ def machine_errors(target: Path) -> Iterator[None]:
             raise
         msg = f"cannot write {target.name!r}: {error.strerror}; free it and run again"
         raise MachineError(msg) from error
+
+
+@contextlib.contextmanager
+def alone(path: Path, does: str) -> Iterator[None]:
+    """Hold a lock file; the system frees it when the process ends in any way.
+
+    Args:
+        path: Names the process that holds it.
+        does: What the holder does, e.g. "writes into 'out'".
+
+    Raises:
+        MachineError: If another process holds it.
+    """
+    with machine_errors(path):
+        stream = path.open("a+", encoding="utf-8")
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            stream.seek(0)
+            holder = stream.read().strip() or "unknown"
+            msg = f"another run (process {holder}) {does}; wait for it, then run again"
+            raise MachineError(msg) from error
+        with machine_errors(path):
+            stream.truncate(0)
+            stream.write(f"{os.getpid()}\n")
+            stream.flush()
+        yield
 
 
 def force_to_disk(path: Path) -> None:

@@ -215,13 +215,10 @@ def find_lesions(
     pairs = match_lesions(predicted, drawn, scores, iou)
     of_predicted = {pair.predicted: (pair.drawn, pair.iou) for pair in pairs}
     of_drawn = {pair.drawn: (pair.predicted, pair.iou) for pair in pairs}
+    known = [None] * len(scores) if shares is None else scores.tolist()
     rows = [
         _paired(replace(row, score=score), of_predicted.get(row.number))
-        for row, score in zip(
-            source.rows(predicted, "predicted"),
-            [None] * len(scores) if shares is None else scores.tolist(),
-            strict=True,
-        )
+        for row, score in zip(source.rows(predicted, "predicted"), known, strict=True)
     ]
     drawn_rows = source.rows(drawn, "drawn")
     return rows + [_paired(row, of_drawn.get(row.number)) for row in drawn_rows]

@@ -193,9 +193,7 @@ class _Share:
         )
         if not counts.n_patients:
             return not_estimable(None, "no exam of that class", self.how), counts
-        own = _kept(
-            exams, mask
-        )  # of one repeat: there an exam counts once, not a share
+        own = _kept(exams, mask)  # of one repeat, an exam counts once, not a share
         right = self.right[mask]
         share = estimate_share(own, right, used[mask], self.settings, self.how)
         return share, counts

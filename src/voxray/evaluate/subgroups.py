@@ -159,8 +159,8 @@ def interaction_p(own: Estimate, rest: Estimate, level: float) -> float | None:
     """Two-sided p that both are the same, by the difference of their logits.
 
     The intervals are symmetric on the logit scale, or nearly so (Jeffreys'), so their
-    width gives the standard error. Those with
-    Student's quantile give a larger one: p is rather too large.
+    width gives the standard error. Those with Student's quantile give a larger one: p
+    is rather too large.
 
     Returns:
         None where a value or an end of an interval is 0 or 1.

@@ -132,9 +132,9 @@ def nearest_mm(from_: Surface, to: Surface) -> Array:
     Where elements are many for the box that both lie in, as of a network that draws
     specks all over a scan, a distance transform takes seconds and a tree minutes.
     """
-    both = np.concatenate([from_.corners, to.corners])
-    first = both.min(axis=0)
-    shape = both.max(axis=0) - first + 1
+    first = np.minimum(from_.corners.min(axis=0), to.corners.min(axis=0))
+    last = np.maximum(from_.corners.max(axis=0), to.corners.max(axis=0))
+    shape = last - first + 1
     n_corners = math.prod(shape.tolist())
     many = len(from_.corners) * _CORNERS_AN_ELEMENT > n_corners
     if many and n_corners <= _MOST_CORNERS:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from voxray.core.errors import ConfigError, ScanError
 from voxray.core.files import (
+    alone,
     fsync_append,
     machine_errors,
     private_folder,
@@ -31,7 +32,6 @@ from voxray.core.records import (
 )
 from voxray.ingest import INDEX_FILE, Intake, ingest_folder, write_intake
 from voxray.model import Compute, choose_compute, load_model
-from voxray.score.alone import LOCK_FILE, alone
 from voxray.score.exam import MASK_FOLDER, FoundExam, Scorer, score_exam, unscored
 from voxray.score.request import ScoreRequest, intake_options
 from voxray.score.table import ScoreColumns, append_scores, read_scores, write_scores
@@ -41,6 +41,7 @@ STATUS_FILE = "status.jsonl"
 SUMMARY_FILE = "summary.json"
 SOURCES_FILE = "sources.json"
 PRIVATE_FOLDER = "private"
+LOCK_FILE = ".lock"
 
 _FILE_CODES = {
     FindingCode.NOT_AN_IMAGE,
@@ -109,7 +110,7 @@ def score_folder(
         request.out.mkdir(parents=True, exist_ok=True)
     private = private_folder(request.out / PRIVATE_FOLDER)
     scorer = Scorer(model, compute, model.package.name, request.out)
-    with alone(private / LOCK_FILE):
+    with alone(private / LOCK_FILE, f"scores into {str(request.out)!r}"):
         _check_out(request.out, model.sha256)  # another process may have scored
         _claim(request.out, model.sha256)
         write_intake(intake, private)

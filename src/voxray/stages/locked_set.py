@@ -31,7 +31,7 @@ from voxray.stages.entrants import (
     read_entrants,
     seen_in_words,
 )
-from voxray.stages.evidence_files import EVALUATION_FILE
+from voxray.stages.evidence_files import EVALUATION_FILE, JUDGED_FILE
 from voxray.stages.labelled import Scored, Way, score_labelled
 from voxray.stages.locked_looks import look_at, may_look, take_look
 from voxray.stages.truth import LabelledScans
@@ -161,7 +161,7 @@ def _answers(rule: CompareRule, pair: Pair) -> Check:
 def _keep(contest: Contest, own: Evaluated, sha256: Sha256) -> None:
     """Figures of the version beside its scores, so that a reason can be followed up."""
     out = _folder(contest, sha256)
-    write_predictions(own.predictions, out / "predictions.parquet")
+    write_predictions(own.predictions, out / JUDGED_FILE)
     metrics = metrics_to_json(own.metrics)
     said = {"account": dict(own.account.counts), "metrics": metrics}
     write_json(out / EVALUATION_FILE, said)

@@ -1,13 +1,17 @@
 """Folders that voxray writes into: whose they are, and one run at a time in each."""
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from voxray.core.errors import ConfigError, MachineError
-from voxray.core.files import machine_errors, private_folder, read_json, write_json
+from voxray.core.errors import ConfigError
+from voxray.core.files import (
+    alone,
+    machine_errors,
+    private_folder,
+    read_json,
+    write_json,
+)
 from voxray.core.specs import Experiment
 from voxray.stages.frame import StageContext
 
@@ -57,7 +61,8 @@ def claimed(
     check_folder(folder, identity, record)
     with machine_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    lock = folder / _LOCK_NAME
+    with machine_errors(lock), alone(lock, f"writes into {str(folder)!r}"):
         if not (folder / record).exists():
             write_json(folder / record, dict(identity))
         try:
@@ -133,23 +138,3 @@ def _check_empty(folder: Path) -> None:
             f"voxray did not write, e.g. {foreign[0]!r}; choose an empty or new one"
         )
         raise ConfigError(msg)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system frees it when the process ends in any way."""
-    path = folder / _LOCK_NAME
-    with machine_errors(path), path.open("a+", encoding="utf-8") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            stream.seek(0)
-            msg = (
-                f"another run (process {stream.read().strip() or 'unknown'}) writes "
-                f"into {str(folder)!r}; wait for it, then run again"
-            )
-            raise MachineError(msg) from error
-        stream.truncate(0)
-        stream.write(f"{os.getpid()}\n")
-        stream.flush()
-        yield

@@ -11,7 +11,7 @@ from tests.makers import Series, truncate, write_nifti, write_series
 from tests.unit.model.makers import a_network, a_package, a_plan, write_model
 from tests.unit.score.makers import SHAPE, a_request, scored, write_scan
 from voxray.core.errors import ConfigError, MachineError, ManifestError
-from voxray.core.files import read_json
+from voxray.core.files import alone, read_json
 from voxray.core.specs import (
     ChannelRules,
     ExamColumn,
@@ -20,8 +20,7 @@ from voxray.core.specs import (
 )
 from voxray.model import save_network, write_package
 from voxray.score import scored_model
-from voxray.score.alone import LOCK_FILE, alone
-from voxray.score.folder import STATUS_FILE
+from voxray.score.folder import LOCK_FILE, STATUS_FILE
 
 
 class KilledError(Exception):
@@ -292,8 +291,10 @@ def test_a_folder_that_another_process_scores_into_is_left_alone(tmp_path):
     scored(request)
     before = lasting(request.out)
 
-    with alone(request.out / "private" / LOCK_FILE):
-        with pytest.raises(MachineError, match=r"another process scores into .*/out'"):
+    with alone(request.out / "private" / LOCK_FILE, "scores into it"):
+        with pytest.raises(
+            MachineError, match=r"another run \(process \d+\) scores into .*/out'"
+        ):
             scored(request)
         assert lasting(request.out) == before
     assert scored(request).n_resumed == 3
