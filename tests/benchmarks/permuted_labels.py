@@ -17,8 +17,7 @@ from pathlib import Path
 
 from tests.benchmarks.runs import metrics_of, settings, voxray
 
-from voxray.core.records import ALL
-from voxray.evaluate import PER_PATIENT
+from voxray.core.records import ALL, PER_PATIENT
 
 CHANCE = {
     "auc": 0.5,

@@ -267,6 +267,9 @@ LEFT_OUT = "left out: "
 HOLDOUT = "holdout"
 """`Metric.subset` of the registered model on the locked holdout."""
 
+PER_PATIENT = "_per_patient"
+"""End of `Metric.metric` of a figure that counts each patient once."""
+
 LESS_REST = "_less_rest"
 """End of `Metric.metric` of a subgroup's figure less that of all other exams."""
 

@@ -28,7 +28,7 @@ from voxray.evaluate.mislabelled import (
 from voxray.evaluate.oof import evaluate_oof
 from voxray.evaluate.pairing import Pair, Side, make_pair, make_side
 from voxray.evaluate.parts import in_parts
-from voxray.evaluate.patients import PER_PATIENT, judged_by_patient
+from voxray.evaluate.patients import judged_by_patient
 from voxray.evaluate.registered import (
     evaluate_registered,
     holdout_metrics,
@@ -49,7 +49,6 @@ from voxray.evaluate.worst import WorstExam, read_worst, worst_exams, write_wors
 __all__ = [
     "LOCAL_THRESHOLD",
     "NEEDED",
-    "PER_PATIENT",
     "ClassCurves",
     "DecisionEvidence",
     "FittedOn",

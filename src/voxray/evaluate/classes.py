@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxray.core.decision import median_class
-from voxray.core.records import Metric, OutOfFoldPrediction
+from voxray.core.records import PER_PATIENT, Metric, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, Target
 from voxray.core.specs.task import MEAN_CLASS
 from voxray.evaluate.auc import estimate_macro_auc
@@ -22,7 +22,6 @@ from voxray.evaluate.exams import ScoredExams, scored_per_class
 from voxray.evaluate.one_against_rest import one_against_rest
 from voxray.evaluate.ordinal import ordinal_metrics
 from voxray.evaluate.patients import (
-    PER_PATIENT,
     in_words,
     patient_predictions,
     patient_rule,

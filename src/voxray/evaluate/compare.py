@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from voxray.core.comparison import About, Answer, ComparedFigure, answer_of
-from voxray.core.records import Metric, OutOfFoldPrediction
+from voxray.core.records import PER_PATIENT, Metric, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, Target
 from voxray.core.specs.task import MEAN_CLASS
 from voxray.evaluate.auc import estimate_auc, estimate_macro_auc
@@ -17,7 +17,7 @@ from voxray.evaluate.estimate import Estimate, Settings
 from voxray.evaluate.exams import ScoredExams
 from voxray.evaluate.paired import auc_difference, dice_difference
 from voxray.evaluate.pairing import Pair
-from voxray.evaluate.patients import PER_PATIENT, patient_predictions
+from voxray.evaluate.patients import patient_predictions
 from voxray.evaluate.recipes import (
     ratio_of_tested,
     recipe_auc_difference,

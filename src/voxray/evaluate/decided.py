@@ -11,6 +11,7 @@ from voxray.core.curves import RiskCoverageCurve
 from voxray.core.records import (
     DECIDED_NETWORK,
     ENSEMBLE,
+    PER_PATIENT,
     REGISTERED,
     Metric,
     OutOfFoldPrediction,
@@ -20,10 +21,21 @@ from voxray.core.specs.task import LABEL_SEPARATOR, NO_LABEL
 from voxray.evaluate.auc import estimate_auc
 from voxray.evaluate.calibration import calibration_metrics
 from voxray.evaluate.classes import DECIDER
-from voxray.evaluate.decision import DecidedExam, FittedOn, crossfit
+from voxray.evaluate.decision import (
+    DecidedExam,
+    FittedOn,
+    crossfit,
+    decided_patients,
+)
 from voxray.evaluate.estimate import Settings
 from voxray.evaluate.exams import ScoredExams, scored_per_class
 from voxray.evaluate.one_against_rest import RESAMPLED
+from voxray.evaluate.patients import (
+    in_words,
+    patient_predictions,
+    patient_rule,
+    wants_patients,
+)
 from voxray.evaluate.predictive import predictive_metrics
 from voxray.evaluate.proportions import (
     Decisions,
@@ -45,6 +57,9 @@ _HOW: dict[FittedOn, str] = {
 }
 NOT_REFERRED = "_not_referred"
 """Ends the name of a figure of the exams that are not referred."""
+
+_REFERRED_SHARE = "referred_share"
+"""Of patients, whatever is judged."""
 
 _OF_PROBABILITIES = [m for m in RESAMPLED if m.name in {"brier", "log_loss"}]
 
@@ -82,13 +97,45 @@ def judge_decision(
     decided = crossfit(predictions, classify, settings.spec)
     n_left = len(predictions) - len(decided)
     how = _HOW[fitted_on] + (f"; {n_left} exams could not be decided" if n_left else "")
+    asked = _Asked(classify, settings, fitted_on, how)
+    found = _judge(predictions, decided, asked)
+    if not wants_patients(predictions, classify):
+        return found
+    rule = patient_rule(classify, settings.spec)
+    rows = patient_predictions(predictions, classify, rule)
+    own = _judge(rows, decided_patients(decided, classify, rule), asked)
+    said = in_words(predictions, classify, rule)
+    by_patient = tuple(
+        replace(m, metric=m.metric + PER_PATIENT, method=f"{said}; {m.method}")
+        for m in own.metrics
+        if m.metric != _REFERRED_SHARE
+    )
+    shown = own if classify.level == "patient" else found
+    return DecisionEvidence((*found.metrics, *by_patient), shown.curve)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What figures are asked for, of exams as of patients."""
+
+    classify: ClassifySpec
+    settings: Settings
+    fitted_on: FittedOn
+    how: str
+
+
+def _judge(
+    predictions: _Predictions, decided: Sequence[DecidedExam], asked: _Asked
+) -> DecisionEvidence:
+    """Of exams, or of patients that stand for them: each counts once."""
+    classify, settings = asked.classify, asked.settings
     rows: list[Metric] = []
-    if fitted_on == "calibration":
+    if asked.fitted_on == "calibration":
         rows += _before(predictions, classify, settings)
     if not decided:
         return DecisionEvidence(tuple(rows), None)
     said = [exam.prediction for exam in decided]
-    name = REGISTERED if fitted_on == "calibration" else DECIDED_NETWORK
+    name = REGISTERED if asked.fitted_on == "calibration" else DECIDED_NETWORK
     own: list[Metric] = []
     for class_, exams in scored_per_class(said, classify).items():
         own += _of_probabilities(class_, exams, settings)
@@ -98,7 +145,7 @@ def judge_decision(
             own += _of_decisions(class_, exams, about, decider, settings)
     mistakes = _Mistakes.of(decided, classify)
     own += mistakes.metrics(settings)
-    rows += [replace(m, model=name, method=f"{how}; {m.method}") for m in own]
+    rows += [replace(m, model=name, method=f"{asked.how}; {m.method}") for m in own]
     return DecisionEvidence(tuple(rows), risk_coverage(mistakes.exams, settings))
 
 
@@ -228,7 +275,7 @@ class _Mistakes:
         found = estimate_share(
             patients, referred, np.ones_like(refer), settings, "share of patients"
         )
-        return settings.metric("referred_share", "", found, patients.counts)
+        return settings.metric(_REFERRED_SHARE, "", found, patients.counts)
 
     def _share(
         self, name: str, right: Mask, used: Mask | None, settings: Settings

@@ -31,6 +31,7 @@ from voxray.evaluate.calibrators import (
 )
 from voxray.evaluate.checks import check_predictions
 from voxray.evaluate.exams import ScoredExams, predictions_of, scored_per_class
+from voxray.evaluate.patients import patient_predictions
 from voxray.evaluate.referral import fit_referral
 from voxray.evaluate.threshold import choose_threshold, expected_rate
 
@@ -95,12 +96,14 @@ class DecidedExam:
         decision: As in `scores.csv`.
         uncertainty: From `core.decision.uncertainty`.
         refer: None where no rule was asked for.
+        rule: The one that says it.
     """
 
     prediction: OutOfFoldPrediction
     decision: str
     uncertainty: float
     refer: bool | None
+    rule: DecisionRule
 
 
 def crossfit(
@@ -128,6 +131,39 @@ def crossfit(
             continue  # a class is in this part only: counted as not decided
         rule = _or_nobody(rule, others, spec)
         found += _decided([row for row in same if row.fold == fold], rule)
+    return tuple(found)
+
+
+def decided_patients(
+    decided: Sequence[DecidedExam], classify: ClassifySpec, patient_rule: str
+) -> tuple[DecidedExam, ...]:
+    """Each patient as one exam, decided by the rule that decided its exams.
+
+    Referred is a patient of whom any exam is.
+
+    Args:
+        decided: From `crossfit`.
+        classify: Classes and what a label is about.
+        patient_rule: See `patient_predictions`.
+    """
+    by_place: dict[tuple[int, str], list[DecidedExam]] = defaultdict(list)
+    for exam in decided:
+        by_place[exam.prediction.repeat, exam.prediction.patient_id].append(exam)
+    rows = [exam.prediction for exam in decided]
+    found = []
+    for row in patient_predictions(rows, classify, patient_rule):
+        own = by_place[row.repeat, row.patient_id]
+        rule = own[0].rule
+        asked = [exam.refer for exam in own if exam.refer is not None]
+        found.append(
+            DecidedExam(
+                prediction=row,
+                decision=decide(row.probabilities, rule),
+                uncertainty=uncertainty(row.probabilities, rule),
+                refer=any(asked) if asked else None,
+                rule=rule,
+            )
+        )
     return tuple(found)
 
 
@@ -282,4 +318,5 @@ def _by_rule(row: OutOfFoldPrediction, rule: DecisionRule) -> DecidedExam:
     said = calibrate(row.probabilities, rule)
     found = uncertainty(said, rule)
     calibrated_row = replace(row, probabilities=said)
-    return DecidedExam(calibrated_row, decide(said, rule), found, refers(found, rule))
+    refer = refers(found, rule)
+    return DecidedExam(calibrated_row, decide(said, rule), found, refer, rule)

@@ -9,9 +9,6 @@ import numpy as np
 from voxray.core.records import ExamId, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, EvaluateSpec, Target
 
-PER_PATIENT = "_per_patient"
-"""Ends the name of a figure that counts each patient once."""
-
 _Predictions = Sequence[OutOfFoldPrediction]
 
 

@@ -7,6 +7,7 @@ from voxray.core.records import (
     DECIDED_NETWORK,
     ENSEMBLE,
     NETWORK,
+    PER_PATIENT,
     REGISTERED,
     Metric,
 )
@@ -47,6 +48,7 @@ _SHOWN = (
     "calibration_intercept",
     "brier",
 )
+_BY_PATIENT = {"sensitivity" + PER_PATIENT, "specificity" + PER_PATIENT}
 _WHOSE = {
     REGISTERED: "as registered",
     ENSEMBLE: "ensemble before calibration",
@@ -74,12 +76,17 @@ def decided_rows(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
     As registered, and the ensemble's probabilities before calibration; without patients
     of `folds.calibration` those of the single networks.
     """
-    rows = [m for m in metrics if m.subset == ALL and m.metric in _SHOWN]
+    shown = {*_SHOWN, *_BY_PATIENT}
+    rows = [m for m in metrics if m.subset == ALL and m.metric in shown]
     whose = {REGISTERED, ENSEMBLE}
     if not any(m.model == REGISTERED for m in rows):
         whose = {DECIDED_NETWORK, NETWORK}
     own = [m for m in rows if m.model in whose]
-    return tuple(sorted(own, key=lambda m: _SHOWN.index(m.metric)))
+    return tuple(sorted(own, key=lambda m: _place(m.metric)))
+
+
+def _place(metric: str) -> int:
+    return _SHOWN.index(metric.removesuffix(PER_PATIENT))
 
 
 def whose_in_words(metric: Metric) -> str:

@@ -3,31 +3,34 @@
 import numpy as np
 
 from voxray.core.curves import RiskCoverageCurve
-from voxray.core.records import Metric
+from voxray.core.records import PER_PATIENT, Metric
 from voxray.report.canvas import BAND, BLUE, ORANGE
 from voxray.report.panels import PanelLook, panels
 from voxray.report.wording import estimate, percent
 
-_LOOK = PanelLook(
-    width_in=4.6,
-    height_in=3.4,
-    xlabel="share of exams that are decided, the most certain first",
-    ylabel="share of wrong decisions among them",
-)
+
+def _look(counted: str) -> PanelLook:
+    return PanelLook(
+        width_in=4.6,
+        height_in=3.4,
+        xlabel=f"share of {counted} that are decided, the most certain first",
+        ylabel="share of wrong decisions among them",
+    )
 
 
 def draw_risk_coverage(curve: RiskCoverageCurve, aurc: Metric, note: str = "") -> bytes:
-    """Draw the share of wrong decisions against the share of exams decided.
+    """Draw the share of wrong decisions against the share of exams or patients decided.
 
     Args:
         curve: Of exams that the rule was not fitted on.
-        aurc: Area under it, for the title.
+        aurc: Area under it, for the title; its name says what is counted.
         note: Written below the figure.
 
     Returns:
         PNG.
     """
-    with panels([""], _LOOK) as made:
+    counted = "patients" if aurc.metric.endswith(PER_PATIENT) else "exams"
+    with panels([""], _look(counted)) as made:
         axes = made.axes[""]
         axes.set(xlim=(0, 1.01))
         low, high = (np.array(e, dtype=np.float64) for e in (curve.low, curve.high))

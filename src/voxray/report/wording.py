@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from voxray.core.records import Metric
+from voxray.core.records import PER_PATIENT, Metric
 from voxray.core.wording import counted
 
 NOT_ESTIMABLE = "not estimable"
@@ -127,9 +127,6 @@ _MEANINGS = {
 }
 
 
-_PER_PATIENT = "_per_patient"
-
-
 def metric_name(metric: str) -> str:
     """What a metric is called on paper.
 
@@ -137,8 +134,8 @@ def metric_name(metric: str) -> str:
         >>> metric_name("auc"), metric_name("surface_mm"), metric_name("f1_per_patient")
         ('Area under the ROC curve (AUC)', 'Surface mm', 'F1 score, by patient')
     """
-    if metric.endswith(_PER_PATIENT):
-        return f"{metric_name(metric.removesuffix(_PER_PATIENT))}, by patient"
+    if metric.endswith(PER_PATIENT):
+        return f"{metric_name(metric.removesuffix(PER_PATIENT))}, by patient"
     words = metric.replace("_", " ")
     return _NAMES.get(metric, words[:1].upper() + words[1:])
 

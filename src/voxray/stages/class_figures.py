@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from voxray.core.records import Metric, OutOfFoldPrediction
+from voxray.core.records import PER_PATIENT, Metric, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, OperatingPoint
 from voxray.evaluate import (
-    PER_PATIENT,
     class_curves,
     class_roc_points,
     confusion_tables,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from voxray.core.files import write_json
-from voxray.core.records import OutOfFoldPrediction
+from voxray.core.records import PER_PATIENT, OutOfFoldPrediction
 from voxray.core.specs import DecisionRule
 from voxray.evaluate import (
     DecisionEvidence,
@@ -59,8 +59,10 @@ def risk_figures(evidence: DecisionEvidence, context: StageContext) -> dict[str,
     """The curve of risk and coverage by file name; nothing without one."""
     if evidence.curve is None:
         return {}
-    aurc = next(m for m in evidence.metrics if m.metric == "aurc")
-    note = context.experiment.note
+    classify, note = context.experiment.task.classify, context.experiment.note
+    by_patient = classify is not None and classify.level == "patient"
+    name = "aurc" + (PER_PATIENT if by_patient else "")
+    aurc = next(m for m in evidence.metrics if m.metric == name)
     return {RISK_FIGURE: draw_risk_coverage(evidence.curve, aurc, note)}
 
 

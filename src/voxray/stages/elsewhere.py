@@ -5,13 +5,18 @@ from dataclasses import dataclass, replace
 
 from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.ids import Pseudonymizer
-from voxray.core.records import ALL, Metric, OutOfFoldPrediction, PatientId
+from voxray.core.records import (
+    ALL,
+    PER_PATIENT,
+    Metric,
+    OutOfFoldPrediction,
+    PatientId,
+)
 from voxray.core.specs import EvaluateSpec, TaskSpec
 from voxray.core.specs.experiment import SubgroupColumn
 from voxray.evaluate import (
     LOCAL_THRESHOLD,
     NEEDED,
-    PER_PATIENT,
     Lesion,
     Settings,
     evaluate_registered,

@@ -182,3 +182,54 @@ def test_no_threshold_is_claimed_of_three_classes(ordinal, decider):
     assert own
     assert all(decider in m.method for m in own)
     assert not any("threshold for" in m.method for m in found)
+
+
+def several_exams(n_patients=60):
+    """Two exams a patient, of which the second says less."""
+    rows = a_study(np.random.default_rng(8), n_patients, n_patients // 2, 2)
+    return in_parts([replace(row, fold=0) for row in rows], CLASSIFY, 1)
+
+
+def test_patient_is_positive_when_any_exam_was_decided_to_be():
+    rows = several_exams()
+    metrics = judge_decision(rows, CLASSIFY, SETTINGS, "calibration").metrics
+    found = of(metrics, REGISTERED)
+    flagged: dict[str, bool] = {}
+    ill: dict[str, bool] = {}
+    for exam in crossfit(rows, CLASSIFY, SPEC):
+        patient = exam.prediction.patient_id
+        flagged[patient] = flagged.get(patient, False) or exam.decision == "yes"
+        ill[patient] = ill.get(patient, False) or exam.prediction.label == "yes"
+
+    sensitivity = found["sensitivity_per_patient"]
+    known = np.mean([flagged[p] for p in flagged if ill[p]])
+    assert sensitivity.value == pytest.approx(known)
+    assert sensitivity.n_exams == sensitivity.n_patients == sum(ill.values())
+    assert "positive when any exam is" in sensitivity.method
+    wrong = np.mean([flagged[p] != ill[p] for p in flagged])
+    assert found["error_rate_per_patient"].value == pytest.approx(wrong)
+    assert wrong != pytest.approx(found["error_rate"].value)
+    assert "auc_per_patient" in of(metrics, ENSEMBLE)
+
+
+def test_patient_referred_by_one_exam_is_left_out_of_the_rest():
+    rows = several_exams()
+    metrics = judge_decision(rows, CLASSIFY, SETTINGS, "calibration").metrics
+    found = of(metrics, REGISTERED)
+    decided = crossfit(rows, CLASSIFY, SPEC)
+    referred = {e.prediction.patient_id for e in decided if e.refer}
+
+    assert found["error_rate_not_referred_per_patient"].n_exams == 60 - len(referred)
+    assert "referred_share_per_patient" not in found
+
+
+def test_curve_is_of_patients_where_the_task_is_about_them():
+    rows = several_exams()
+    by_patient = CLASSIFY.model_copy(update={"level": "patient"})
+    exams = judge_decision(rows, CLASSIFY, SETTINGS, "calibration")
+    patients = judge_decision(rows, by_patient, SETTINGS, "calibration")
+    error = of(patients.metrics, REGISTERED)["error_rate_per_patient"].value
+
+    assert exams.curve and patients.curve
+    assert exams.curve.risk[-1] == of(exams.metrics, REGISTERED)["error_rate"].value
+    assert patients.curve.risk[-1] == pytest.approx(error)
