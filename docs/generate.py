@@ -45,7 +45,8 @@ _CLI_HEAD = f"""{_MADE}
 `voxray COMMAND --help` says the same. Every command also takes the options of the next
 table. `python pipelines/4_train.py EXPERIMENT` is
 `voxray run EXPERIMENT --from train --until train` and takes the same options; so do the
-other seven scripts. How a command ends: [exit codes](exit_codes.md).
+other seven scripts. `voxray --version` says which version this is. How a command ends:
+[exit codes](exit_codes.md).
 """
 
 _COMMON = ("--workspace", "--strict", "--verbose")
@@ -120,7 +121,7 @@ def _table(parameters: list[Any]) -> list[str]:
 
 def _spelled(parameter: Any) -> str:  # noqa: ANN401 - Typer's own type
     if not _is_option(parameter):
-        return f"`{parameter.name.upper()}`"
+        return f"`{parameter.metavar or parameter.name.upper()}`"
     if parameter.is_flag:
         return f"`{parameter.opts[0]}`"
     return f"`{parameter.opts[0]} {parameter.metavar or _kind(parameter)}`"

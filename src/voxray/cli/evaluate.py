@@ -38,23 +38,28 @@ def evaluate(  # noqa: PLR0913 - one argument per option
     ] = None,
     by: Annotated[
         str | None,
-        typer.Option(help="What it names: scan, exam, study or patient."),
+        typer.Option(metavar="KIND", help="What it names: scan, exam, study, patient."),
     ] = None,
     column: Annotated[
-        str | None, typer.Option(help="Column of the label; as in training by default.")
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Column of the label; as in training by default."
+        ),
     ] = None,
     patient: Annotated[
         str | None,
         typer.Option(
+            metavar="RULE",
             help="dicom, each_file, column:NAME or pattern:REGEX; as in training by "
-            "default."
+            "default.",
         ),
     ] = None,
     precision: Annotated[
         float,
         typer.Option(
+            metavar="SHARE",
             help="How well sensitivity at a local threshold is to be known: half of "
-            "its interval's width."
+            "its interval's width.",
         ),
     ] = 0.05,
     readable_ids: ReadableIds = False,

@@ -31,7 +31,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(shell: Shell, *, workers: Workers = None, sets: Sets = None) -> int:
-    """Run all eight stages on the embedded cohort, on the CPU."""
+    """Run all eight stages on the embedded cohort; no GPU is needed."""
     from voxray.stages.demo import run_demo
 
     return run_demo(shell.session(workers), tuple(sets or ()))
@@ -76,7 +76,12 @@ def ingest(  # noqa: PLR0913 - one argument per option
 def run(  # noqa: PLR0913 - one argument per option
     shell: Shell,
     experiment: Annotated[
-        Path, typer.Argument(metavar="EXPERIMENT", help="Experiment file (YAML).")
+        Path,
+        typer.Argument(
+            metavar="EXPERIMENT",
+            help="Experiment file (YAML), or the name of one that voxray ships, such "
+            "as hippocampus.",
+        ),
     ],
     *,
     first: Annotated[

@@ -1,7 +1,7 @@
 """Which mask file belongs to which scan: by what a DICOM mask refers to, or by name."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -18,6 +18,8 @@ from voxray.scan_io import FileKind, MaskReferences, file_kind, read_mask_refere
 _SUFFIXES = (".nii.gz", ".nii", ".hdr.gz", ".hdr")
 _VOXELS_OF_PAIR = (".img.gz", ".img")
 _DICOM_SUFFIX = ".dcm"
+_FIRST_CHANNEL = "_0000"
+"""Ends the name of a scan, and not that of its mask, in data sets for nnU-Net."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ def match_masks(
     A DICOM mask belongs to the volume whose images its frames or contours name, else
     whose images it lists, else whose series. A mask that refers to no scan is matched
     by name: a NIfTI scan's mask has the same relative path, with `.nii`, `.nii.gz` or
-    `.dcm`; a DICOM series' mask is called like its folder, `<its
-    folder>/<SeriesInstanceUID>` or `<SeriesInstanceUID>`. The folder alone names no
-    series when it holds two.
+    `.dcm`, and may lack a final `_0000` where no scan is called so; a DICOM series'
+    mask is called like its folder, `<its folder>/<SeriesInstanceUID>` or
+    `<SeriesInstanceUID>`. The folder alone names no series when it holds two.
 
     Args:
         files: Of the mask folder.
@@ -73,13 +75,13 @@ def match_masks(
     referring = drawn_on(references, scans, headers, channel)
     by_name = _by_name(files.files, references, referring)
     shared = _shared_folders(scans)
+    claimed = {bare_name(path) for path in files.scan_files} & by_name.keys()
     fitting: dict[ScanId, list[PurePosixPath]] = defaultdict(list)
     for path, hits in referring.items():
         for scan in hits:
             fitting[scan.scan_id].append(path)
     for scan in scans:
-        fitting[scan.scan_id] += _named_masks(scan, shared, by_name)
-    claimed = {bare_name(path) for path in files.scan_files} & by_name.keys()
+        fitting[scan.scan_id] += _named_masks(scan, shared, by_name, claimed)
     used = {path for paths in fitting.values() for path in paths}
     used |= {path for name in claimed for path in by_name[name]} - references.keys()
     return MaskMatch(
@@ -216,14 +218,19 @@ def _named_masks(
     scan: FoundScan,
     shared: set[PurePosixPath],
     by_name: Mapping[str, list[PurePosixPath]],
+    claimed: Collection[str],
 ) -> Iterator[PurePosixPath]:
-    for name in _possible_names(scan, alone=scan.path not in shared):
+    for name in _possible_names(scan, claimed, alone=scan.path not in shared):
         yield from by_name.get(name, ())
 
 
-def _possible_names(scan: FoundScan, *, alone: bool) -> list[str]:
+def _possible_names(
+    scan: FoundScan, claimed: Collection[str], *, alone: bool
+) -> list[str]:
     if scan.header is None:
-        return [bare_name(scan.path)]
+        name = bare_name(scan.path)
+        without = name.removesuffix(_FIRST_CHANNEL)
+        return [name] if name in claimed or without in claimed else [without]
     uid = scan.series_uid
     names = [(scan.path / uid).as_posix(), uid]
     return [*names, scan.path.as_posix()] if alone else names

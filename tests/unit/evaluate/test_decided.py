@@ -230,6 +230,7 @@ def test_curve_is_of_patients_where_the_task_is_about_them():
     patients = judge_decision(rows, by_patient, SETTINGS, "calibration")
     error = of(patients.metrics, REGISTERED)["error_rate_per_patient"].value
 
-    assert exams.curve and patients.curve
+    assert exams.curve
+    assert patients.curve
     assert exams.curve.risk[-1] == of(exams.metrics, REGISTERED)["error_rate"].value
     assert patients.curve.risk[-1] == pytest.approx(error)

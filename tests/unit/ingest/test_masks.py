@@ -38,6 +38,36 @@ def test_mask_has_the_relative_name_of_its_image(tmp_path: Path, name: str) -> N
     assert record.mask_path.as_posix() == f"p1/{name}"
 
 
+def test_mask_for_nnunet_has_no_number_of_a_channel(tmp_path: Path) -> None:
+    for n, name in enumerate(("a_0000", "b_0000", "b_0001")):
+        write_nifti(tmp_path / "scans" / f"{name}.nii.gz", seed=n)
+    for name in ("a", "b"):
+        write_mask(tmp_path / "masks" / f"{name}.nii.gz")
+
+    intake = take_in_pairs(tmp_path)
+
+    assert {str(record.mask_path) for record in intake.records} == {
+        "a.nii.gz",
+        "b.nii.gz",
+    }
+    assert codes(intake) == {"no-mask": 1}
+
+
+def test_scan_with_the_very_name_of_a_mask_keeps_it(tmp_path: Path) -> None:
+    for n, name in enumerate(("a", "a_0000", "b_0000")):
+        write_nifti(tmp_path / "scans" / f"{name}.nii.gz", seed=n)
+    for name in ("a", "b", "b_0000"):
+        write_mask(tmp_path / "masks" / f"{name}.nii.gz")
+
+    intake = take_in_pairs(tmp_path)
+
+    assert {str(record.mask_path) for record in intake.records} == {
+        "a.nii.gz",
+        "b_0000.nii.gz",
+    }
+    assert codes(intake) == {"no-mask": 1, "mask-without-scan": 1}
+
+
 @pytest.mark.parametrize("name", ["p1/t1", f"p1/t1/{UID}", UID])
 def test_mask_of_a_series_is_named_by_folder_or_uid(tmp_path: Path, name: str) -> None:
     write_dicom(tmp_path / "scans" / "p1" / "t1", GOOD)
