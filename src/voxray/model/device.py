@@ -1,8 +1,11 @@
 """The one place that chooses device, precision and memory layout."""
 
 import gc
+import shutil
+import sysconfig
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -77,16 +80,23 @@ class Compute:
         return batch.pin_memory() if self.runs_beside else batch
 
     def place(self, network: nn.Module) -> nn.Module:
-        """Move a network to the device in its layout, compiled if that pays."""
+        """Move a network to the device in its layout."""
         placed = network.to(self.torch_device)
         for parameter in placed.parameters():
             if parameter.dim() == _WEIGHT_AXES:
                 parameter.data = parameter.data.contiguous(
                     memory_format=self.memory_format
                 )
-        if self.compiled:
-            placed.compile()
         return placed
+
+    def compile(self, network: nn.Module) -> None:
+        """Compile a placed network that will be trained, if that pays.
+
+        Never one that predicts: scans of many shapes would each wait for kernels, and
+        get others depending on what came before.
+        """
+        if self.compiled:
+            network.compile()
 
     def send(self, batch: torch.Tensor) -> torch.Tensor:
         """Move a batch (n, channel, i, j, k) to the device in its layout."""
@@ -112,9 +122,22 @@ def choose_compute(choice: DeviceChoice = "auto") -> Compute:
 def _on_cuda() -> Compute:
     name = torch.cuda.get_device_name()
     if torch.cuda.is_bf16_supported(including_emulation=False):
-        return Compute("cuda", "bf16-mixed", compiled=True, reason=f"{name}, bfloat16")
+        if _can_compile():
+            reason = f"{name}, bfloat16"
+            return Compute("cuda", "bf16-mixed", compiled=True, reason=reason)
+        reason = (
+            f"{name}, bfloat16; not compiled, since a C compiler or the headers of "
+            "Python are missing: training is slower"
+        )
+        return Compute("cuda", "bf16-mixed", compiled=False, reason=reason)
     reason = f"{name} has no bfloat16: half precision with loss scaling"
     return Compute("cuda", "16-mixed", compiled=False, reason=reason)
+
+
+def _can_compile() -> bool:
+    """Whether Triton finds what it makes kernels with, while it runs."""
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    return any(map(shutil.which, ("cc", "gcc", "clang"))) and header.is_file()
 
 
 def _on_cpu() -> Compute:

@@ -98,9 +98,11 @@ def _window(channel: str, exams: _Exams) -> IntensityWindow:
     """Mean and deviation by medians over scans, so that one odd scan moves nothing.
 
     The ends hold what is seen in nearly all scans: where half of them are clipped, what
-    is rare and bright (a calcified nodule) looks like the rest.
+    is rare and bright (a calcified nodule) looks like the rest. Scans without any
+    structure, whose ends are those of all they show, count only where no scan has one.
     """
-    scans = [exam[channel] for exam in exams if channel in exam]
+    known = [exam[channel] for exam in exams if channel in exam]
+    scans = [scan for scan in known if any(scan.structure_voxels)] or known
     if not scans:
         msg = f"a fold has no training scan of channel {channel!r}; use fewer folds"
         raise DatasetError(msg)

@@ -16,8 +16,13 @@ def this_machine(compute: Compute) -> Machine:
     if compute.device == "cuda":
         total = torch.cuda.get_device_properties(compute.torch_device).total_memory
         return Machine("cuda", total / 1e9)
+    return Machine("cpu", memory_bytes() / 1e9)
+
+
+def memory_bytes() -> int:
+    """What this process may take of the computer's memory."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return Machine("cpu", min(total, _container_limit(_CONTAINER_LIMIT, total)) / 1e9)
+    return min(total, _container_limit(_CONTAINER_LIMIT, total))
 
 
 def _container_limit(path: Path, otherwise: int) -> int:

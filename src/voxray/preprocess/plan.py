@@ -1,6 +1,7 @@
 """From the geometry of the scans to network input and network, a reason per choice."""
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -23,6 +24,7 @@ from voxray.preprocess.statistics import ScanGeometry
 
 _SMALL_CPU = Machine("cpu", 8.0)
 _SMALLEST_BATCH = 2
+_SMALLEST_COHORT = 8  # where features are standardised over the exams of a step
 _LARGEST_BATCH = 64
 _LARGEST_MASK_BATCH = 16  # more exams a step give fewer steps; masks gain from steps
 
@@ -241,8 +243,8 @@ def _mixup(task: TaskSpec, train: TrainSpec, reasons: dict[str, str]) -> bool:
 
 
 def _names_a_side(name: str) -> bool:
-    parts = name.lower().replace("-", "_").split("_")
-    return bool(set(parts) & {"left", "right", "l", "r", "lt", "rt"})
+    parts = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])", name)
+    return bool({p.lower() for p in parts} & {"left", "right", "l", "r", "lt", "rt"})
 
 
 def _batch_size(
@@ -260,7 +262,8 @@ def _batch_size(
     step_voxels = budget.step_voxels if task.segment else budget.class_step_voxels
     wanted = round(step_voxels / n_voxels)
     most = _LARGEST_MASK_BATCH if task.segment else _LARGEST_BATCH
-    most = max(_SMALLEST_BATCH, min(most, n_scans // 4))
+    fewest = _SMALLEST_BATCH if task.segment else min(_SMALLEST_COHORT, n_scans // 2)
+    most = max(_SMALLEST_BATCH, fewest, min(most, n_scans // 4))
     reason = f"{n_voxels:,} voxels an exam, about {step_voxels:,} a step"
     if wanted > most:
         reason += f"; no more than {most}, so that an epoch has several steps"

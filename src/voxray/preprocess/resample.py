@@ -18,9 +18,19 @@ from monai.transforms.transform import MapTransform
 from numpy.typing import NDArray
 from scipy import sparse
 
+from voxray.core.errors import VoxrayError
+from voxray.core.geometry import Shape
+from voxray.preprocess.machine import memory_bytes
+from voxray.preprocess.pixel_size import counted_spacing
+
 _SAME = 1e-4  # voxels; a grid this near is the same
 _REACH = 3.0  # deviations of the Gaussian that count
 _SLAB_VOXELS = 4_000_000
+_BYTES_A_VOXEL = 16  # of the new grid: at most four copies in 32 bits
+
+
+class NoRoomError(VoxrayError):
+    """A volume would be larger than the memory at the spacing asked for."""
 
 
 class Resampled(MapTransform):
@@ -50,18 +60,43 @@ class Resampled(MapTransform):
 
     def _resampled(self, tensor: MetaTensor, *, is_label: bool) -> MetaTensor:
         affine = np.asarray(tensor.affine, dtype=np.float64).copy()
-        old = np.linalg.norm(affine[:3, :3], axis=0)
+        i, j, k = np.linalg.norm(affine[:3, :3], axis=0).tolist()
+        shape = (tensor.shape[1], tensor.shape[2], tensor.shape[3])
+        old = counted_spacing(shape, (i, j, k))
         ratios = [
             new / mm if size > 1 else 1.0
-            for new, mm, size in zip(
-                self.spacing_mm, old, tensor.shape[1:], strict=True
-            )
+            for new, mm, size in zip(self.spacing_mm, old, shape, strict=True)
         ]
+        self._check_size(shape, ratios)
         affine[:3, :3] *= ratios
         values = np.asarray(tensor.as_tensor()[0])
         read = nearest if is_label else smoothed
         result = torch.from_numpy(read(values, ratios))
         return MetaTensor(result[None], affine=torch.from_numpy(affine))
+
+    def _check_size(self, shape: Shape, ratios: Sequence[float]) -> None:
+        """Refuse before memory is taken that is not there.
+
+        Raises:
+            NoRoomError: Of a coarse scan among much finer ones, or one far too large.
+        """
+        sizes = [
+            n if _unchanged(n, ratio) else _new_size(n, ratio)
+            for n, ratio in zip(shape, ratios, strict=True)
+        ]
+        needed, there = math.prod(sizes) * _BYTES_A_VOXEL, memory_bytes()
+        if needed <= there:
+            return
+        msg = (
+            f"{_crossed(shape)} voxels become {_crossed(sizes)} at the plan's spacing "
+            f"of {_crossed(self.spacing_mm)} mm, which take {needed / 1e9:.0f} GB of "
+            f"{there / 1e9:.0f}; set a coarser train.spacing_mm, or leave the scan out"
+        )
+        raise NoRoomError(msg)
+
+
+def _crossed(values: Sequence[float]) -> str:
+    return " x ".join(f"{value:g}" for value in values)
 
 
 def nearest(values: NDArray[Any], ratios: Sequence[float]) -> NDArray[Any]:

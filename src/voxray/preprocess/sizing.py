@@ -9,8 +9,12 @@ import numpy as np
 from voxray.core.specs import NetworkPlan, TaskSpec, TrainSpec
 from voxray.core.specs.plan import Spacing, Voxels
 from voxray.preprocess.budget import Budget
+from voxray.preprocess.pixel_size import LONGER_SIDE_MM
 from voxray.preprocess.statistics import ScanGeometry
 
+_THICK = 2.0  # times as coarse along one axis as along the finest
+_SHARE_ACROSS = 0.1  # of the scans, whose slices are thick along another axis
+_AXES = ("left-right", "front-back", "foot-head")
 _COVERED_BY_CLASS = 95  # percent of scans that fit into the input: a class needs all
 _COVERED_BY_MASK = 50  # masks are learned from parts; a smaller input is a faster step
 
@@ -68,21 +72,45 @@ def _box(scans: Sequence[ScanGeometry], sides: Spacing | None) -> Spacing | None
 
 def plan_spacing(field: Field, budget: Budget, reasons: dict[str, str]) -> Spacing:
     """Median spacing; coarser where the scan would have too many voxels."""
-    median = percentile([s.spacing_mm for s in field.scans], 50)
+    median, what = _usual_spacing(field.scans)
+    if any(scan.unmeasured for scan in field.scans):
+        what = (
+            "the longer side of a picture without a pixel size counts as "
+            f"{LONGER_SIDE_MM:g} mm; {what}"
+        )
     sizes = sizes_at(median, field.seen)
     most = budget.input_voxels if field.at_once else budget.scan_voxels(sizes)
     n_voxels = math.prod(sizes)
     if n_voxels <= most:
-        reasons["spacing_mm"] = f"median of {len(field.scans)} scans"
+        reasons["spacing_mm"] = f"{what} of {len(field.scans)} scans"
         return _rounded(median)
     floor = _spacing_floor(median, field.seen, most)
     reasons["spacing_mm"] = (
-        f"median is {words(median)} mm; {_what(field)} would have {n_voxels:,.0f} "
+        f"{what} is {words(median)} mm; {_what(field)} would have {n_voxels:,.0f} "
         f"voxels, so axes finer than {floor:.2f} mm are read at that spacing to stay "
         f"within {most:,}"
     )
     i, j, k = (max(s, floor) for s in median)
     return _rounded((i, j, k))
+
+
+def _usual_spacing(scans: Sequence[ScanGeometry]) -> tuple[Spacing, str]:
+    """Median per axis, and what it is in words.
+
+    Where slices are thick along several axes, the median would be coarse along one of
+    them and fine along the others, and scans cut the other way would lose what they
+    show. Then voxels are cubes of the usual volume.
+    """
+    rows = np.array([s.spacing_mm for s in scans])
+    flat = np.array([1 in s.shape for s in scans])
+    thick = ~flat & (rows.max(axis=1) >= _THICK * rows.min(axis=1))
+    counts = np.bincount(rows.argmax(axis=1)[thick], minlength=3)
+    if counts.sum() - counts.max() < _SHARE_ACROSS * len(rows):
+        return percentile([s.spacing_mm for s in scans], 50), "median"
+    side = float(np.median(np.cbrt(rows.prod(axis=1))))
+    along = ", ".join(f"{n} along {_AXES[axis]}" for axis, n in enumerate(counts) if n)
+    what = f"slices are thick along several axes ({along}); cube of the median volume"
+    return (side, side, side), what
 
 
 def _what(field: Field) -> str:
@@ -110,7 +138,7 @@ def sizes_at(spacing: Spacing, extent: Spacing) -> list[float]:
 
 
 def _rounded(spacing: Spacing) -> Spacing:
-    i, j, k = (round(s, 4) for s in spacing)
+    i, j, k = (round(s, 6) for s in spacing)
     return (i, j, k)
 
 

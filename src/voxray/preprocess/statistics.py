@@ -13,6 +13,7 @@ from voxray.core.errors import ManifestError
 from voxray.core.files import atomic_path
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import ScanId, Volume
+from voxray.preprocess.pixel_size import counted_spacing, is_unmeasured
 
 INTENSITY_PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 """Of `ScanStatistics.intensity`, after mean and standard deviation."""
@@ -27,13 +28,15 @@ class ScanGeometry:
 
     Attributes:
         shape: Voxels per axis nearest R, A, S.
-        spacing_mm: Same axes.
+        spacing_mm: Same axes; of a picture without a pixel size by `counted_spacing`.
         modality: DICOM code, "" for NIfTI.
+        unmeasured: Whether it is such a picture.
     """
 
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
     modality: str
+    unmeasured: bool = False
 
     @classmethod
     def of(cls, grid: VoxelGrid, modality: str) -> Self:
@@ -41,7 +44,12 @@ class ScanGeometry:
         order, _ = grid.axes_to_ras()
         i, j, k = (grid.shape[axis] for axis in order)
         a, b, c = (grid.spacing_mm[axis] for axis in order)
-        return cls((i, j, k), (a, b, c), modality)
+        return cls(
+            (i, j, k),
+            counted_spacing((i, j, k), (a, b, c)),
+            modality,
+            is_unmeasured((i, j, k), (a, b, c)),
+        )
 
     @property
     def extent_mm(self) -> tuple[float, float, float]:

@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms.compose import Compose
-from monai.transforms.spatial.dictionary import Orientationd
 from numpy.typing import NDArray
 
-from voxray.core.errors import VoxrayError
+from voxray.core.errors import ScanError, VoxrayError
 from voxray.core.geometry import Shape, VoxelGrid
 from voxray.core.records import MaskSource, ScanSource
 from voxray.core.specs import Plan
+from voxray.preprocess.orientation import NearestRasd
 from voxray.preprocess.reader import MaskReader, ReadScand, ScanReader, grid_of
 from voxray.preprocess.regrid import ReadOnFirstd
-from voxray.preprocess.resample import Resampled, ZScored
+from voxray.preprocess.resample import NoRoomError, Resampled, ZScored
 
 MASK = "mask"
 """Key of the mask; no channel may be called so."""
@@ -28,8 +28,6 @@ FloatArray = NDArray[np.floating[Any]]
 _LARGE = 8_000_000  # voxels; below, 16 bits a voxel save nothing worth having
 _HALF_LARGEST = 60_000.0
 _HALF_DEVIATIONS = 40.0
-
-_RAS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +62,7 @@ def build_transforms(plan: Plan) -> Compose:
     steps: list[Any] = [
         ReadScand(readers),
         *([ReadOnFirstd(first, others)] if others else []),
-        Orientationd(keys, axcodes="RAS", labels=_RAS_LABELS, allow_missing_keys=True),
+        NearestRasd(keys),
         Resampled(keys, plan.spacing_mm, labels=[MASK]),
         *([ZScored(scored)] if scored else []),
     ]
@@ -92,10 +90,16 @@ def prepare_exam(
         own = _own_error(error)
         if own is None:
             raise
+        if isinstance(own, NoRoomError):
+            own = ScanError(_first(sources).scan_id, str(own))
         raise own from error
     grid = grid_of(out[plan.channels[0]], plan.channels[0])
     labels = None if mask is None else _structures(out.pop(MASK)[0].numpy(), plan)
     return PreparedExam(_stacked(out, grid.shape, plan), labels, grid)
+
+
+def _first(sources: Mapping[str, ScanSource | None]) -> ScanSource:
+    return next(source for source in sources.values() if source is not None)
 
 
 def _stacked(out: dict[str, Any], shape: Shape, plan: Plan) -> FloatArray:

@@ -19,7 +19,8 @@ def range_problem(
     """Why a scan is outside the training range, in words and numbers.
 
     Spacing may leave the range by a factor of 1.6 and the field of view by 1.35, per
-    axis nearest R, A, S (docs/decisions/0005-reference-ranges-and-factors.md).
+    axis nearest R, A, S (docs/decisions/0005-reference-ranges-and-factors.md). A
+    picture without a pixel size may have any number of pixels more.
 
     Args:
         modality: DICOM code, "" for NIfTI, which has none and passes.
@@ -39,7 +40,8 @@ def range_problem(
     )
     for what, values, ranges, factor in checks:
         for axis, value, (low, high) in zip(_AXES, values, ranges, strict=True):
-            if not low / factor <= value <= high * factor:
+            least = 0.0 if what == "spacing" and geometry.unmeasured else low / factor
+            if not least <= value <= high * factor:
                 had = f"{low:.1f} to {high:.1f}" if high > low else f"{low:.1f}"
                 return f"{axis} {what} is {value:.1f} mm, training scans had {had} mm"
     return None

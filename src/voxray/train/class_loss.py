@@ -12,7 +12,7 @@ _LEAST_SHARE = 1e-7
 
 
 def class_loss(
-    logits: torch.Tensor, wanted: torch.Tensor, target: Target
+    logits: torch.Tensor, wanted: torch.Tensor, share: torch.Tensor, target: Target
 ) -> torch.Tensor:
     """Smoothed cross-entropy of a batch, a scalar.
 
@@ -20,18 +20,20 @@ def class_loss(
     or not, mean over those that are stated; one that is not costs nothing. Both smooth
     alike: two exclusive classes cost what one label of the same log odds costs.
 
+    What is wanted is moved towards the class shares, not towards even ones: the mean
+    probability that costs least is then how frequent a class is, however rare.
+
     Args:
         logits: (n, class) float32.
         wanted: (n, class): 1 or 0, or shares between; NaN for a label nobody stated.
+        share: (class,), of the training exams.
         target: How the classes hang together.
     """
-    if target is not Target.LABELS:
-        return functional.cross_entropy(
-            logits, wanted, label_smoothing=_LABEL_SMOOTHING
-        )
     stated = torch.isfinite(wanted)
-    known = torch.where(stated, wanted, 0.5)
-    smooth = known * (1 - _LABEL_SMOOTHING) + _LABEL_SMOOTHING / 2
+    known = torch.where(stated, wanted, share)
+    smooth = known * (1 - _LABEL_SMOOTHING) + _LABEL_SMOOTHING * share
+    if target is not Target.LABELS:
+        return functional.cross_entropy(logits, smooth)
     each = functional.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
     return (each * stated).sum() / stated.sum().clamp_min(1)
 

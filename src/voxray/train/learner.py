@@ -40,6 +40,7 @@ class Learner:
         )
         self.bare = compute.place(VoxrayNetwork(job.plan, job.values.class_share))
         self.average = copy.deepcopy(self.bare).requires_grad_(requires_grad=False)
+        compute.compile(self.bare)
         scales = compute.precision == "16-mixed"
         optimizer = torch.optim.AdamW(
             self.bare.parameters(),

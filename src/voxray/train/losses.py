@@ -13,6 +13,7 @@ from voxray.train.class_loss import class_loss
 
 _RARITY = 0.2
 _LARGEST_WEIGHT = 20.0
+_UNKNOWN = 0.5  # of a label that no training exam states
 
 
 class TaskLoss(torch.nn.Module):
@@ -29,6 +30,8 @@ class TaskLoss(torch.nn.Module):
         )
         self.weights = structure_weights(plan, values).to(device)
         self.target = plan.target
+        shares = [values.class_share.get(name, _UNKNOWN) for name in plan.classes]
+        self.class_share = torch.tensor(shares, device=device)
 
     def forward(self, output: NetworkOutput, batch: Batch) -> torch.Tensor:
         """Loss of one batch, a scalar."""
@@ -37,7 +40,12 @@ class TaskLoss(torch.nn.Module):
             terms.append(self._mask_loss(output.mask_logits.float(), batch.mask))
         if output.class_logits is not None and batch.classes is not None:
             terms.append(
-                class_loss(output.class_logits.float(), batch.classes, self.target)
+                class_loss(
+                    output.class_logits.float(),
+                    batch.classes,
+                    self.class_share,
+                    self.target,
+                )
             )
         return torch.stack(terms).sum()
 

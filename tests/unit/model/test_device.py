@@ -47,6 +47,7 @@ def test_on_cuda_an_old_card_gets_half_precision(
     monkeypatch.setattr(CUDA, lambda: True)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda: "card")
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_options: native)
+    monkeypatch.setattr("voxray.model.device._can_compile", lambda: True)
     chosen = choose_compute("auto")
     assert (chosen.device, chosen.precision, chosen.compiled) == (
         "cuda",
@@ -81,12 +82,34 @@ def test_weights_and_batches_take_the_layout_and_keep_their_values(precision):
     assert all(torch.equal(v, before[n]) for n, v in placed.state_dict().items())
 
 
-def test_a_compiled_network_is_compiled_in_place(monkeypatch):
-    compute = PLAIN_CPU.__class__("cpu", "32-true", compiled=True, reason="")
+def test_only_a_network_that_is_trained_is_compiled_where_that_pays(monkeypatch):
     network, calls = a_network(a_plan()), []
     monkeypatch.setattr(type(network), "compile", lambda _self: calls.append(1))
-    assert compute.place(network) is network
+    pays = replace(PLAIN_CPU, compiled=True)
+    assert pays.place(network) is network
+    PLAIN_CPU.compile(network)
+    assert calls == []
+    pays.compile(network)
     assert calls == [1]
+
+
+@pytest.mark.parametrize("missing", ["compiler", "headers"])
+def test_without_a_compiler_a_gpu_trains_uncompiled_and_says_so(
+    monkeypatch, tmp_path, missing
+):
+    monkeypatch.setattr(CUDA, lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "card")
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_options: True)
+    (tmp_path / "Python.h").touch()
+    there = None if missing == "compiler" else "/usr/bin/cc"
+    monkeypatch.setattr("shutil.which", lambda _name: there)
+    include = tmp_path / "none" if missing == "headers" else tmp_path
+    monkeypatch.setattr("sysconfig.get_path", lambda _name: str(include))
+
+    chosen = choose_compute("auto")
+
+    assert (chosen.precision, chosen.compiled) == ("bf16-mixed", False)
+    assert "not compiled" in chosen.reason
 
 
 def test_autocast_is_off_in_full_precision():

@@ -25,6 +25,14 @@ def test_a_window_holds_what_nearly_all_training_scans_show():
     assert (window.low, window.high, window.mean, window.std) == (-96, 960, 51, 20)
 
 
+def test_window_is_of_structures_where_any_scan_has_one():
+    drawn = replace(ROW, low=-60, high=180, mean=100, std=40, structure_voxels=(9,))
+    empty = replace(ROW, low=-1024, high=700, mean=-550, std=500, structure_voxels=(0,))
+    window = learned(CT, [drawn] * 4 + [empty] * 6).windows["image"]
+    assert (window.low, window.high, window.mean, window.std) == (-60, 180, 100, 40)
+    assert learned(CT, [empty]).windows["image"].low == -1024
+
+
 def test_nothing_but_the_given_scans_counts():
     training, held_out = [ROW, replace(ROW, mean=60)], replace(ROW, mean=9999)
     before = learned(CT, training, [(0, 1), (1, 0)])

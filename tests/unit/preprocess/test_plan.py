@@ -132,11 +132,20 @@ def test_tiny_scans_get_a_network_that_fits():
         (("left", "right"), ()),
         (("kidney_left", "other"), ()),
         (("other", "Lung-R"), ()),
+        (("other", "LeftLung"), ()),
+        (("kidneyRight", "other"), ()),
+        (("L1", "LAD"), (0,)),
         (("bright", "cleft"), (0,)),
     ],
 )
 def test_a_class_that_names_a_side_switches_mirroring_off(classes, axes):
     assert planned([a_geometry()] * 8, names(*classes)).mirror_axes == axes
+
+
+def test_label_in_several_words_may_name_a_side():
+    columns = ["Left pleural effusion", "Right pleural effusion"]
+    task = TaskSpec.model_validate({"classify": {"columns": columns}})
+    assert planned([a_geometry()] * 8, task).mirror_axes == ()
 
 
 def test_a_task_can_say_that_it_tells_left_from_right():
@@ -297,3 +306,21 @@ def test_a_person_reads_what_was_decided_and_why():
 def test_a_network_that_would_see_a_single_voxel_is_refused():
     with pytest.raises(DatasetError, match=r"see 1 x 1 x 1 voxels of 100\.00 x 100"):
         planned([a_geometry()], spacing_mm=(100, 100, 100))
+
+
+@pytest.mark.parametrize(("n_scans", "batch"), [(20, 8), (31, 8), (10, 5), (400, 64)])
+def test_step_of_a_class_has_a_cohort_to_standardise_over(n_scans, batch):
+    plan = planned([a_geometry((10, 10, 10))] * n_scans, CLASSES)
+    assert plan.batch_size == batch
+
+
+def test_slices_thick_along_several_axes_become_cubes_of_the_usual_volume():
+    axial = a_geometry((256, 256, 24), (0.5, 0.5, 6.0))
+    sagittal = a_geometry((24, 256, 256), (6.0, 0.5, 0.5))
+    plan = planned([axial] * 60 + [sagittal] * 40)
+    assert plan.spacing_mm == pytest.approx((1.1447,) * 3, abs=1e-3)
+    said = plan.reasons["spacing_mm"]
+    assert "40 along left-right, 60 along foot-head" in said
+    few = planned([axial] * 95 + [sagittal] * 5)
+    assert few.spacing_mm[2] == 6
+    assert "median" in few.reasons["spacing_mm"]

@@ -21,9 +21,10 @@ from tests.unit.preprocess.makers import (
     turned,
     write_scan,
 )
-from voxray.core.errors import UnreadableScanError
+from voxray.core.errors import ScanError, UnreadableScanError
 from voxray.core.geometry import VoxelGrid
 from voxray.preprocess import (
+    ScanGeometry,
     build_transforms,
     label_map,
     volumes_ml,
@@ -289,3 +290,43 @@ def test_values_close_to_the_largest_float_are_still_z_scored(tmp_path):
     path = write_nifti(tmp_path / "large.nii.gz", voxels.astype(np.float32))
     image = prepare_scan(nifti_source(path), None, a_plan()).image
     np.testing.assert_allclose((image.mean(), image.std()), (0, 1), atol=1e-3)
+
+
+def test_two_exports_of_a_picture_are_one_input_and_masks_come_back(tmp_path):
+    large = np.kron(np.arange(48).reshape(8, 6), np.ones((8, 8)))[..., None]
+    small = large[::2, ::2]
+    spacing = ScanGeometry.of(a_grid((64, 48, 1)), "").spacing_mm
+    assert spacing == (4.0, 4.0, 1.0)
+    plan = a_plan(spacing_mm=(8.0, 8.0, 1.0), input_shape=(32, 24, 1))
+    for name, picture in (("large", large), ("small", small)):
+        path = tmp_path / f"{name}.nii.gz"
+        source = write_scan(path, picture.astype(np.int16), an_affine())
+        scan = prepare_scan(source, None, plan)
+        assert scan.image.shape == (1, 32, 24, 1)
+        there = a_grid(picture.shape)
+        back = on_source(scan.image, scan.grid, there)
+        assert np.corrcoef(back.ravel(), picture.ravel())[0, 1] > 0.99
+
+
+def test_volume_too_large_for_the_memory_is_refused_before_it_is_made(
+    tmp_path, monkeypatch
+):
+    source = write_scan(tmp_path / "s.nii.gz", np.zeros(SHAPE, np.int16), an_affine())
+    plan = a_plan(spacing_mm=(0.1, 0.1, 0.1))
+    monkeypatch.setattr(
+        "voxray.preprocess.resample.memory_bytes", lambda: 16 * 1_000_000
+    )
+    with pytest.raises(ScanError, match="16 x 20 x 12 voxels become 151 x 191 x 111"):
+        prepare_scan(source, None, plan)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_oblique_scan_has_the_axes_that_the_plan_counted(tmp_path, seed):
+    matrix, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    affine = np.eye(4)
+    affine[:3, :3] = matrix * (1.0, 1.0, 3.0)
+    voxels = np.random.default_rng(1).integers(0, 900, (10, 14, 6), np.int16)
+    source = write_scan(tmp_path / "s.nii.gz", voxels, affine)
+    counted = ScanGeometry.of(VoxelGrid.from_affine("s", voxels.shape, affine), "")
+    scan = prepare_scan(source, None, a_plan(spacing_mm=counted.spacing_mm))
+    assert scan.image.shape[1:] == counted.shape

@@ -5,6 +5,7 @@ from tests.unit.preprocess.makers import a_grid
 from voxray.core.geometry import VoxelGrid
 from voxray.core.specs import ReferenceStatistics, ReferenceValues
 from voxray.ingest import Look
+from voxray.preprocess import ScanGeometry
 from voxray.score import range_problem, value_problem
 
 KNOWN = ReferenceStatistics(
@@ -107,3 +108,32 @@ def test_values_in_other_units_are_named(values, said):
 
 def test_a_channel_that_scales_itself_takes_any_values():
     assert value_problem(a_look(0, 0.5, 1), KNOWN) is None
+
+
+def of_pictures(*shapes):
+    rows = [ScanGeometry.of(a_grid((*shape, 1)), "") for shape in shapes]
+    return ReferenceStatistics(
+        modalities=(),
+        spacing_mm=tuple(
+            (min(a), max(a)) for a in zip(*(r.spacing_mm for r in rows), strict=True)
+        ),
+        extent_mm=tuple(
+            (min(a), max(a)) for a in zip(*(r.extent_mm for r in rows), strict=True)
+        ),
+        n_scans=len(rows),
+    )
+
+
+def test_picture_may_have_more_pixels_and_not_far_fewer():
+    known = of_pictures((1000, 800), (1200, 960))
+    assert range_problem("", a_grid((3000, 2400, 1)), known) is None
+    assert range_problem("", a_grid((700, 560, 1)), known) is None
+    problem = range_problem("", a_grid((300, 240, 1)), known)
+    assert problem is not None
+    assert problem.startswith("left-right spacing is 0.9 mm")
+
+
+def test_picture_of_another_form_is_another_field_of_view():
+    problem = range_problem("", a_grid((1000, 500, 1)), of_pictures((1000, 800)))
+    assert problem is not None
+    assert "front-back field of view" in problem

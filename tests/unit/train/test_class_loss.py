@@ -12,25 +12,46 @@ from voxray.train.class_loss import class_loss, log_loss
 NAN = math.nan
 
 
-def test_exclusive_classes_cost_the_smoothed_cross_entropy_of_their_number():
+def even(n: int) -> torch.Tensor:
+    return torch.full((n,), 1 / n)
+
+
+def test_even_classes_cost_the_smoothed_cross_entropy_of_their_number():
     logits = torch.randn(5, 3)
     numbers = torch.tensor([0, 2, 1, 1, 0])
-    loss = class_loss(logits, functional.one_hot(numbers, 3).float(), Target.EXCLUSIVE)
+    wanted = functional.one_hot(numbers, 3).float()
+    loss = class_loss(logits, wanted, even(3), Target.EXCLUSIVE)
     wanted = functional.cross_entropy(logits, numbers, label_smoothing=0.05)
     torch.testing.assert_close(loss, wanted)
 
 
 def test_one_label_costs_what_two_exclusive_classes_of_the_same_odds_cost():
     odds, there = torch.randn(6, 1), torch.tensor([[1.0, 0, 1, 1, 0, 0]]).T
-    label = class_loss(odds, there, Target.LABELS)
+    share = torch.tensor([0.3])
+    label = class_loss(odds, there, share, Target.LABELS)
     pair = torch.cat([torch.zeros_like(odds), odds], dim=1)
     classes = torch.cat([1 - there, there], dim=1)
-    torch.testing.assert_close(label, class_loss(pair, classes, Target.EXCLUSIVE))
+    both = torch.tensor([0.7, 0.3])
+    alike = class_loss(pair, classes, both, Target.EXCLUSIVE)
+    torch.testing.assert_close(label, alike)
+
+
+@pytest.mark.parametrize("target", [Target.EXCLUSIVE, Target.LABELS])
+def test_what_costs_least_is_how_frequent_a_rare_class_is(target):
+    share = torch.tensor([0.98, 0.02])
+    wanted = torch.eye(2)[[0] * 98 + [1] * 2]
+    odds = torch.logit(share) if target is Target.LABELS else share.log()
+    logits = odds.expand(100, 2).clone().requires_grad_()
+    class_loss(logits, wanted, share, target).backward()
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad.sum(dim=0), torch.zeros(2))
 
 
 def test_a_label_that_nobody_stated_costs_nothing_and_teaches_nothing():
     logits = torch.randn(2, 2, requires_grad=True)
-    loss = class_loss(logits, torch.tensor([[1.0, NAN], [0.0, 1.0]]), Target.LABELS)
+    loss = class_loss(
+        logits, torch.tensor([[1.0, NAN], [0.0, 1.0]]), even(2), Target.LABELS
+    )
     loss.backward()
     assert torch.isfinite(loss)
     assert logits.grad is not None
@@ -39,7 +60,9 @@ def test_a_label_that_nobody_stated_costs_nothing_and_teaches_nothing():
 
 
 def test_a_batch_without_any_label_costs_nothing():
-    loss = class_loss(torch.randn(2, 2), torch.full((2, 2), NAN), Target.LABELS)
+    loss = class_loss(
+        torch.randn(2, 2), torch.full((2, 2), NAN), even(2), Target.LABELS
+    )
     assert loss == 0
 
 
