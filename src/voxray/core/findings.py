@@ -147,7 +147,11 @@ POLICY: dict[FindingCode, Policy] = {
         (_X,),
     ),
     _C.COLOUR_TO_GREY: Policy(
-        _R, "A colour image; its luminance is used.", "Nothing.", (_X,)
+        _R,
+        "A colour image. Intake goes by its luminance; the network sees colours where "
+        "most images have any.",
+        "Nothing.",
+        (_X,),
     ),
     _C.INVERTED_GREY: Policy(
         _R,

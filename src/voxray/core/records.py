@@ -93,6 +93,8 @@ class ScanSource:
         volume: Which volume of a NIfTI file with a fourth axis, from 0.
         repairs: What the reader has to put right: `GANTRY_TILT`, `UNEVEN_SPACING`,
             `PADDING_VALUE`.
+        colour: Which one of a 2D image is read, 0 red, 1 green, 2 blue; None its
+            luminance. Grey is all of them.
     """
 
     scan_id: ScanId
@@ -101,6 +103,7 @@ class ScanSource:
     frames: tuple[int, ...] = ()
     volume: int = 0
     repairs: tuple[FindingCode, ...] = ()
+    colour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def _n_values(plan: Plan) -> int:
     size = 2 * len(plan.structures)
     if plan.network.evidence == "size":
         return size
-    looks = 4 * len(plan.channels) * len(plan.structures)
+    looks = 4 * len(plan.inputs) * len(plan.structures)
     return size + len(_AXES) * len(plan.structures) + looks
 
 

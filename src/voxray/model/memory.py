@@ -43,7 +43,7 @@ def step_memory(plan: Plan) -> StepMemory:
     """
     with torch.device("meta"):
         network = VoxrayNetwork(plan)
-        image = torch.empty((1, len(plan.channels), *plan.input_shape))
+        image = torch.empty((1, len(plan.inputs), *plan.input_shape))
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
     kept = _kept_bytes(network, image)
     return StepMemory(_FIXED + _COPIES * weights, _WORKSPACE * kept)

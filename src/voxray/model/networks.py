@@ -70,7 +70,7 @@ class Encoder(nn.Module):
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         net = plan.network
-        widths = (len(plan.channels), *net.features)
+        widths = (len(plan.inputs), *net.features)
         self.levels = nn.ModuleList(
             nn.Sequential(
                 convolution(before, after, kernel, stride),

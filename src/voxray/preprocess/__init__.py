@@ -11,7 +11,7 @@ from voxray.preprocess.clean_up import clean, find_pieces, kept_pieces, voxel_ml
 from voxray.preprocess.labels import label_map, labels_on_source, volumes_ml
 from voxray.preprocess.learned import learn_fold_values, learn_references
 from voxray.preprocess.machine import this_machine
-from voxray.preprocess.plan import make_plan
+from voxray.preprocess.plan import SeenValues, make_plan
 from voxray.preprocess.plan_words import plan_in_words
 from voxray.preprocess.regrid import slabs_on
 from voxray.preprocess.statistics import (
@@ -26,7 +26,7 @@ from voxray.preprocess.transforms import (
     build_transforms,
     prepare_exam,
 )
-from voxray.preprocess.units import are_hounsfield
+from voxray.preprocess.units import are_coloured, are_hounsfield
 
 __all__ = [
     "CachedExam",
@@ -34,6 +34,8 @@ __all__ = [
     "PreparedExam",
     "ScanGeometry",
     "ScanStatistics",
+    "SeenValues",
+    "are_coloured",
     "are_hounsfield",
     "build_transforms",
     "clean",

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from voxray.core.errors import ConfigError, DatasetError
@@ -32,12 +32,25 @@ Scans = Mapping[str, Sequence[ScanGeometry]]
 """Scans by channel."""
 
 
+@dataclass(frozen=True, slots=True)
+class SeenValues:
+    """The little that the plan knows of values, asked of each scan by itself.
+
+    Attributes:
+        hounsfield: Channels without modality whose values are Hounsfield units.
+        coloured: Whether the scans are pictures in colour.
+    """
+
+    hounsfield: Collection[str] = ()
+    coloured: bool = False
+
+
 def make_plan(
     channels: Scans,
     task: TaskSpec,
     train: TrainSpec,
     machine: Machine = _SMALL_CPU,
-    hounsfield: Collection[str] = (),
+    seen: SeenValues = SeenValues(),
 ) -> Plan:
     """Decide from geometry alone how exams become network input.
 
@@ -47,9 +60,10 @@ def make_plan(
         task: What is learned.
         train: Overrides.
         machine: Where training will run.
-        hounsfield: Channels without modality whose values are Hounsfield units.
+        seen: Of the values.
 
     Raises:
+        ConfigError: If mixup or colour is asked for where it cannot be.
         DatasetError: If a channel has no scan, levels that are set do not fit, or the
             network would see a single voxel.
     """
@@ -82,7 +96,8 @@ def make_plan(
         input_shape=shape,
         padding=_padding(train, reasons),
         whole_volume=covers(shape, spacing, field.extent),
-        normalisation=_normalisation(channels, train, hounsfield, reasons),
+        normalisation=_normalisation(channels, train, seen.hounsfield, reasons),
+        colour=_colour(channels, train, seen, reasons),
         classes=task.classify.label_names if task.classify else (),
         target=_target(task, reasons),
         structures=tuple(structures),
@@ -183,6 +198,24 @@ def _normalisation(
             why.append("no common unit: each scan by its own mean and deviation")
     reasons["normalisation"] = "; ".join(dict.fromkeys(why))
     return kinds
+
+
+def _colour(
+    channels: Scans, train: TrainSpec, seen: SeenValues, reasons: dict[str, str]
+) -> bool:
+    """Red, green and blue beside each other, normalised together."""
+    if train.colour is None:
+        if seen.coloured:
+            reasons["colour"] = "most pictures hold more than shades of grey"
+        return seen.coloured
+    if train.colour and (len(channels) > 1 or train.normalisation):
+        msg = (
+            "train.colour takes the red, green and blue of one channel without units; "
+            "leave it out with several channels or train.normalisation"
+        )
+        raise ConfigError(msg)
+    reasons["colour"] = "set in the experiment"
+    return train.colour
 
 
 _WHY_TARGET = {

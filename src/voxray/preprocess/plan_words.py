@@ -59,6 +59,7 @@ _SAID: Mapping[str, Callable[[Plan], str]] = {
     "input_shape": _input,
     "padding": lambda plan: plan.padding,
     "normalisation": _normalisation,
+    "colour": lambda plan: "red, green, blue" if plan.colour else "luminance",
     "network": _network,
     "batch_size": lambda plan: f"{plan.batch_size} exams a step",
     "mirror_axes": _mirror,

@@ -195,19 +195,36 @@ class ZScored(MapTransform):
     A scan of one value becomes 0.
     """
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        """Name the channels; one that the data lacks is passed over."""
+    def __init__(self, keys: Sequence[str], *, together: bool = False) -> None:
+        """Name the channels; one that the data lacks is passed over.
+
+        Args:
+            keys: Channels.
+            together: Whether one mean and deviation is of all: of colours, which would
+                lose their cast otherwise.
+        """
         super().__init__(keys, allow_missing_keys=True)
+        self.together = together
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Normalise every channel over all of its voxels."""
+        """Normalise every channel, or all together, over all voxels."""
         out = dict(data)
-        for key in self.key_iterator(out):
-            values = out[key].as_tensor()
-            low, high = torch.aminmax(values)
-            largest = float(torch.maximum(-low, high))
-            if largest > _SQUARE_FITS:
-                values.div_(largest)
-            variance, mean = torch.var_mean(values, correction=0)
-            values.sub_(mean).div_(variance.sqrt() if variance > 0 else 1.0)
+        tensors = [out[key].as_tensor() for key in self.key_iterator(out)]
+        if not self.together:
+            for values in tensors:
+                _score(values)
+            return out
+        joined = torch.stack(tensors)
+        _score(joined)
+        for values, scored in zip(tensors, joined, strict=True):
+            values.copy_(scored)
         return out
+
+
+def _score(values: torch.Tensor) -> None:
+    low, high = torch.aminmax(values)
+    largest = float(torch.maximum(-low, high))
+    if largest > _SQUARE_FITS:
+        values.div_(largest)
+    variance, mean = torch.var_mean(values, correction=0)
+    values.sub_(mean).div_(variance.sqrt() if variance > 0 else 1.0)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,20 +51,20 @@ class PreparedExam:
 def build_transforms(plan: Plan) -> Compose:
     """Exam-wise preprocessing: read, bring onto one grid, orient, resample, normalise.
 
-    Takes a `ScanSource` per channel, by name, and a `MaskSource` as "mask", and gives a
+    Takes a `ScanSource` per input, by name, and a `MaskSource` as "mask", and gives a
     tensor of each; the first channel must be there. Nothing here depends on another
     exam, so that it may run before patients are split.
     """
-    first, *others = plan.channels
-    keys = [*plan.channels, MASK]
-    readers = {name: ScanReader() for name in plan.channels} | {MASK: MaskReader()}
-    scored = [name for name in plan.channels if plan.normalisation[name] == "zscore"]
+    first, *others = plan.inputs
+    keys = [*plan.inputs, MASK]
+    readers = {name: ScanReader() for name in plan.inputs} | {MASK: MaskReader()}
+    scored = [name for name in plan.inputs if _is_scored(name, plan)]
     steps: list[Any] = [
         ReadScand(readers),
         *([ReadOnFirstd(first, others)] if others else []),
         NearestRasd(keys),
         Resampled(keys, plan.spacing_mm, labels=[MASK]),
-        *([ZScored(scored)] if scored else []),
+        *([ZScored(scored, together=plan.colour)] if scored else []),
     ]
     return Compose(steps)
 
@@ -82,7 +82,8 @@ def prepare_exam(
     Raises:
         ScanError: If a scan or the mask cannot be read.
     """
-    given: dict[str, ScanSource | MaskSource | None] = {**sources, MASK: mask}
+    given: dict[str, ScanSource | MaskSource | None]
+    given = {**_inputs(sources, plan), MASK: mask}
     data = {key: source for key, source in given.items() if source is not None}
     try:
         out = build_transforms(plan)(data)
@@ -93,9 +94,23 @@ def prepare_exam(
         if isinstance(own, NoRoomError):
             own = ScanError(_first(sources).scan_id, str(own))
         raise own from error
-    grid = grid_of(out[plan.channels[0]], plan.channels[0])
+    grid = grid_of(out[plan.inputs[0]], plan.inputs[0])
     labels = None if mask is None else _structures(out.pop(MASK)[0].numpy(), plan)
     return PreparedExam(_stacked(out, grid.shape, plan), labels, grid)
+
+
+def _is_scored(name: str, plan: Plan) -> bool:
+    return plan.colour or plan.normalisation[name] == "zscore"
+
+
+def _inputs(
+    sources: Mapping[str, ScanSource | None], plan: Plan
+) -> Mapping[str, ScanSource | None]:
+    """Scans by channel, or the colours of the one there is."""
+    if not plan.colour:
+        return sources
+    whole = _first(sources)
+    return {name: replace(whole, colour=n) for n, name in enumerate(plan.inputs)}
 
 
 def _first(sources: Mapping[str, ScanSource | None]) -> ScanSource:
@@ -104,12 +119,12 @@ def _first(sources: Mapping[str, ScanSource | None]) -> ScanSource:
 
 def _stacked(out: dict[str, Any], shape: Shape, plan: Plan) -> FloatArray:
     """Channels in the plan's order; each tensor is let go when it is copied."""
-    tensors = [out.pop(name, None) for name in plan.channels]
+    tensors = [out.pop(name, None) for name in plan.inputs]
     small = math.prod(shape) > _LARGE and all(map(_fits_half, tensors))
     image = np.empty((len(tensors), *shape), np.float16 if small else np.float32)
-    for index, name in enumerate(plan.channels):
+    for index, name in enumerate(plan.inputs):
         tensor, tensors[index] = tensors[index], None
-        absent = 0.0 if plan.normalisation[name] == "zscore" else np.nan
+        absent = 0.0 if _is_scored(name, plan) else np.nan
         image[index] = absent if tensor is None else tensor[0].numpy()
     return image
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from voxray.core.errors import TooLargeError, UnreadableScanError
 from voxray.core.records import ScanSource, Volume
-from voxray.scan_io.dicom.grey_rule import luminance
+from voxray.scan_io.dicom.grey_rule import one_colour
 from voxray.scan_io.dicom.plane import unplaced_grid
 from voxray.scan_io.files import open_scan
 
@@ -80,9 +80,9 @@ def read_picture(source: ScanSource) -> Volume:
     """Read a picture as one slice.
 
     Grey of 8 or 16 bits keeps its values; of fewer bits it is spread over 0 to 255.
-    Colours, those of a palette and CMYK too, become luminance, 0 to 255; of 16 bits a
-    colour the upper 8 are used. Transparency is ignored. A picture that EXIF says is
-    turned or mirrored is put upright.
+    Colours, those of a palette and CMYK too, become luminance, or the one that is asked
+    for, 0 to 255; of 16 bits a colour the upper 8 are used. Transparency is ignored. A
+    picture that EXIF says is turned or mirrored is put upright.
 
     Args:
         source: One file.
@@ -97,7 +97,7 @@ def read_picture(source: ScanSource) -> Volume:
     """
     with _opened(source.files[0], source.scan_id) as picture:
         upright = ImageOps.exif_transpose(picture)
-        grey = _grey(upright)
+        grey = _grey(upright, source.colour)
     voxels = np.asfortranarray(grey.T[:, :, np.newaxis])
     i, j, k = voxels.shape
     return Volume(voxels, unplaced_grid(source.scan_id, (i, j, k)))
@@ -132,11 +132,11 @@ def _check_density(size: tuple[int, int], n_bytes: int, scan_id: str) -> None:
         raise TooLargeError(scan_id, problem)
 
 
-def _grey(picture: Image.Image) -> NDArray[np.float32]:
+def _grey(picture: Image.Image, colour: int | None) -> NDArray[np.float32]:
     """Values (row, column)."""
     if picture.mode in _DEEP_GREYS:
         return np.asarray(picture, dtype=np.float32)
     if picture.mode in _SHALLOW_GREYS:
         return np.asarray(picture.convert("L"), dtype=np.float32)
     colours: NDArray[Any] = np.asarray(picture.convert("RGB"))
-    return luminance(colours)
+    return one_colour(colours, colour)

@@ -6,7 +6,15 @@ from pathlib import Path
 
 from voxray.core.errors import ScanError, VoxrayError
 from voxray.core.files import write_json
-from voxray.core.records import ExamId, MaskSource, ScanRecord, ScanSource, Sha256
+from voxray.core.findings import FindingCode
+from voxray.core.records import (
+    ExamId,
+    MaskSource,
+    ScanId,
+    ScanRecord,
+    ScanSource,
+    Sha256,
+)
 from voxray.core.specs import Experiment, Plan
 from voxray.executor import map_tasks
 from voxray.folds import choose_holdout
@@ -16,6 +24,8 @@ from voxray.preprocess import (
     CachedExam,
     ScanGeometry,
     ScanStatistics,
+    SeenValues,
+    are_coloured,
     are_hounsfield,
     make_plan,
     plan_in_words,
@@ -164,13 +174,33 @@ def _plan(context: StageContext, records: Sequence[ScanRecord]) -> Plan:
             used[record.channel].append(geometry)
             kept.append(record)
     machine = this_machine(choose_compute(spec.train.device))
-    return make_plan(used, spec.task, spec.train, machine, _hounsfield(context, kept))
+    sources = read_scan_sources(context, kept)
+    seen = SeenValues(
+        _hounsfield(spec, kept, sources), coloured=_coloured(spec, kept, sources)
+    )
+    return make_plan(used, spec.task, spec.train, machine, seen)
 
 
-def _hounsfield(context: StageContext, records: Sequence[ScanRecord]) -> frozenset[str]:
+def _coloured(
+    spec: Experiment,
+    records: Sequence[ScanRecord],
+    sources: Mapping[ScanId, ScanSource],
+) -> bool:
+    """Whether the one channel is of pictures in colour."""
+    if len(spec.data.channels) > 1 or spec.train.normalisation:
+        return False
+    codes = {finding.code for record in records for finding in record.findings}
+    if spec.train.colour is not None or FindingCode.COLOUR_TO_GREY not in codes:
+        return False
+    return are_coloured([sources[record.scan_id] for record in records])
+
+
+def _hounsfield(
+    spec: Experiment,
+    records: Sequence[ScanRecord],
+    sources: Mapping[ScanId, ScanSource],
+) -> frozenset[str]:
     """Channels whose rule or values say that scans without a modality are CT."""
-    spec = context.experiment
-    sources = read_scan_sources(context, records)
     found = set()
     for name, rules in spec.data.channels.items():
         scans = [r for r in records if r.channel == name]
@@ -191,6 +221,7 @@ def _config(experiment: Experiment) -> Mapping[str, object]:
         "input_mm",
         "padding",
         "normalisation",
+        "colour",
         "features",
         "strides",
         "kernels",

@@ -83,7 +83,7 @@ def store_exams(
     if not all(_one_view(exam, plan) for exam in exams):
         points = StructurePoints(folder, len(exams), len(plan.structures))
         return StoredExams(None, points)
-    views = PackedViews(folder, len(plan.channels), plan.input_shape)
+    views = PackedViews(folder, len(plan.inputs), plan.input_shape)
     rng = np.random.default_rng(0)  # draws nothing where there is one view
     for row, exam in enumerate(exams):
         image, mask, _ = _sample(exam, plan, values, rng)

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.preprocess.makers import a_geometry
 from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.specs import TaskSpec, TrainSpec
-from voxray.preprocess import make_plan, plan_in_words
+from voxray.preprocess import SeenValues, make_plan, plan_in_words
 
 MASKS = TaskSpec.model_validate({"segment": {"classes": {"lesion": {"value": 3}}}})
 CLASSES = TaskSpec.model_validate(
@@ -253,7 +253,7 @@ def test_normalisation_can_be_set_per_channel():
 
 def test_hounsfield_values_without_a_modality_get_a_window_and_a_reason():
     scans = {"ct": [a_geometry(modality="")] * 8}
-    plan = make_plan(scans, MASKS, TrainSpec(), hounsfield={"ct"})
+    plan = make_plan(scans, MASKS, TrainSpec(), seen=SeenValues({"ct"}))
     assert plan.normalisation == {"ct": "window"}
     assert "if they are not, set train.normalisation" in plan.reasons["normalisation"]
 

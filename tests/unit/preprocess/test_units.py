@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.makers import nifti_source, truncate, write_nifti
 from tests.unit.preprocess.makers import a_grid, an_affine
-from voxray.core.records import Volume
-from voxray.preprocess import are_hounsfield
+from voxray.core.records import FileFormat, ScanId, ScanSource, Volume
+from voxray.preprocess import are_coloured, are_hounsfield
 from voxray.preprocess.units import looks_hounsfield
 
 
@@ -56,3 +57,19 @@ def test_a_scan_that_cannot_be_read_has_no_say(tmp_path):
     truncate(scans[3].files[0], 0.5)
     truncate(scans[2].files[0], 0.5)
     assert are_hounsfield(scans)
+
+
+@pytest.mark.parametrize(
+    ("n_coloured", "n_grey", "said"), [(3, 1, True), (2, 2, False), (0, 3, False)]
+)
+def test_pictures_are_in_colour_where_most_hold_more_than_grey(
+    tmp_path, n_coloured, n_grey, said
+):
+    grey = np.random.default_rng(0).integers(0, 256, (8, 6, 1), np.uint8)
+    pictures = [grey * np.uint8([1, 0, 1])] * n_coloured + [grey.repeat(3, 2)] * n_grey
+    scans = []
+    for n, pixels in enumerate(pictures):
+        path = tmp_path / f"{n}.png"
+        Image.fromarray(pixels).save(path)
+        scans.append(ScanSource(ScanId("s"), FileFormat.PICTURE, (path,)))
+    assert are_coloured(scans) is said

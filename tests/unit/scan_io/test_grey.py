@@ -423,6 +423,15 @@ def test_luminance_of_stored_brightness_is_that_brightness(tmp_path, kind):
     assert grey(tmp_path, dataset) == [[pytest.approx(50), pytest.approx(200)]]
 
 
+def test_one_colour_of_a_plane_is_read_where_it_is_asked_for(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    path = save_dicom(colour("RGB", pixels), tmp_path / "a.dcm")
+    for n in range(3):
+        source = ScanSource(ScanId("s"), FileFormat.DICOM, (path,), colour=n)
+        read_one = read_volume(source).voxels[:, :, 0].T
+        np.testing.assert_array_equal(read_one, pixels[..., n])
+
+
 def test_planes_of_colours_are_put_together(tmp_path):
     dataset = colour("RGB", np.zeros((2, 2, 3), np.uint8))
     dataset.PlanarConfiguration = 1

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,6 +80,16 @@ def test_colours_become_luminance(tmp_path, mode):
 
     np.testing.assert_allclose(read(path), expected, rtol=1e-6)
     assert read_picture_facts(path).colours == mode
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_one_colour_is_read_where_it_is_asked_for(tmp_path, mode):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    path = a_picture(tmp_path, pixels, mode=mode)
+    for n in range(3):
+        asked = replace(source(path), colour=n)
+        wanted = read(path) if mode == "L" else pixels[..., n]
+        np.testing.assert_array_equal(read_volume(asked).voxels[:, :, 0].T, wanted)
 
 
 def test_inks_become_luminance(tmp_path):

@@ -7,6 +7,7 @@ from typing import Literal
 from voxray.core.specs.base import Spec
 from voxray.core.specs.target import Target
 
+COLOURS = ("red", "green", "blue")
 Spacing = tuple[float, float, float]
 Voxels = tuple[int, int, int]
 Padding = Literal["edge", "minimum"]
@@ -62,6 +63,7 @@ class Plan(Spec):
             are centre-padded; larger ones give patches of that shape in training.
         normalisation: Per channel: "zscore" by the scan's own values, "window" by
             values learned in each fold.
+        colour: Whether the one channel comes as red, green and blue.
         classes: Of the classification head, empty without one; its labels where they
             do not exclude each other.
         target: How the classes hang together.
@@ -83,6 +85,7 @@ class Plan(Spec):
     padding: Padding = "minimum"
     whole_volume: bool
     normalisation: dict[str, Literal["zscore", "window"]]
+    colour: bool = False
     classes: tuple[str, ...] = ()
     target: Target = Target.EXCLUSIVE
     structures: tuple[str, ...] = ()
@@ -93,6 +96,11 @@ class Plan(Spec):
     network: NetworkPlan
     batch_size: int
     reasons: dict[str, str]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What the network sees beside each other, in order: channels, or colours."""
+        return COLOURS if self.colour else self.channels
 
 
 class IntensityWindow(Spec):

@@ -31,6 +31,8 @@ class TrainSpec(Spec):
             repeated, or each channel's `minimum`. By default the edge with `input_mm`,
             else the minimum.
         normalisation: Overrides the plan's choice per channel.
+        colour: Whether pictures come as red, green and blue, or as their luminance; by
+            default by what most of them hold.
         features: Channels of the network per level, finest first.
         strides: Per level and axis, the first (1, 1, 1).
         kernels: Per level and axis.
@@ -63,6 +65,7 @@ class TrainSpec(Spec):
     input_mm: Millimetres | tuple[Millimetres, Millimetres, Millimetres] | None = None
     padding: Literal["edge", "minimum"] | None = None
     normalisation: dict[Name, Literal["zscore", "window"]] = {}
+    colour: bool | None = None
     features: tuple[Count, ...] | None = None
     strides: tuple[tuple[Count, Count, Count], ...] | None = None
     kernels: tuple[tuple[OddCount, OddCount, OddCount], ...] | None = None

@@ -81,8 +81,10 @@ def rescale(stored: NDArray[Any], slope: float, intercept: float, out: Grey) -> 
         out[...] = stored.astype(np.float64) * slope + intercept
 
 
-def luminance(colours: NDArray[Any]) -> Grey:
-    """Grey (row, column) of red, green and blue (row, column, 3), in their unit."""
+def one_colour(colours: NDArray[Any], which: int | None) -> Grey:
+    """One (row, column) of red, green and blue (row, column, 3), or the luminance."""
+    if which is not None:
+        return np.asarray(colours[..., which], dtype=np.float32)
     return np.asarray(colours[..., :3] @ _LUMINANCE, dtype=np.float32)
 
 

@@ -78,7 +78,9 @@ def _opened_slices(
     slices_in: dict[Path, list[Slice]] = defaultdict(list)
     frames = source.frames or [None] * len(source.files)
     for k, (path, frame) in enumerate(zip(source.files, frames, strict=True)):
-        slices_in[path].append(Slice(source.scan_id, k, len(source.files), frame))
+        total = len(source.files)
+        slice_ = Slice(source.scan_id, k, total, frame, source.colour)
+        slices_in[path].append(slice_)
     headers = dict(zip(source.files, known, strict=True)) if known else {}
     for path, slices in slices_in.items():
         with slices[0].opened(path, headers.get(path)) as file:

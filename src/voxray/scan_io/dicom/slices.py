@@ -13,7 +13,7 @@ from pydicom.pixels.processing import apply_color_lut
 from voxray.core.errors import UnreadableScanError
 from voxray.scan_io.dicom.decode import PixelFile, opened_pixels
 from voxray.scan_io.dicom.grey import is_colour
-from voxray.scan_io.dicom.grey_rule import grey_rule, luminance, needs_dataset
+from voxray.scan_io.dicom.grey_rule import grey_rule, needs_dataset, one_colour
 from voxray.scan_io.dicom.header import DicomHeader
 from voxray.scan_io.dicom.mosaic import mosaic_tile
 from voxray.scan_io.dicom.plane import is_plane
@@ -32,12 +32,14 @@ class Slice:
         k: From 0, in slice order.
         total: Slices of the scan.
         frame: Of its file, from 0; None of a file of one.
+        colour: See `ScanSource`.
     """
 
     scan_id: str
     k: int
     total: int
     frame: int | None
+    colour: int | None = None
 
     def __str__(self) -> str:
         return f"slice {self.k + 1} of {self.total}"
@@ -102,7 +104,7 @@ class Slice:
             if is_colour(header) and is_plane(header):
                 stored = _colours(stored, file)
                 if stored.shape == (*out.shape, 3):
-                    out[...] = luminance(stored)
+                    out[...] = one_colour(stored, self.colour)
                     return None
             elif stored.shape == out.shape and not is_colour(header):
                 return _make_grey(stored, file, header, out, mark_padding=mark_padding)

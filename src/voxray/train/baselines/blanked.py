@@ -54,7 +54,10 @@ class BlankedExam(CachedExam):
             values: Of the fold: a "window" channel gets its mean inside.
             present: Channels that the exam has.
         """
-        fills = tuple(_fill(c, plan, values, c in present) for c in plan.channels)
+        fills = tuple(
+            _fill(c, plan, values, c in present)
+            for c in (plan.channels[:1] * 3 if plan.colour else plan.channels)
+        )
         return cls(
             cached.exam_id,
             cached.image,
