@@ -14,7 +14,7 @@ from voxray.stages.run import ScoreRequest, Session, run_experiment
 from voxray.stages.score import score_command
 
 HUES = ((160, 60, 60), (60, 96, 137))
-"""Of equal luminance, to a tenth of a grey value."""
+"""Of equal luminance, 90, to a tenth of a grey value."""
 
 
 def write_picture(path: Path, seed: int, hue: int, scale: int) -> None:
@@ -22,7 +22,7 @@ def write_picture(path: Path, seed: int, hue: int, scale: int) -> None:
     rng = np.random.default_rng(seed)
     pixels = np.repeat(rng.integers(60, 120, (24, 18, 1)), 3, axis=2)
     i, j = rng.integers(2, 10), rng.integers(2, 6)
-    pixels[i : i + 10, j : j + 8] = HUES[hue]
+    pixels[i : i + 10, j : j + 8] += np.array(HUES[hue]) - 90
     path.parent.mkdir(exist_ok=True)
     large = np.kron(pixels, np.ones((scale, scale, 1))).astype(np.uint8)
     Image.fromarray(large).save(path)
@@ -52,7 +52,7 @@ def finished(tmp_path_factory):
         }
     )
     said: list[str] = []
-    session = Session(root / "workspace", KEY, said.append)
+    session = Session(root / "workspace", KEY, say=said.append)
     assert run_experiment(experiment, session) == 0
     return root, session, said
 
@@ -83,7 +83,7 @@ def test_new_pictures_are_scored_in_colour_whatever_their_size(finished, tmp_pat
     for hue, name in enumerate(("red", "blue")):
         write_picture(tmp_path / "new" / f"{name}.png", 100 + hue, hue, 5)
     model = root / "workspace" / "colours" / "model"
-    score_command(ScoreRequest(str(model), tmp_path / "new", tmp_path / "out"), session)
+    score_command(ScoreRequest(tmp_path / "new", str(model), tmp_path / "out"), session)
     with (tmp_path / "out" / "scores.csv").open() as table:
         rows = list(csv.DictReader(table))
     assert [row["status"] for row in rows] == ["scored", "scored"]
