@@ -122,7 +122,7 @@ def note_look(store: Store, name: str, look: Look) -> tuple[Look, ...]:
     key = f"{_LOOK}{look.locked}.{look.pair}"
     with store.client() as client:
         if key not in registered_model(client, store, name).tags:
-            said = json.dumps({**look.said, "time": _now()})
+            said = json.dumps({**look.said, "time": _now("microseconds")})
             client.set_registered_model_tag(name, key, said)
     return looks_at(store, name, look.locked)
 
@@ -308,5 +308,5 @@ def _write_history(client: MlflowClient, name: str, history: list[int]) -> None:
     client.set_registered_model_tag(name, HISTORY_TAG, kept)
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+def _now(precision: str = "seconds") -> str:
+    return datetime.now(UTC).isoformat(timespec=precision)

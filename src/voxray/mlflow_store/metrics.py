@@ -157,10 +157,10 @@ def metrics_markdown(metrics: Sequence[Metric]) -> str:
 def _value(metric: Metric) -> str:
     if metric.value is None:
         return "not estimable"
-    return f"{metric.value:.0f}" if metric.unit == "exam" else f"{metric.value:.3f}"
+    return f"{metric.value:.0f}" if metric.unit == "exam" else f"{metric.value:z.3f}"
 
 
 def _interval(metric: Metric) -> str:
     if metric.low is None or metric.high is None:
         return ""
-    return f"{metric.low:.3f} to {metric.high:.3f} ({metric.level:.0%})"
+    return f"{metric.low:z.3f} to {metric.high:z.3f} ({metric.level:.0%})"

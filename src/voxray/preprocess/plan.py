@@ -89,6 +89,7 @@ def make_plan(
     _check_view(shape, spacing, network)
     structures = task.segment.classes if task.segment else {}
     mirror_axes = _mirror_axes(task, train, reasons)
+    normalisation = _normalisation(channels, train, seen.hounsfield, reasons)
     return Plan(
         channels=tuple(channels),
         modality=_modalities(channels),
@@ -96,8 +97,8 @@ def make_plan(
         input_shape=shape,
         padding=_padding(train, reasons),
         whole_volume=covers(shape, spacing, field.extent),
-        normalisation=_normalisation(channels, train, seen.hounsfield, reasons),
-        colour=_colour(channels, train, seen, reasons),
+        normalisation=normalisation,
+        colour=_colour(normalisation, train, seen, reasons),
         classes=task.classify.label_names if task.classify else (),
         target=_target(task, reasons),
         structures=tuple(structures),
@@ -201,21 +202,24 @@ def _normalisation(
 
 
 def _colour(
-    channels: Scans, train: TrainSpec, seen: SeenValues, reasons: dict[str, str]
+    normalisation: Mapping[str, _Normalisation],
+    train: TrainSpec,
+    seen: SeenValues,
+    reasons: dict[str, str],
 ) -> bool:
     """Red, green and blue beside each other, normalised together."""
-    if train.colour is None:
-        if seen.coloured:
-            reasons["colour"] = "most pictures hold more than shades of grey"
-        return seen.coloured
-    if train.colour and (len(channels) > 1 or train.normalisation):
+    may = list(normalisation.values()) == ["zscore"]
+    if train.colour and not may:
         msg = (
-            "train.colour takes the red, green and blue of one channel without units; "
-            "leave it out with several channels or train.normalisation"
+            "train.colour takes red, green and blue of one channel without units; the "
+            f"plan has {', '.join(f'{n} ({k})' for n, k in normalisation.items())}"
         )
         raise ConfigError(msg)
-    reasons["colour"] = "set in the experiment"
-    return train.colour
+    if train.colour is not None:
+        reasons["colour"] = "set in the experiment"
+    elif may and seen.coloured:
+        reasons["colour"] = "most pictures hold more than shades of grey"
+    return bool(may and (seen.coloured if train.colour is None else train.colour))
 
 
 _WHY_TARGET = {

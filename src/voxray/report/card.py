@@ -279,7 +279,7 @@ def _row(metric: Metric) -> str:
     value = "not estimable" if metric.value is None else f"{metric.value:.{digits}f}"
     interval = ""
     if metric.low is not None and metric.high is not None:
-        interval = f"{metric.low:.3f} to {metric.high:.3f}"
+        interval = f"{metric.low:z.3f} to {metric.high:z.3f}"
     n = f"{metric.n_patients}"
     cells = (metric.metric, metric.class_, value, interval, n, metric.method)
     return f"| {' | '.join(cells)} |"

@@ -180,11 +180,11 @@ def number(value: float) -> str:
     """Three decimals for shares, fewer for larger numbers.
 
     Example:
-        >>> number(0.8726), number(12.345), number(1234.5)
-        ('0.873', '12.3', '1,234')
+        >>> number(0.8726), number(-1e-4), number(1234.5)
+        ('0.873', '0.000', '1,234')
     """
     if abs(value) < 10:  # noqa: PLR2004
-        return f"{value:.3f}"
+        return f"{value:z.3f}"
     return f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
 
 

@@ -187,7 +187,7 @@ def _coloured(
     sources: Mapping[ScanId, ScanSource],
 ) -> bool:
     """Whether the one channel is of pictures in colour."""
-    if len(spec.data.channels) > 1 or spec.train.normalisation:
+    if len(spec.data.channels) > 1:
         return False
     codes = {finding.code for record in records for finding in record.findings}
     if spec.train.colour is not None or FindingCode.COLOUR_TO_GREY not in codes:

@@ -324,3 +324,26 @@ def test_slices_thick_along_several_axes_become_cubes_of_the_usual_volume():
     few = planned([axial] * 95 + [sagittal] * 5)
     assert few.spacing_mm[2] == 6
     assert "median" in few.reasons["spacing_mm"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen", "n_inputs"),
+    [(None, True, 3), (None, False, 1), (True, False, 3), (False, True, 1)],
+)
+def test_pictures_come_in_colour_where_seen_or_asked_for(asked, seen, n_inputs):
+    scans = {"image": [a_geometry((28, 28, 1), modality="")] * 8}
+    train = TrainSpec(colour=asked)
+    plan = make_plan(scans, CLASSES, train, seen=SeenValues(coloured=seen))
+    assert len(plan.inputs) == n_inputs
+    assert plan.channels == ("image",)
+    assert ("colour" in plan.reasons) == (asked is not None or seen)
+
+
+def test_colour_of_several_channels_or_of_units_is_refused():
+    many = {"a": [a_geometry()] * 8, "b": [a_geometry()] * 8}
+    ct = {"ct": [a_geometry(modality="CT")] * 8}
+    for scans in (many, ct):
+        with pytest.raises(ConfigError, match="one channel without units"):
+            make_plan(scans, CLASSES, TrainSpec(colour=True))
+        seen = SeenValues(coloured=True)
+        assert not make_plan(scans, CLASSES, TrainSpec(), seen=seen).colour
