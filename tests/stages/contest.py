@@ -155,5 +155,9 @@ def register(
     """Register a folder as a version; returns its number."""
     run = a_run(store, name, metrics)
     own = {AUDIT_TAG: AUDIT_PASSED, READ_BACK_TAG: "a test"} | tags
-    how = Registration(name, "a model made to be judged by the gate", {k: v for k, v in own.items() if v})
+    how = Registration(
+        name,
+        "a model made to be judged by the gate",
+        {k: v for k, v in own.items() if v},
+    )
     return register_model(store, run.run_id, folder, how)

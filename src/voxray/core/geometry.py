@@ -93,6 +93,12 @@ class VoxelGrid:
         i, j, k = (n * s for n, s in zip(self.shape, self.spacing_mm, strict=True))
         return (i, j, k)
 
+    @property
+    def is_unmeasured(self) -> bool:
+        """Whether it is a plane of 1 mm pixels, as taken where none is stated."""
+        one_mm = bool(np.allclose(self.spacing_mm, 1.0, rtol=0, atol=1e-6))
+        return self.shape.count(1) == 1 and one_mm
+
     def matches(self, other: Self, atol_mm: float = 1e-3) -> bool:
         """Whether both grids put every voxel at the same place, within `atol_mm`.
 

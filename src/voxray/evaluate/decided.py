@@ -97,13 +97,17 @@ def judge_decision(
     decided = crossfit(predictions, classify, settings.spec)
     n_left = len(predictions) - len(decided)
     how = _HOW[fitted_on] + (f"; {n_left} exams could not be decided" if n_left else "")
-    asked = _Asked(classify, settings, fitted_on, how)
+    asked = _Asked(classify, settings, fitted_on, how, fitted_on == "calibration")
     found = _judge(predictions, decided, asked)
     if not wants_patients(predictions, classify):
         return found
     rule = patient_rule(classify, settings.spec)
     rows = patient_predictions(predictions, classify, rule)
-    own = _judge(rows, decided_patients(decided, classify, rule), asked)
+    own = _judge(
+        rows,
+        decided_patients(decided, classify, rule),
+        replace(asked, decisions=True),
+    )
     said = in_words(predictions, classify, rule)
     by_patient = tuple(
         replace(m, metric=m.metric + PER_PATIENT, method=f"{said}; {m.method}")
@@ -116,12 +120,20 @@ def judge_decision(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What figures are asked for, of exams as of patients."""
+    """What figures are asked for, of exams as of patients.
+
+    Attributes:
+        how: In words.
+        decisions: Whether sensitivity and the like are. Out of fold those of exams
+            stand among the figures of the networks, those of patients do not: there
+            patients have a threshold of their own.
+    """
 
     classify: ClassifySpec
     settings: Settings
     fitted_on: FittedOn
     how: str
+    decisions: bool
 
 
 def _judge(
@@ -139,7 +151,7 @@ def _judge(
     own: list[Metric] = []
     for class_, exams in scored_per_class(said, classify).items():
         own += _of_probabilities(class_, exams, settings)
-        if name == REGISTERED:
+        if asked.decisions:
             about = _about(decided, class_, classify)
             decider = _decider(exams, classify, settings)
             own += _of_decisions(class_, exams, about, decider, settings)

@@ -40,6 +40,13 @@ def check_aligned(
 
 
 def _too_little(first: ScanRecord, other: ScanRecord) -> Finding | None:
+    unmeasured = first.grid.is_unmeasured and other.grid.is_unmeasured
+    if unmeasured and first.grid.shape != other.grid.shape:
+        detail = (
+            f"{other.channel} has {_pixels(other)} pixels of unknown size, "
+            f"{first.channel} {_pixels(first)}: nobody knows which lie on which"
+        )
+        return Finding(FindingCode.CHANNELS_UNALIGNED, detail)
     share = overlap(first.grid, other.grid)
     if share >= LEAST_OVERLAP:
         return None
@@ -48,6 +55,10 @@ def _too_little(first: ScanRecord, other: ScanRecord) -> Finding | None:
         f"at least {LEAST_OVERLAP:.0%} is needed"
     )
     return Finding(FindingCode.CHANNELS_UNALIGNED, detail)
+
+
+def _pixels(record: ScanRecord) -> str:
+    return " x ".join(str(n) for n in record.grid.shape[:2])
 
 
 def overlap(grid: VoxelGrid, other: VoxelGrid) -> float:

@@ -1,5 +1,6 @@
 """Take small or scattered pieces out of a label map."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from scipy import ndimage
 
 from voxray.core.geometry import VoxelGrid
 from voxray.core.specs import CleanUp, Plan, StructureCleanUp
+from voxray.preprocess.pixel_size import counted_spacing
 
 _ROUNDING = 1e-9  # a piece of exactly the smallest volume stays
 
@@ -73,7 +75,7 @@ def clean(
     for value, rule in _active(plan, rules):
         pieces = find_pieces(labels == value)
         if pieces is not None:
-            kept = kept_pieces(pieces.sizes, voxel_ml(grid), rule)
+            kept = kept_pieces(pieces.sizes, counted_voxel_ml(grid, plan), rule)
             dropped = np.concatenate([[False], ~kept])[pieces.numbers]
             labels[pieces.part][dropped] = 0
     return labels
@@ -89,3 +91,10 @@ def _active(plan: Plan, rules: CleanUp) -> Iterator[tuple[int, StructureCleanUp]
 def voxel_ml(grid: VoxelGrid) -> float:
     """Volume of a voxel in millilitres."""
     return abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
+
+
+def counted_voxel_ml(grid: VoxelGrid, plan: Plan) -> float:
+    """The same as the plan counts pixels, so that a rule fits every export."""
+    real = grid.spacing_mm
+    counted = counted_spacing(grid.shape, real, plan.longer_side_mm)
+    return voxel_ml(grid) * math.prod(counted) / math.prod(real)

@@ -114,18 +114,23 @@ def _window(channel: str, exams: _Exams) -> IntensityWindow:
 
 
 def learn_references(
-    scans: Sequence[ScanStatistics], *, in_units: bool
+    scans: Sequence[ScanStatistics],
+    *,
+    in_units: bool,
+    longer_side_mm: float | None = None,
 ) -> ReferenceStatistics:
     """What the scans a model was made from look like; scoring refuses others.
 
     Args:
         scans: All scans of one channel in the folds; no holdout.
         in_units: Whether its values mean the same in every scan.
+        longer_side_mm: Of the plan.
     """
+    counted = [scan.geometry.counted(longer_side_mm) for scan in scans]
     return ReferenceStatistics(
         modalities=tuple(sorted({s.modality for s in scans} - {""})),
-        spacing_mm=_ranges([s.spacing_mm for s in scans]),
-        extent_mm=_ranges([s.geometry.extent_mm for s in scans]),
+        spacing_mm=_ranges([scan.spacing_mm for scan in counted]),
+        extent_mm=_ranges([scan.extent_mm for scan in counted]),
         n_scans=len(scans),
         values=_values(scans) if in_units else None,
     )

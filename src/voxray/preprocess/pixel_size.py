@@ -1,21 +1,16 @@
 """Pictures whose pixels nobody measured: how large they count."""
 
-import numpy as np
-
 from voxray.core.geometry import Shape
 from voxray.core.specs.plan import Spacing
 
 LONGER_SIDE_MM = 256.0
-"""Of a picture without a pixel size. Any number would do: it says nothing of the
-patient, and makes an export of half the size the same input."""
+"""Of a picture, where its pixel size does not count. Any number would do: it says
+nothing of the patient, and makes an export of half the size the same input."""
 
 
-def is_unmeasured(shape: Shape, spacing_mm: Spacing) -> bool:
-    """Whether it is a plane with pixels of just 1 mm, as taken where none is stated."""
-    return shape.count(1) == 1 and bool(np.allclose(spacing_mm, 1.0, rtol=0, atol=1e-6))
-
-
-def counted_spacing(shape: Shape, spacing_mm: Spacing) -> Spacing:
+def counted_spacing(
+    shape: Shape, spacing_mm: Spacing, longer_side_mm: float | None
+) -> Spacing:
     """Spacing that plan, resampling and training range go by, along the same axes.
 
     Pixels of a picture without a size say how it was exported. Counted as they are, a
@@ -23,10 +18,20 @@ def counted_spacing(shape: Shape, spacing_mm: Spacing) -> Spacing:
 
     Args:
         shape: Voxels along each axis.
-        spacing_mm: As read; returned for everything but such a picture.
+        spacing_mm: As read.
+        longer_side_mm: What the longer side of a plane counts as, whatever its pixels;
+            None: spacing is what was read, as it is of all volumes.
     """
-    if not is_unmeasured(shape, spacing_mm):
+    if longer_side_mm is None or not is_plane(shape):
         return spacing_mm
-    pixel = LONGER_SIDE_MM / max(shape)
-    i, j, k = (1.0 if n == 1 else pixel for n in shape)
+    sides = [n * mm for n, mm in zip(shape, spacing_mm, strict=True) if n > 1]
+    factor = longer_side_mm / max(sides)
+    i, j, k = (
+        mm if n == 1 else mm * factor for n, mm in zip(shape, spacing_mm, strict=True)
+    )
     return (i, j, k)
+
+
+def is_plane(shape: Shape) -> bool:
+    """Whether one axis, and no more, has a single voxel."""
+    return shape.count(1) == 1

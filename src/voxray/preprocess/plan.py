@@ -11,6 +11,7 @@ from voxray.core.specs import NetworkPlan, Plan, Target, TaskSpec, TrainSpec
 from voxray.core.specs.plan import Padding, Spacing, Voxels
 from voxray.preprocess.budget import Budget, Machine, find_budget
 from voxray.preprocess.levels import plan_network
+from voxray.preprocess.pixel_size import LONGER_SIDE_MM
 from voxray.preprocess.sizing import (
     covers,
     fill_box,
@@ -24,7 +25,9 @@ from voxray.preprocess.statistics import ScanGeometry
 
 _SMALL_CPU = Machine("cpu", 8.0)
 _SMALLEST_BATCH = 2
+_SHARE_UNMEASURED = 0.1  # of the scans; fewer are taken as they are
 _SMALLEST_COHORT = 8  # where features are standardised over the exams of a step
+_MOST_STEPS = 2.0  # times the usual voxels of a step that such a one may have
 _LARGEST_BATCH = 64
 _LARGEST_MASK_BATCH = 16  # more exams a step give fewer steps; masks gain from steps
 
@@ -68,6 +71,11 @@ def make_plan(
             network would see a single voxel.
     """
     _check_any(channels)
+    longer_side_mm, how = _longer_side(channels)
+    channels = {
+        name: [scan.counted(longer_side_mm) for scan in scans]
+        for name, scans in channels.items()
+    }
     scans = next(iter(channels.values()))
     reasons: dict[str, str] = {}
     budget = find_budget(machine, train.memory_gb)
@@ -77,6 +85,7 @@ def make_plan(
     spacing = train.spacing_mm or plan_spacing(field, budget, reasons)
     if train.spacing_mm:
         reasons["spacing_mm"] = "set in the experiment"
+    reasons["spacing_mm"] = how + reasons["spacing_mm"]
     view = plan_view(field, spacing, budget)
     network = plan_network(spacing, view, train, budget, reasons)
     if train.input_shape:
@@ -99,6 +108,7 @@ def make_plan(
         whole_volume=covers(shape, spacing, field.extent),
         normalisation=normalisation,
         colour=_colour(normalisation, train, seen, reasons),
+        longer_side_mm=longer_side_mm,
         classes=task.classify.label_names if task.classify else (),
         target=_target(task, reasons),
         structures=tuple(structures),
@@ -118,6 +128,16 @@ def _check_any(channels: Scans) -> None:
             what = "scan" if len(channels) == 1 else f"scan of channel {name!r}"
             msg = f"no {what} is left to plan from; see quarantine.csv for the reasons"
             raise DatasetError(msg)
+
+
+def _longer_side(channels: Scans) -> tuple[float | None, str]:
+    """What planes count as where many state no pixel size, and why."""
+    scans = [scan for own in channels.values() for scan in own]
+    unmeasured = sum(scan.unmeasured for scan in scans)
+    if unmeasured < max(1, _SHARE_UNMEASURED * len(scans)):
+        return None, ""
+    which = f"{unmeasured} of {len(scans)} pictures state no pixel size"
+    return LONGER_SIDE_MM, f"{which}: the longer side counts as {LONGER_SIDE_MM:g} mm; "
 
 
 def _check_view(shape: Voxels, spacing: Spacing, network: NetworkPlan) -> None:
@@ -299,10 +319,13 @@ def _batch_size(
     step_voxels = budget.step_voxels if task.segment else budget.class_step_voxels
     wanted = round(step_voxels / n_voxels)
     most = _LARGEST_MASK_BATCH if task.segment else _LARGEST_BATCH
-    fewest = _SMALLEST_BATCH if task.segment else min(_SMALLEST_COHORT, n_scans // 2)
-    most = max(_SMALLEST_BATCH, fewest, min(most, n_scans // 4))
+    fewest = _SMALLEST_BATCH
+    if task.segment is None:
+        held = int(_MOST_STEPS * step_voxels / n_voxels)
+        fewest = max(fewest, min(_SMALLEST_COHORT, n_scans // 2, held))
+    most = max(fewest, min(most, n_scans // 4))
     reason = f"{n_voxels:,} voxels an exam, about {step_voxels:,} a step"
     if wanted > most:
         reason += f"; no more than {most}, so that an epoch has several steps"
     reasons["batch_size"] = reason
-    return max(_SMALLEST_BATCH, min(wanted, most))
+    return max(fewest, min(wanted, most))

@@ -9,7 +9,8 @@ precision; here each axis is a narrow matrix, applied to a few planes at a time.
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -21,12 +22,13 @@ from scipy import sparse
 from voxray.core.errors import VoxrayError
 from voxray.core.geometry import Shape
 from voxray.preprocess.machine import memory_bytes
-from voxray.preprocess.pixel_size import counted_spacing
+from voxray.preprocess.pixel_size import counted_spacing, is_plane
 
 _SAME = 1e-4  # voxels; a grid this near is the same
 _REACH = 3.0  # deviations of the Gaussian that count
 _SLAB_VOXELS = 4_000_000
-_BYTES_A_VOXEL = 16  # of the new grid: at most four copies in 32 bits
+_BYTES_AN_INPUT, _BYTES_BESIDE = 8, 8  # a voxel of the new grid, in 32 bits
+_SHARE_OF_MEMORY = 0.3  # for one exam: others are prepared at the same time
 
 
 class NoRoomError(VoxrayError):
@@ -44,15 +46,24 @@ class Resampled(MapTransform):
     """
 
     def __init__(
-        self, keys: Sequence[str], spacing_mm: Sequence[float], labels: Sequence[str]
+        self,
+        keys: Sequence[str],
+        spacing_mm: Sequence[float],
+        labels: Sequence[str],
+        longer_side_mm: float | None = None,
     ) -> None:
         """Give the spacing along R, A, S; a key that the data lacks is passed over."""
         super().__init__(keys, allow_missing_keys=True)
         self.spacing_mm = tuple(spacing_mm)
         self.labels = frozenset(labels)
+        self.longer_side_mm = longer_side_mm
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Resample every tensor; one that has the spacing is given on."""
+        """Resample every tensor; one that has the spacing is given on.
+
+        Raises:
+            NoRoomError: Of a coarse scan among much finer ones, or one far too large.
+        """
         out = dict(data)
         for key in self.key_iterator(out):
             out[key] = self._resampled(out.pop(key), is_label=key in self.labels)
@@ -62,29 +73,25 @@ class Resampled(MapTransform):
         affine = np.asarray(tensor.affine, dtype=np.float64).copy()
         i, j, k = np.linalg.norm(affine[:3, :3], axis=0).tolist()
         shape = (tensor.shape[1], tensor.shape[2], tensor.shape[3])
-        old = counted_spacing(shape, (i, j, k))
-        ratios = [
-            new / mm if size > 1 else 1.0
-            for new, mm, size in zip(self.spacing_mm, old, shape, strict=True)
+        old = counted_spacing(shape, (i, j, k), self.longer_side_mm)
+        to_edges = self.longer_side_mm is not None and is_plane(shape)
+        axes = [
+            Resampling.of(n, new / mm, to_edges=to_edges)
+            for n, new, mm in zip(shape, self.spacing_mm, old, strict=True)
         ]
-        self._check_size(shape, ratios)
-        affine[:3, :3] *= ratios
+        self._check_size(shape, [axis.size for axis in axes])
+        affine[:3, 3] += affine[:3, :3] @ [axis.first for axis in axes]
+        affine[:3, :3] *= [axis.ratio for axis in axes]
         values = np.asarray(tensor.as_tensor()[0])
         read = nearest if is_label else smoothed
-        result = torch.from_numpy(read(values, ratios))
+        result = torch.from_numpy(read(values, axes))
         return MetaTensor(result[None], affine=torch.from_numpy(affine))
 
-    def _check_size(self, shape: Shape, ratios: Sequence[float]) -> None:
-        """Refuse before memory is taken that is not there.
-
-        Raises:
-            NoRoomError: Of a coarse scan among much finer ones, or one far too large.
-        """
-        sizes = [
-            n if _unchanged(n, ratio) else _new_size(n, ratio)
-            for n, ratio in zip(shape, ratios, strict=True)
-        ]
-        needed, there = math.prod(sizes) * _BYTES_A_VOXEL, memory_bytes()
+    def _check_size(self, shape: Shape, sizes: Sequence[int]) -> None:
+        """Refuse before memory is taken that is not there."""
+        n_inputs = len(set(self.keys) - self.labels)
+        needed = math.prod(sizes) * (_BYTES_AN_INPUT * n_inputs + _BYTES_BESIDE)
+        there = _SHARE_OF_MEMORY * memory_bytes()
         if needed <= there:
             return
         msg = (
@@ -99,49 +106,75 @@ def _crossed(values: Sequence[float]) -> str:
     return " x ".join(f"{value:g}" for value in values)
 
 
-def nearest(values: NDArray[Any], ratios: Sequence[float]) -> NDArray[Any]:
-    """Read (i, j, k) at every `ratio`-th voxel, without mixing any."""
-    for axis, ratio in enumerate(ratios):
-        size = values.shape[axis]
-        if not _unchanged(size, ratio):
-            places = np.floor(np.arange(_new_size(size, ratio)) * ratio + 0.5)
-            index = np.minimum(places.astype(np.intp), size - 1)
-            values = np.take(values, index, axis=axis)
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """How one axis is read anew.
+
+    Attributes:
+        ratio: New spacing over the old one; 1 where the axis stays as it is.
+        size: Voxels afterwards.
+        first: Centre of the first new voxel, in old ones.
+    """
+
+    ratio: float
+    size: int
+    first: float = 0.0
+
+    @classmethod
+    def of(cls, size: int, ratio: float, *, to_edges: bool = False) -> Self:
+        """Keep the centre of the first voxel, or both outer edges.
+
+        Args:
+            size: Voxels.
+            ratio: New spacing over the old one.
+            to_edges: For pictures: exports of several sizes share their edges.
+        """
+        if size == 1 or abs(ratio - 1) * (size - 1) < _SAME:
+            return cls(1.0, size)
+        if to_edges:
+            return cls(ratio, max(1, round(size / ratio)), (ratio - 1) / 2)
+        return cls(ratio, int(np.round((size - 1) / ratio + 1)))
+
+    @property
+    def places(self) -> NDArray[np.float64]:
+        """Centres of the new voxels, in old ones."""
+        return np.arange(self.size, dtype=np.float64) * self.ratio + self.first
+
+
+def nearest(values: NDArray[Any], axes: Sequence[Resampling]) -> NDArray[Any]:
+    """Read (i, j, k) at new places along each axis, without mixing any value."""
+    for number, axis in enumerate(axes):
+        if axis.ratio != 1:
+            index = np.floor(axis.places + 0.5).astype(np.intp)
+            index = np.clip(index, 0, values.shape[number] - 1)
+            values = np.take(values, index, axis=number)
     return np.ascontiguousarray(values)
 
 
-def smoothed(values: NDArray[Any], ratios: Sequence[float]) -> NDArray[np.float32]:
-    """Read (i, j, k) at every `ratio`-th voxel, linearly, smoothed where it is coarser.
+def smoothed(values: NDArray[Any], axes: Sequence[Resampling]) -> NDArray[np.float32]:
+    """Read (i, j, k) at new places, linearly, smoothed where they lie farther apart.
 
     Args:
         values: Any real type.
-        ratios: New spacing over the old one, per axis.
+        axes: How each is read.
 
     Returns:
         float32; a value linear in place stays linear, but for the border.
     """
-    coarsest_first = sorted(range(values.ndim), key=lambda axis: -ratios[axis])
-    for axis in coarsest_first:
-        if not _unchanged(values.shape[axis], ratios[axis]):
-            weights = axis_weights(values.shape[axis], ratios[axis])
-            values = _along(values, axis, weights)
+    coarsest_first = sorted(range(values.ndim), key=lambda axis: -axes[axis].ratio)
+    for number in coarsest_first:
+        if axes[number].ratio != 1:
+            weights = axis_weights(values.shape[number], axes[number])
+            values = _along(values, number, weights)
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
-def _unchanged(size: int, ratio: float) -> bool:
-    return size == 1 or abs(ratio - 1) * (size - 1) < _SAME
-
-
-def _new_size(size: int, ratio: float) -> int:
-    return int(np.round((size - 1) / ratio + 1))
-
-
-def axis_weights(size: int, ratio: float) -> sparse.csr_array:
+def axis_weights(size: int, axis: Resampling) -> sparse.csr_array:
     """Weight of each old voxel in each new one, (new, old); rows add up to 1."""
-    places = np.minimum(np.arange(_new_size(size, ratio)) * ratio, size - 1)
+    places = np.clip(axis.places, 0, size - 1)
     below = np.floor(places).astype(np.intp)
     share = places - below
-    taps = _gaussian(max(0.0, (ratio - 1) / 2))
+    taps = _gaussian(max(0.0, (axis.ratio - 1) / 2))
     reach = len(taps) // 2
     rows, columns, weights = [], [], []
     for shift, tap in enumerate(taps, start=-reach):

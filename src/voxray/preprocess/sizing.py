@@ -9,7 +9,6 @@ import numpy as np
 from voxray.core.specs import NetworkPlan, TaskSpec, TrainSpec
 from voxray.core.specs.plan import Spacing, Voxels
 from voxray.preprocess.budget import Budget
-from voxray.preprocess.pixel_size import LONGER_SIDE_MM
 from voxray.preprocess.statistics import ScanGeometry
 
 _THICK = 2.0  # times as coarse along one axis as along the finest
@@ -73,11 +72,6 @@ def _box(scans: Sequence[ScanGeometry], sides: Spacing | None) -> Spacing | None
 def plan_spacing(field: Field, budget: Budget, reasons: dict[str, str]) -> Spacing:
     """Median spacing; coarser where the scan would have too many voxels."""
     median, what = _usual_spacing(field.scans)
-    if any(scan.unmeasured for scan in field.scans):
-        what = (
-            "the longer side of a picture without a pixel size counts as "
-            f"{LONGER_SIDE_MM:g} mm; {what}"
-        )
     sizes = sizes_at(median, field.seen)
     most = budget.input_voxels if field.at_once else budget.scan_voxels(sizes)
     n_voxels = math.prod(sizes)

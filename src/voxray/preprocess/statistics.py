@@ -1,7 +1,7 @@
 """What one scan is like: geometry and intensities, a row of `statistics.parquet`."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ from voxray.core.errors import ManifestError
 from voxray.core.files import atomic_path
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import ScanId, Volume
-from voxray.preprocess.pixel_size import counted_spacing, is_unmeasured
+from voxray.preprocess.pixel_size import counted_spacing
 
 INTENSITY_PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 """Of `ScanStatistics.intensity`, after mean and standard deviation."""
@@ -28,9 +28,9 @@ class ScanGeometry:
 
     Attributes:
         shape: Voxels per axis nearest R, A, S.
-        spacing_mm: Same axes; of a picture without a pixel size by `counted_spacing`.
+        spacing_mm: Same axes.
         modality: DICOM code, "" for NIfTI.
-        unmeasured: Whether it is such a picture.
+        unmeasured: Whether it is a picture without a pixel size.
     """
 
     shape: tuple[int, int, int]
@@ -44,12 +44,12 @@ class ScanGeometry:
         order, _ = grid.axes_to_ras()
         i, j, k = (grid.shape[axis] for axis in order)
         a, b, c = (grid.spacing_mm[axis] for axis in order)
-        return cls(
-            (i, j, k),
-            counted_spacing((i, j, k), (a, b, c)),
-            modality,
-            is_unmeasured((i, j, k), (a, b, c)),
-        )
+        return cls((i, j, k), (a, b, c), modality, grid.is_unmeasured)
+
+    def counted(self, longer_side_mm: float | None) -> Self:
+        """The same with the spacing that counts; see `counted_spacing`."""
+        spacing = counted_spacing(self.shape, self.spacing_mm, longer_side_mm)
+        return replace(self, spacing_mm=spacing)
 
     @property
     def extent_mm(self) -> tuple[float, float, float]:

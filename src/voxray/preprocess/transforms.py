@@ -63,7 +63,7 @@ def build_transforms(plan: Plan) -> Compose:
         ReadScand(readers),
         *([ReadOnFirstd(first, others)] if others else []),
         NearestRasd(keys),
-        Resampled(keys, plan.spacing_mm, labels=[MASK]),
+        Resampled(keys, plan.spacing_mm, [MASK], plan.longer_side_mm),
         *([ZScored(scored, together=plan.colour)] if scored else []),
     ]
     return Compose(steps)

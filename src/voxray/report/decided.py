@@ -81,7 +81,11 @@ def decided_rows(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
     whose = {REGISTERED, ENSEMBLE}
     if not any(m.model == REGISTERED for m in rows):
         whose = {DECIDED_NETWORK, NETWORK}
-    own = [m for m in rows if m.model in whose]
+    own = [
+        m
+        for m in rows
+        if m.model in whose and not (m.model == NETWORK and m.metric in _BY_PATIENT)
+    ]
     return tuple(sorted(own, key=lambda m: _place(m.metric)))
 
 
@@ -96,7 +100,8 @@ def whose_in_words(metric: Metric) -> str:
 
 def registered_line(metrics: Iterable[Metric]) -> str:
     """Sensitivity and specificity as registered, in a line; "" where not measured."""
-    rows = [m for m in metrics if m.model == REGISTERED and m.metric in _SHOWN[:2]]
+    named = {*_SHOWN[:2], *_BY_PATIENT}
+    rows = [m for m in metrics if m.model == REGISTERED and m.metric in named]
     said = [f"{m.metric} {m.class_} {estimate(m)}" for m in rows]
     return f"as registered: {', '.join(said)}" if said else ""
 

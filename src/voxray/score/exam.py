@@ -107,7 +107,9 @@ def _range_problem(exam: FoundExam, package: ModelPackage) -> str | None:
     first = package.plan.channels[0]
     known = {first: package.references, **package.channel_references}
     for name, (record, _) in exam.scans.items():
-        problem = range_problem(record.modality, record.grid, known[name])
+        problem = range_problem(
+            record.modality, record.grid, known[name], package.plan.longer_side_mm
+        )
         if problem is None and name in exam.looks:
             problem = value_problem(exam.looks[name], known[name])
         if problem:

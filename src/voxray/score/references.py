@@ -5,27 +5,32 @@ import math
 from voxray.core.geometry import VoxelGrid
 from voxray.core.specs import ReferenceStatistics
 from voxray.ingest import Look
-from voxray.preprocess import ScanGeometry
+from voxray.preprocess import ScanGeometry, is_plane
 
 _SPACING_FACTOR = 1.6
 _EXTENT_FACTOR = 1.35
 _VALUE_SHARE = 0.5
+_COUNTED = "; the longer side of a picture counts as {:g} mm"
 _AXES = ("left-right", "front-back", "foot-head")
 
 
 def range_problem(
-    modality: str, grid: VoxelGrid, references: ReferenceStatistics
+    modality: str,
+    grid: VoxelGrid,
+    references: ReferenceStatistics,
+    longer_side_mm: float | None = None,
 ) -> str | None:
     """Why a scan is outside the training range, in words and numbers.
 
     Spacing may leave the range by a factor of 1.6 and the field of view by 1.35, per
     axis nearest R, A, S (docs/decisions/0005-reference-ranges-and-factors.md). A
-    picture without a pixel size may have any number of pixels more.
+    picture whose pixel size does not count may have any number of pixels more.
 
     Args:
         modality: DICOM code, "" for NIfTI, which has none and passes.
         grid: Of the scan as it came.
         references: Of the model.
+        longer_side_mm: Of its plan.
 
     Returns:
         One sentence naming the first thing that does not fit; None when all fits.
@@ -33,17 +38,19 @@ def range_problem(
     known = references.modalities
     if modality and known and modality not in known:
         return f"modality is {modality}, the model was made from {', '.join(known)}"
-    geometry = ScanGeometry.of(grid, modality)
+    geometry = ScanGeometry.of(grid, modality).counted(longer_side_mm)
+    counted = longer_side_mm is not None and is_plane(geometry.shape)
     checks = (
         ("spacing", geometry.spacing_mm, references.spacing_mm, _SPACING_FACTOR),
         ("field of view", geometry.extent_mm, references.extent_mm, _EXTENT_FACTOR),
     )
     for what, values, ranges, factor in checks:
         for axis, value, (low, high) in zip(_AXES, values, ranges, strict=True):
-            least = 0.0 if what == "spacing" and geometry.unmeasured else low / factor
+            least = 0.0 if what == "spacing" and counted else low / factor
             if not least <= value <= high * factor:
                 had = f"{low:.1f} to {high:.1f}" if high > low else f"{low:.1f}"
-                return f"{axis} {what} is {value:.1f} mm, training scans had {had} mm"
+                said = f"{axis} {what} is {value:.1f} mm, training scans had {had} mm"
+                return said + (_COUNTED.format(longer_side_mm) if counted else "")
     return None
 
 

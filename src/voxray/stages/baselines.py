@@ -66,7 +66,8 @@ def draw_suspects(
 
 def _draw(study: Study, context: StageContext, exam: ExamId) -> bytes:
     cached, plan = study.cached[exam], study.plan
-    image = np.nan_to_num(np.asarray(cached.read_image()[0]))
+    inputs = np.asarray(cached.read_image())
+    image = np.nan_to_num(inputs.mean(axis=0) if plan.colour else inputs[0])
     mask = cached.read_mask() if plan.structures else None
     structures = {name: n for n, name in enumerate(plan.structures, start=1)}
     drawn = None if mask is None else np.asarray(mask)

@@ -162,7 +162,8 @@ def _references(study: Study, channel: str) -> ReferenceStatistics:
     exams = (study.statistics[exam_id] for exam_id in _exams_in_folds(study))
     scans = [exam[channel] for exam in exams if channel in exam]
     in_units = study.plan.normalisation[channel] == "window"
-    return learn_references(scans, in_units=in_units)
+    longer = study.plan.longer_side_mm
+    return learn_references(scans, in_units=in_units, longer_side_mm=longer)
 
 
 def _sha256_of(experiment: Experiment) -> Sha256:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxray.core.records import PatientId
-from voxray.core.specs import CleanUp, StructureCleanUp
+from voxray.core.specs import CleanUp, Plan, StructureCleanUp
 from voxray.model import Compute, load_network, predict_ensemble
-from voxray.preprocess import find_pieces, kept_pieces, voxel_ml
+from voxray.preprocess import counted_voxel_ml, find_pieces, kept_pieces
 from voxray.train.batches import TrainingExam
 from voxray.train.fold import NETWORK_FILE, FoldJob
 
@@ -71,7 +71,7 @@ def fit_clean_up(job: FoldJob, compute: Compute) -> CleanUp:
         members = [(network, job.values)]
         said, _ = predict_ensemble(members, image, job.plan, compute)
         if said.masks is not None:
-            for name, overlap in _overlaps(exam, said.masks, job.plan.structures):
+            for name, overlap in _overlaps(exam, said.masks, job.plan):
                 found[name].append(overlap)
     chosen = {name: choose_rule(overlaps) for name, overlaps in found.items()}
     return CleanUp(
@@ -80,15 +80,15 @@ def fit_clean_up(job: FoldJob, compute: Compute) -> CleanUp:
 
 
 def _overlaps(
-    exam: TrainingExam, shares: NDArray[np.floating], structures: Sequence[str]
+    exam: TrainingExam, shares: NDArray[np.floating], plan: Plan
 ) -> Iterator[tuple[str, Overlap]]:
     """What was predicted against what is drawn, on the prepared grid."""
     mask = exam.cached.read_mask()
     if mask is None:
         return
     labels = shares.argmax(axis=0).astype(np.uint8)
-    for number, name in enumerate(structures, start=1):
-        ml = voxel_ml(exam.cached.grid)
+    for number, name in enumerate(plan.structures, start=1):
+        ml = counted_voxel_ml(exam.cached.grid, plan)
         drawn, said = mask == number, labels == number
         yield name, overlap_of(exam.patient_id, said, drawn, ml)
 

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from tests.unit.manifest.makers import a_record
 from voxray.core.geometry import VoxelGrid
-from voxray.ingest.alignment import overlap
+from voxray.core.specs import ChannelRules, IntakeRules
+from voxray.ingest.alignment import check_aligned, overlap
 
 
 def a_grid(shape=(10, 10, 10), spacing=(1.0, 1.0, 1.0), origin=(0.0, 0.0, 0.0)):
@@ -36,3 +38,22 @@ def test_a_small_box_inside_a_large_one_is_covered_and_covers_little():
 
     assert overlap(small, a_grid()) == 1
     assert overlap(a_grid(), small) == pytest.approx(0.008, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "n_refused"),
+    [((75, 60, 1), 1.0, 2), ((100, 80, 1), 1.0, 0), ((75, 60, 1), 1.1, 0)],
+)
+def test_pictures_of_unknown_pixel_size_must_have_equal_numbers(
+    shape, spacing, n_refused
+):
+    grids = {"a": a_grid((100, 80, 1)), "b": a_grid(shape, (spacing, spacing, 1.0))}
+    records = [
+        a_record(name, exam_id="e", channel=name, grid=grid)
+        for name, grid in grids.items()
+    ]
+    rules = IntakeRules(channels={"a": ChannelRules(), "b": ChannelRules()})
+    found = check_aligned(records, rules)
+    assert len(found) == n_refused
+    if found:
+        assert all("75 x 60 pixels of unknown" in f.detail for f in found.values())

@@ -86,3 +86,16 @@ SMALL = StructureCleanUp(min_ml=0.1)
 def test_a_model_takes_the_rule_of_more_than_half_of_its_folds(folds, rule):
     chosen = [CleanUp(structures={"liver": r} if r else {}) for r in folds]
     assert CleanUp.of_most(chosen).structures == ({"liver": rule} if rule else {})
+
+
+def test_rule_takes_the_same_speck_out_of_every_export_of_a_picture():
+    rules = CleanUp(structures={"liver": StructureCleanUp(min_ml=1.0)})
+    plan = PLAN.model_copy(update={"longer_side_mm": 256.0})
+    left = []
+    for scale in (1, 8):
+        labels = np.zeros((64 * scale, 48 * scale, 1), np.uint16)
+        labels[: 2 * scale, : 2 * scale] = 4  # 64 mm2 as they count
+        labels[32 * scale :] = 4
+        clean(labels, a_grid(labels.shape), plan, rules)
+        left.append((labels == 4).mean())
+    assert left == [0.5, 0.5]

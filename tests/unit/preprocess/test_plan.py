@@ -2,10 +2,10 @@ import math
 
 import pytest
 
-from tests.unit.preprocess.makers import a_geometry
+from tests.unit.preprocess.makers import a_geometry, a_grid
 from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.specs import TaskSpec, TrainSpec
-from voxray.preprocess import SeenValues, make_plan, plan_in_words
+from voxray.preprocess import ScanGeometry, SeenValues, make_plan, plan_in_words
 
 MASKS = TaskSpec.model_validate({"segment": {"classes": {"lesion": {"value": 3}}}})
 CLASSES = TaskSpec.model_validate(
@@ -308,10 +308,33 @@ def test_a_network_that_would_see_a_single_voxel_is_refused():
         planned([a_geometry()], spacing_mm=(100, 100, 100))
 
 
-@pytest.mark.parametrize(("n_scans", "batch"), [(20, 8), (31, 8), (10, 5), (400, 64)])
-def test_step_of_a_class_has_a_cohort_to_standardise_over(n_scans, batch):
-    plan = planned([a_geometry((10, 10, 10))] * n_scans, CLASSES)
+@pytest.mark.parametrize(
+    ("n_scans", "side", "batch"),
+    [(20, 10, 8), (31, 10, 8), (10, 10, 5), (400, 10, 64), (400, 50, 8), (400, 64, 6)],
+)
+def test_step_of_a_class_has_a_cohort_to_standardise_over(n_scans, side, batch):
+    scans = [a_geometry((side,) * 3)] * n_scans
+    plan = planned(scans, CLASSES, input_shape=(side,) * 3)
     assert plan.batch_size == batch
+
+
+def test_pictures_without_a_pixel_size_are_planned_by_their_longer_side():
+    shapes = [(1000, 800, 1), (2000, 1600, 1)] * 10
+    pictures = [ScanGeometry.of(a_grid(shape), "") for shape in shapes]
+    plan = planned(pictures, CLASSES)
+    assert plan.longer_side_mm == 256
+    assert plan.whole_volume
+    in_view = [n * mm for n, mm in zip(plan.input_shape, plan.spacing_mm, strict=True)]
+    assert in_view[0] == pytest.approx(256, rel=0.1)
+    assert "20 of 20 pictures state no pixel size" in plan.reasons["spacing_mm"]
+
+
+@pytest.mark.parametrize(("n_stated", "counts"), [(5, True), (95, False)])
+def test_few_pictures_without_a_size_are_taken_as_they_are(n_stated, counts):
+    stated = a_geometry((2000, 2500, 1), (0.15, 0.15, 1))
+    unstated = ScanGeometry.of(a_grid((1000, 800, 1)), "")
+    plan = planned([stated] * n_stated + [unstated] * 5, CLASSES)
+    assert (plan.longer_side_mm is not None) is counts
 
 
 def test_slices_thick_along_several_axes_become_cubes_of_the_usual_volume():

@@ -292,20 +292,29 @@ def test_values_close_to_the_largest_float_are_still_z_scored(tmp_path):
     np.testing.assert_allclose((image.mean(), image.std()), (0, 1), atol=1e-3)
 
 
-def test_two_exports_of_a_picture_are_one_input_and_masks_come_back(tmp_path):
-    large = np.kron(np.arange(48).reshape(8, 6), np.ones((8, 8)))[..., None]
-    small = large[::2, ::2]
-    spacing = ScanGeometry.of(a_grid((64, 48, 1)), "").spacing_mm
-    assert spacing == (4.0, 4.0, 1.0)
-    plan = a_plan(spacing_mm=(8.0, 8.0, 1.0), input_shape=(32, 24, 1))
-    for name, picture in (("large", large), ("small", small)):
-        path = tmp_path / f"{name}.nii.gz"
+@pytest.mark.parametrize("mm", [1.0, 0.81, 4.3])
+def test_exports_of_a_picture_of_any_size_are_one_input(tmp_path, mm):
+    fine = np.linspace(0, 900, 64)[:, None] + np.linspace(0, 300, 48)[None]
+    plan = a_plan(spacing_mm=(mm, mm, 1.0), longer_side_mm=256.0)
+    seen = []
+    for scale in (1, 4, 16):
+        picture = np.kron(fine, np.ones((scale, scale)))[..., None]
+        path = tmp_path / f"{scale}.nii.gz"
         source = write_scan(path, picture.astype(np.int16), an_affine())
         scan = prepare_scan(source, None, plan)
-        assert scan.image.shape == (1, 32, 24, 1)
-        there = a_grid(picture.shape)
-        back = on_source(scan.image, scan.grid, there)
+        seen.append(scan.image)
+        back = on_source(scan.image, scan.grid, a_grid(picture.shape))
         assert np.corrcoef(back.ravel(), picture.ravel())[0, 1] > 0.99
+    assert len({image.shape for image in seen}) == 1
+    for image in seen[1:]:
+        assert np.abs(image - seen[0]).mean() < 0.06
+
+
+def test_planes_keep_their_stated_size_where_the_plan_counts_it(tmp_path):
+    picture = np.zeros((64, 48, 1), np.int16)
+    source = write_scan(tmp_path / "a.nii.gz", picture, an_affine())
+    plan = a_plan(spacing_mm=(1.0, 1.0, 1.0))
+    assert prepare_scan(source, None, plan).image.shape == (1, 64, 48, 1)
 
 
 def test_volume_too_large_for_the_memory_is_refused_before_it_is_made(
@@ -313,9 +322,7 @@ def test_volume_too_large_for_the_memory_is_refused_before_it_is_made(
 ):
     source = write_scan(tmp_path / "s.nii.gz", np.zeros(SHAPE, np.int16), an_affine())
     plan = a_plan(spacing_mm=(0.1, 0.1, 0.1))
-    monkeypatch.setattr(
-        "voxray.preprocess.resample.memory_bytes", lambda: 16 * 1_000_000
-    )
+    monkeypatch.setattr("voxray.preprocess.resample.memory_bytes", lambda: 16_000_000)
     with pytest.raises(ScanError, match="16 x 20 x 12 voxels become 151 x 191 x 111"):
         prepare_scan(source, None, plan)
 

@@ -66,7 +66,9 @@ def test_pictures_are_in_colour_where_most_hold_more_than_grey(
     tmp_path, n_coloured, n_grey, said
 ):
     grey = np.random.default_rng(0).integers(0, 256, (8, 6, 1), np.uint8)
-    pictures = [grey * np.uint8([1, 0, 1])] * n_coloured + [grey.repeat(3, 2)] * n_grey
+    pictures = [grey * np.array([1, 0, 1], np.uint8)] * n_coloured + [
+        grey.repeat(3, 2)
+    ] * n_grey
     scans = []
     for n, pixels in enumerate(pictures):
         path = tmp_path / f"{n}.png"

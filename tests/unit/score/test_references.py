@@ -3,9 +3,10 @@ import pytest
 
 from tests.unit.preprocess.makers import a_grid
 from voxray.core.geometry import VoxelGrid
+from voxray.core.records import ScanId
 from voxray.core.specs import ReferenceStatistics, ReferenceValues
 from voxray.ingest import Look
-from voxray.preprocess import ScanGeometry
+from voxray.preprocess import ScanStatistics, learn_references
 from voxray.score import range_problem, value_problem
 
 KNOWN = ReferenceStatistics(
@@ -111,29 +112,45 @@ def test_a_channel_that_scales_itself_takes_any_values():
 
 
 def of_pictures(*shapes):
-    rows = [ScanGeometry.of(a_grid((*shape, 1)), "") for shape in shapes]
-    return ReferenceStatistics(
-        modalities=(),
-        spacing_mm=tuple(
-            (min(a), max(a)) for a in zip(*(r.spacing_mm for r in rows), strict=True)
-        ),
-        extent_mm=tuple(
-            (min(a), max(a)) for a in zip(*(r.extent_mm for r in rows), strict=True)
-        ),
-        n_scans=len(rows),
-    )
+    rows = [
+        ScanStatistics(ScanId("s"), (*shape, 1), (1, 1, 1), "", 0, 1, 0, 1)
+        for shape in shapes
+    ]
+    return learn_references(rows, in_units=False, longer_side_mm=256)
+
+
+def problem_of(shape, known, spacing=(1.0, 1.0, 1.0)):
+    return range_problem("", a_grid((*shape, 1), spacing), known, 256)
 
 
 def test_picture_may_have_more_pixels_and_not_far_fewer():
     known = of_pictures((1000, 800), (1200, 960))
-    assert range_problem("", a_grid((3000, 2400, 1)), known) is None
-    assert range_problem("", a_grid((700, 560, 1)), known) is None
-    problem = range_problem("", a_grid((300, 240, 1)), known)
+    assert problem_of((3000, 2400), known) is None
+    assert problem_of((700, 560), known) is None
+    problem = problem_of((300, 240), known)
     assert problem is not None
     assert problem.startswith("left-right spacing is 0.9 mm")
+    assert "the longer side of a picture counts as 256 mm" in problem
+
+
+def test_stated_pixel_size_does_not_count_where_that_of_training_did_not():
+    known = of_pictures((1000, 800))
+    assert problem_of((2000, 1600), known, (0.14, 0.14, 1)) is None
+
+
+def test_model_of_stated_pixel_sizes_refuses_pictures_without():
+    known = KNOWN.model_copy(
+        update={
+            "modalities": (),
+            "spacing_mm": ((0.14, 0.15), (0.14, 0.15), (1.0, 1.0)),
+            "extent_mm": ((200.0, 240.0), (260.0, 300.0), (1.0, 1.0)),
+        }
+    )
+    assert range_problem("", a_grid((1600, 2000, 1), (0.14, 0.14, 1)), known) is None
+    assert range_problem("", a_grid((1600, 2000, 1)), known) is not None
 
 
 def test_picture_of_another_form_is_another_field_of_view():
-    problem = range_problem("", a_grid((1000, 500, 1)), of_pictures((1000, 800)))
+    problem = problem_of((1000, 500), of_pictures((1000, 800)))
     assert problem is not None
     assert "front-back field of view" in problem

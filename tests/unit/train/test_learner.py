@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from tests.unit.model.makers import PLAIN_CPU
 from tests.unit.train.makers import a_job
+from voxray.model import VoxrayNetwork
 from voxray.train.batches import epoch_batches
 from voxray.train.learner import Drawing, Learner
 from voxray.train.recipe import EMA_DECAY, average_decay
@@ -22,6 +25,18 @@ def a_batch(job):
 
 def first(network):
     return next(network.parameters()).detach().clone()
+
+
+def test_the_trained_network_is_compiled_where_that_pays_and_its_average_is_not(
+    tmp_path, monkeypatch
+):
+    compiled: list[VoxrayNetwork] = []
+    monkeypatch.setattr(VoxrayNetwork, "compile", lambda self: compiled.append(self))
+    job = a_job(tmp_path, "segment")
+    learner = Learner(job, replace(PLAIN_CPU, compiled=True))
+    assert compiled == [learner.bare]
+    Learner(job, PLAIN_CPU)
+    assert len(compiled) == 1
 
 
 def test_the_average_follows_the_weights_and_remembers_longer_with_time(tmp_path):

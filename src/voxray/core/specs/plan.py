@@ -64,6 +64,8 @@ class Plan(Spec):
         normalisation: Per channel: "zscore" by the scan's own values, "window" by
             values learned in each fold.
         colour: Whether the one channel comes as red, green and blue.
+        longer_side_mm: What the longer side of a plane counts as, whatever its pixels;
+            None: planes have the spacing they state, as volumes do.
         classes: Of the classification head, empty without one; its labels where they
             do not exclude each other.
         target: How the classes hang together.
@@ -86,6 +88,7 @@ class Plan(Spec):
     whole_volume: bool
     normalisation: dict[str, Literal["zscore", "window"]]
     colour: bool = False
+    longer_side_mm: float | None = None
     classes: tuple[str, ...] = ()
     target: Target = Target.EXCLUSIVE
     structures: tuple[str, ...] = ()
