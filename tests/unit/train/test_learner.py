@@ -31,7 +31,11 @@ def test_the_trained_network_is_compiled_where_that_pays_and_its_average_is_not(
     tmp_path, monkeypatch
 ):
     compiled: list[VoxrayNetwork] = []
-    monkeypatch.setattr(VoxrayNetwork, "compile", lambda self: compiled.append(self))
+
+    def noted(network):
+        compiled.append(network)
+
+    monkeypatch.setattr(VoxrayNetwork, "compile", noted)
     job = a_job(tmp_path, "segment")
     learner = Learner(job, replace(PLAIN_CPU, compiled=True))
     assert compiled == [learner.bare]
