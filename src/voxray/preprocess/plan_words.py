@@ -20,7 +20,7 @@ def plan_in_words(plan: Plan) -> tuple[str, ...]:
 
 
 def _spacing(plan: Plan) -> str:
-    return f"{_crossed(plan.spacing_mm)} mm"
+    return f"{' x '.join(f'{mm:.4g}' for mm in plan.spacing_mm)} mm"
 
 
 def _input(plan: Plan) -> str:
