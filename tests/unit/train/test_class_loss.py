@@ -7,7 +7,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from torch.nn import functional
 
 from voxray.core.specs import Target
-from voxray.train.class_loss import class_loss, log_loss
+from voxray.train.class_loss import class_loss, log_loss, smoothing_target
 
 NAN = math.nan
 
@@ -36,15 +36,32 @@ def test_one_label_costs_what_two_exclusive_classes_of_the_same_odds_cost():
     torch.testing.assert_close(label, alike)
 
 
-@pytest.mark.parametrize("target", [Target.EXCLUSIVE, Target.LABELS])
-def test_what_costs_least_is_how_frequent_a_rare_class_is(target):
-    share = torch.tensor([0.98, 0.02])
-    wanted = torch.eye(2)[[0] * 98 + [1] * 2]
-    odds = torch.logit(share) if target is Target.LABELS else share.log()
-    logits = odds.expand(100, 2).clone().requires_grad_()
-    class_loss(logits, wanted, share, target).backward()
-    assert logits.grad is not None
-    torch.testing.assert_close(logits.grad.sum(dim=0), torch.zeros(2))
+BOTH = pytest.mark.parametrize("target", [Target.EXCLUSIVE, Target.LABELS])
+
+
+@BOTH
+@pytest.mark.parametrize("rare", [0.002, 0.02, 0.1])
+def test_what_costs_least_is_near_how_frequent_a_rare_class_is(target, rare):
+    share = torch.tensor([1 - rare, rare])
+    towards = smoothing_target(share, target)
+    logits = share.log() if target is Target.EXCLUSIVE else torch.logit(share)
+    wanted = torch.eye(2).repeat_interleave(torch.tensor([998, 2]), dim=0)
+    if rare == 0.002:  # the least is where the mean of what is wanted lies
+        mean = 0.95 * share + 0.05 * towards
+        at_mean = mean.log() if target is Target.EXCLUSIVE else torch.logit(mean)
+        cost = [
+            class_loss(said.expand(1000, 2), wanted, share, target)
+            for said in (at_mean, logits, at_mean + torch.tensor([0.0, 0.7]))
+        ]
+        assert cost[0] == min(cost)
+    assert rare <= 0.95 * rare + 0.05 * towards[1] <= 1.126 * rare
+    assert towards.sum() == pytest.approx(1)
+
+
+@BOTH
+@pytest.mark.parametrize("share", [[0.5, 0.5], [0.73, 0.27], [0.2, 0.8]])
+def test_smoothing_is_even_where_no_class_is_rare(target, share):
+    torch.testing.assert_close(smoothing_target(torch.tensor(share), target), even(2))
 
 
 def test_a_label_that_nobody_stated_costs_nothing_and_teaches_nothing():
