@@ -14,8 +14,15 @@ from voxray.core.errors import GeometryError
 
 Affine = Annotated[NDArray[np.float64], "(4, 4), voxel index -> RAS+ mm"]
 Shape = tuple[int, int, int]
+BODY_AXES = ("left-right", "front-back", "foot-head")
+"""What the axes nearest R, A, S are called in messages and on pages."""
 _FARTHEST_MM = 1e9
 _SHORTEST_MM = 1e-5
+
+
+def is_plane(shape: Shape) -> bool:
+    """Whether one axis, and no more, has a single voxel."""
+    return shape.count(1) == 1
 
 
 def _is_flat(matrix: NDArray[np.float64], lengths: NDArray[np.float64]) -> bool:
@@ -97,7 +104,7 @@ class VoxelGrid:
     def is_unmeasured(self) -> bool:
         """Whether it is a plane of 1 mm pixels, as taken where none is stated."""
         one_mm = bool(np.allclose(self.spacing_mm, 1.0, rtol=0, atol=1e-6))
-        return self.shape.count(1) == 1 and one_mm
+        return is_plane(self.shape) and one_mm
 
     def matches(self, other: Self, atol_mm: float = 1e-3) -> bool:
         """Whether both grids put every voxel at the same place, within `atol_mm`.

@@ -1,5 +1,7 @@
 """Words that messages and pages share."""
 
+from collections.abc import Iterable
+
 
 def counted(n: int, noun: str) -> str:
     """Number with its noun.
@@ -9,6 +11,20 @@ def counted(n: int, noun: str) -> str:
         ('1 volume', '4,012 volumes')
     """
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def crossed(values: Iterable[float], form: str = "g") -> str:
+    """Numbers along the axes of something.
+
+    Args:
+        values: One per axis.
+        form: How each is written.
+
+    Example:
+        >>> crossed((512, 512, 40)), crossed((0.70312, 1.0), ".2f")
+        ('512 x 512 x 40', '0.70 x 1.00')
+    """
+    return " x ".join(f"{value:{form}}" for value in values)
 
 
 def cut_in_words(threshold: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxray.core.decision import median_class
-from voxray.core.records import PER_PATIENT, Metric, OutOfFoldPrediction
+from voxray.core.records import Metric, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, Target
 from voxray.core.specs.task import MEAN_CLASS
 from voxray.evaluate.auc import estimate_macro_auc
@@ -23,6 +23,7 @@ from voxray.evaluate.one_against_rest import one_against_rest
 from voxray.evaluate.ordinal import ordinal_metrics
 from voxray.evaluate.patients import (
     in_words,
+    named_by_patient,
     patient_predictions,
     patient_rule,
     wants_patients,
@@ -55,10 +56,7 @@ def class_metrics(
     own = patient_predictions(predictions, classify, rule)
     said = in_words(predictions, classify, rule)
     by_patient = _metrics(own, classify, settings) if own else []
-    return rows + [
-        replace(row, metric=row.metric + PER_PATIENT, method=f"{said}; {row.method}")
-        for row in by_patient
-    ]
+    return rows + named_by_patient(by_patient, said)
 
 
 def _metrics(

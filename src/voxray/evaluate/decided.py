@@ -11,7 +11,6 @@ from voxray.core.curves import RiskCoverageCurve
 from voxray.core.records import (
     DECIDED_NETWORK,
     ENSEMBLE,
-    PER_PATIENT,
     REGISTERED,
     Metric,
     OutOfFoldPrediction,
@@ -32,6 +31,7 @@ from voxray.evaluate.exams import ScoredExams, scored_per_class
 from voxray.evaluate.one_against_rest import RESAMPLED
 from voxray.evaluate.patients import (
     in_words,
+    named_by_patient,
     patient_predictions,
     patient_rule,
     wants_patients,
@@ -109,11 +109,8 @@ def judge_decision(
         replace(asked, decisions=True),
     )
     said = in_words(predictions, classify, rule)
-    by_patient = tuple(
-        replace(m, metric=m.metric + PER_PATIENT, method=f"{said}; {m.method}")
-        for m in own.metrics
-        if m.metric != _REFERRED_SHARE
-    )
+    others = (m for m in own.metrics if m.metric != _REFERRED_SHARE)
+    by_patient = named_by_patient(others, said)
     shown = own if classify.level == "patient" else found
     return DecisionEvidence((*found.metrics, *by_patient), shown.curve)
 

@@ -1,12 +1,12 @@
 """From exams to patients: one prediction and one truth for each patient."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from voxray.core.records import ExamId, OutOfFoldPrediction
+from voxray.core.records import PER_PATIENT, ExamId, Metric, OutOfFoldPrediction
 from voxray.core.specs import ClassifySpec, EvaluateSpec, Target
 
 _Predictions = Sequence[OutOfFoldPrediction]
@@ -64,6 +64,14 @@ def patient_predictions(
     one_of = _labels if classify.target is Target.LABELS else _class
     found = (one_of(rows, classify, rule) for rows in grouped.values())
     return [row for row in found if row is not None]
+
+
+def named_by_patient(rows: Iterable[Metric], said: str) -> list[Metric]:
+    """The same figures, called by patient; their method begins with what was done."""
+    return [
+        replace(row, metric=row.metric + PER_PATIENT, method=f"{said}; {row.method}")
+        for row in rows
+    ]
 
 
 def in_words(predictions: _Predictions, classify: ClassifySpec, rule: str) -> str:

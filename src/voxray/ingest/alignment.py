@@ -8,6 +8,7 @@ from voxray.core.findings import FindingCode
 from voxray.core.geometry import VoxelGrid
 from voxray.core.records import Finding, ScanId, ScanRecord, exams_of
 from voxray.core.specs import IntakeRules
+from voxray.core.wording import crossed
 
 LEAST_OVERLAP = 0.5
 """Part of the first channel's field of view that every other channel must cover."""
@@ -58,7 +59,7 @@ def _too_little(first: ScanRecord, other: ScanRecord) -> Finding | None:
 
 
 def _pixels(record: ScanRecord) -> str:
-    return " x ".join(str(n) for n in record.grid.shape[:2])
+    return crossed(record.grid.shape[:2])
 
 
 def overlap(grid: VoxelGrid, other: VoxelGrid) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxray.core.findings import FindingCode
+from voxray.core.geometry import BODY_AXES
 from voxray.core.records import Finding, ScanId, ScanRecord
 from voxray.ingest.looks import Look
 from voxray.ingest.thumbnails import Portrayal
@@ -28,7 +29,6 @@ _THOUSAND = 1000
 _LONGEST_CODE = 16
 """Characters of a code string (PS3.5 6.2, CS)."""
 _SIGMA_OF_MAD = 1.4826
-_AXES = ("left-right", "front-back", "head-feet")
 _MIN_RATIO = 1.5
 _MIN_HU = 300.0
 _MIN_SHARE = 0.3
@@ -203,11 +203,11 @@ def _measures(channel: Sequence[ScanRecord]) -> list[_Measure]:
     ratio = float(np.log(_MIN_RATIO))
     sizes = [
         _Measure(f"field of view {name}", _millimetres, ratio, _extent(axis))
-        for axis, name in enumerate(_AXES)
+        for axis, name in enumerate(BODY_AXES)
     ]
     spacings = [
         _Measure(f"spacing {name}", _millimetres, ratio, _spacing(axis))
-        for axis, name in enumerate(_AXES)
+        for axis, name in enumerate(BODY_AXES)
     ]
     modality = Counter(record.modality for record in channel).most_common(1)[0][0]
     return [*sizes, *spacings, *_value_measures(modality)]

@@ -17,7 +17,6 @@ from voxray.preprocess.clean_up import (
 from voxray.preprocess.labels import label_map, labels_on_source, volumes_ml
 from voxray.preprocess.learned import learn_fold_values, learn_references
 from voxray.preprocess.machine import this_machine
-from voxray.preprocess.pixel_size import is_plane
 from voxray.preprocess.plan import SeenValues, make_plan
 from voxray.preprocess.plan_words import plan_in_words
 from voxray.preprocess.regrid import slabs_on
@@ -48,7 +47,6 @@ __all__ = [
     "clean",
     "counted_voxel_ml",
     "find_pieces",
-    "is_plane",
     "kept_pieces",
     "label_map",
     "labels_on_source",

@@ -1,6 +1,6 @@
 """Pictures whose pixels nobody measured: how large they count."""
 
-from voxray.core.geometry import Shape
+from voxray.core.geometry import Shape, is_plane
 from voxray.core.specs.plan import Spacing
 
 LONGER_SIDE_MM = 256.0
@@ -30,8 +30,3 @@ def counted_spacing(
         mm if n == 1 else mm * factor for n, mm in zip(shape, spacing_mm, strict=True)
     )
     return (i, j, k)
-
-
-def is_plane(shape: Shape) -> bool:
-    """Whether one axis, and no more, has a single voxel."""
-    return shape.count(1) == 1

@@ -9,6 +9,7 @@ from typing import Literal
 from voxray.core.errors import ConfigError, DatasetError
 from voxray.core.specs import NetworkPlan, Plan, Target, TaskSpec, TrainSpec
 from voxray.core.specs.plan import Padding, Spacing, Voxels
+from voxray.core.wording import crossed
 from voxray.preprocess.budget import Budget, Machine, find_budget
 from voxray.preprocess.levels import plan_network
 from voxray.preprocess.pixel_size import LONGER_SIDE_MM
@@ -19,7 +20,6 @@ from voxray.preprocess.sizing import (
     plan_input_shape,
     plan_spacing,
     plan_view,
-    words,
 )
 from voxray.preprocess.statistics import ScanGeometry
 
@@ -27,7 +27,7 @@ _SMALL_CPU = Machine("cpu", 8.0)
 _SMALLEST_BATCH = 2
 _SHARE_UNMEASURED = 0.1  # of the scans; fewer are taken as they are
 _SMALLEST_COHORT = 8  # where features are standardised over the exams of a step
-_MOST_STEPS = 2.0  # times the usual voxels of a step that such a one may have
+_MOST_OF_A_STEP = 2.0  # times the usual voxels of a step that such a one may have
 _LARGEST_BATCH = 64
 _LARGEST_MASK_BATCH = 16  # more exams a step give fewer steps; masks gain from steps
 
@@ -144,9 +144,9 @@ def _check_view(shape: Voxels, spacing: Spacing, network: NetworkPlan) -> None:
     """A network needs more than one voxel on its coarsest level to normalise by."""
     if shape == network.factors:
         msg = (
-            f"the network would see {words(shape, 0)} voxels of {words(spacing)} mm, "
-            "which are one voxel on its coarsest level; make train.input_shape larger "
-            "or train.spacing_mm smaller"
+            f"the network would see {crossed(shape)} voxels of "
+            f"{crossed(spacing, '.2f')} mm, which are one voxel on its coarsest "
+            "level; make train.input_shape larger or train.spacing_mm smaller"
         )
         raise DatasetError(msg)
 
@@ -321,7 +321,7 @@ def _batch_size(
     most = _LARGEST_MASK_BATCH if task.segment else _LARGEST_BATCH
     fewest = _SMALLEST_BATCH
     if task.segment is None:
-        held = int(_MOST_STEPS * step_voxels / n_voxels)
+        held = int(_MOST_OF_A_STEP * step_voxels / n_voxels)
         fewest = max(fewest, min(_SMALLEST_COHORT, n_scans // 2, held))
     most = max(fewest, min(most, n_scans // 4))
     reason = f"{n_voxels:,} voxels an exam, about {step_voxels:,} a step"

@@ -1,8 +1,10 @@
 """A plan as lines that a person reads."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
+from voxray.core.geometry import BODY_AXES
 from voxray.core.specs import Plan
+from voxray.core.wording import crossed
 
 _WIDTH = 15
 _TITLES = {"spacing_mm": "spacing", "test_time_augmentation": "at test time"}
@@ -20,13 +22,13 @@ def plan_in_words(plan: Plan) -> tuple[str, ...]:
 
 
 def _spacing(plan: Plan) -> str:
-    return f"{' x '.join(f'{mm:.4g}' for mm in plan.spacing_mm)} mm"
+    return f"{crossed(plan.spacing_mm, '.4g')} mm"
 
 
 def _input(plan: Plan) -> str:
     sides = [n * mm for n, mm in zip(plan.input_shape, plan.spacing_mm, strict=True)]
     whole = "whole scans" if plan.whole_volume else "part of a scan"
-    shape, field = _crossed(plan.input_shape), _crossed(round(mm) for mm in sides)
+    shape, field = crossed(plan.input_shape), crossed(round(mm) for mm in sides)
     return f"{shape} voxels, {field} mm, {whole}"
 
 
@@ -34,7 +36,7 @@ def _network(plan: Plan) -> str:
     """Channels per level, and how much of the input one voxel of the coarsest is."""
     net = plan.network
     levels = "-".join(str(n) for n in net.features)
-    return f"{levels} channels, a voxel of the last spans {_crossed(net.factors)}"
+    return f"{levels} channels, a voxel of the last spans {crossed(net.factors)}"
 
 
 def _normalisation(plan: Plan) -> str:
@@ -42,16 +44,11 @@ def _normalisation(plan: Plan) -> str:
 
 
 def _mirror(plan: Plan) -> str:
-    names = ("left-right", "front-back", "foot-head")
-    return ", ".join(names[axis] for axis in plan.mirror_axes) or "none"
+    return ", ".join(BODY_AXES[axis] for axis in plan.mirror_axes) or "none"
 
 
 def _on(is_on: bool) -> str:  # noqa: FBT001 - a word for a value
     return "on" if is_on else "off"
-
-
-def _crossed(values: Iterable[float]) -> str:
-    return " x ".join(f"{v:g}" for v in values)
 
 
 _SAID: Mapping[str, Callable[[Plan], str]] = {

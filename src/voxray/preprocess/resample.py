@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from voxray.core.errors import VoxrayError
-from voxray.core.geometry import Shape
+from voxray.core.geometry import Shape, is_plane
+from voxray.core.wording import crossed
 from voxray.preprocess.machine import memory_bytes
-from voxray.preprocess.pixel_size import counted_spacing, is_plane
+from voxray.preprocess.pixel_size import counted_spacing
 
 _SAME = 1e-4  # voxels; a grid this near is the same
 _REACH = 3.0  # deviations of the Gaussian that count
@@ -95,15 +96,11 @@ class Resampled(MapTransform):
         if needed <= there:
             return
         msg = (
-            f"{_crossed(shape)} voxels become {_crossed(sizes)} at the plan's spacing "
-            f"of {_crossed(self.spacing_mm)} mm, which take {needed / 1e9:.0f} GB of "
+            f"{crossed(shape)} voxels become {crossed(sizes)} at the plan's spacing "
+            f"of {crossed(self.spacing_mm)} mm, which take {needed / 1e9:.0f} GB of "
             f"{there / 1e9:.0f}; set a coarser train.spacing_mm, or leave the scan out"
         )
         raise NoRoomError(msg)
-
-
-def _crossed(values: Sequence[float]) -> str:
-    return " x ".join(f"{value:g}" for value in values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from voxray.core.geometry import BODY_AXES
 from voxray.core.specs import NetworkPlan, TaskSpec, TrainSpec
 from voxray.core.specs.plan import Spacing, Voxels
+from voxray.core.wording import crossed
 from voxray.preprocess.budget import Budget
 from voxray.preprocess.statistics import ScanGeometry
 
 _THICK = 2.0  # times as coarse along one axis as along the finest
 _SHARE_ACROSS = 0.1  # of the scans, whose slices are thick along another axis
-_AXES = ("left-right", "front-back", "foot-head")
 _COVERED_BY_CLASS = 95  # percent of scans that fit into the input: a class needs all
 _COVERED_BY_MASK = 50  # masks are learned from parts; a smaller input is a faster step
 
@@ -80,9 +81,9 @@ def plan_spacing(field: Field, budget: Budget, reasons: dict[str, str]) -> Spaci
         return _rounded(median)
     floor = _spacing_floor(median, field.seen, most)
     reasons["spacing_mm"] = (
-        f"{what} is {words(median)} mm; {_what(field)} would have {n_voxels:,.0f} "
-        f"voxels, so axes finer than {floor:.2f} mm are read at that spacing to stay "
-        f"within {most:,}"
+        f"{what} is {crossed(median, '.2f')} mm; {_what(field)} would have "
+        f"{n_voxels:,.0f} voxels, so axes finer than {floor:.2f} mm are read at that "
+        f"spacing to stay within {most:,}"
     )
     i, j, k = (max(s, floor) for s in median)
     return _rounded((i, j, k))
@@ -102,7 +103,9 @@ def _usual_spacing(scans: Sequence[ScanGeometry]) -> tuple[Spacing, str]:
     if counts.sum() - counts.max() < _SHARE_ACROSS * len(rows):
         return percentile([s.spacing_mm for s in scans], 50), "median"
     side = float(np.median(np.cbrt(rows.prod(axis=1))))
-    along = ", ".join(f"{n} along {_AXES[axis]}" for axis, n in enumerate(counts) if n)
+    along = ", ".join(
+        f"{n} along {BODY_AXES[axis]}" for axis, n in enumerate(counts) if n
+    )
     what = f"slices are thick along several axes ({along}); cube of the median volume"
     return (side, side, side), what
 
@@ -173,8 +176,9 @@ def plan_input_shape(
     sizes = sizes_at(spacing, field.extent)
     if _fits(field, spacing, budget):
         reasons["input_shape"] = (
-            f"a scan has {words(sizes, 0)} voxels at this spacing (the median where "
-            f"only masks are learned, {_COVERED_BY_CLASS}th percentile with classes)"
+            f"a scan has {crossed(sizes, '.0f')} voxels at this spacing (the median "
+            f"where only masks are learned, {_COVERED_BY_CLASS}th percentile with "
+            "classes)"
         )
         return network.round_up(sizes)
     reasons["input_shape"] = (
@@ -196,12 +200,12 @@ def fill_box(
     reasons: dict[str, str],
 ) -> tuple[Voxels, Spacing]:
     """Voxels that fill the box, and their spacing: exact, unless the latter is set."""
-    said = f"train.input_mm is {words(box)} mm"
+    said = f"train.input_mm is {crossed(box, '.2f')} mm"
     sizes = [side / mm for side, mm in zip(box, spacing, strict=True)]
     if train.spacing_mm:
         shape = network.round_up(sizes)
         real = [n * mm for n, mm in zip(shape, spacing, strict=True)]
-        reasons["input_shape"] = f"{said}; {words(real)} mm with whole strides"
+        reasons["input_shape"] = f"{said}; {crossed(real, '.2f')} mm with whole strides"
         return shape, spacing
     i, j, k = (
         max(1, round(n / f)) * f for n, f in zip(sizes, network.factors, strict=True)
@@ -215,8 +219,3 @@ def covers(shape: Voxels, spacing: Spacing, extent: Spacing) -> bool:
     """Whether an input holds the extent, within a millimetre."""
     sizes = zip(shape, spacing, extent, strict=True)
     return all(n * mm >= e - mm for n, mm, e in sizes)
-
-
-def words(values: Sequence[float], digits: int = 2) -> str:
-    """Numbers with a cross between them."""
-    return " x ".join(f"{v:.{digits}f}" for v in values)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from voxray.core.geometry import BODY_AXES
 from voxray.core.records import (
     ALL,
     ENSEMBLE,
@@ -18,8 +19,6 @@ from voxray.report.decided import decision_section
 from voxray.report.design_parts import part_name, part_rows, parts_title
 from voxray.report.subgroups import subgroup_rows, subgroups_line
 from voxray.report.wording import estimate
-
-_AXES = ("left-right", "front-back", "foot-head")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,11 +235,16 @@ def range_in_words(package: ModelPackage) -> list[tuple[str, str]]:
     Values are said where they have a unit.
     """
     known = {package.plan.channels[0]: package.references, **package.channel_references}
-    return [
+    rows = [
         (what if len(known) == 1 else f"{channel}, {what}", said)
         for channel, references in known.items()
         for what, said in _of_channel(references)
     ]
+    longer = package.plan.longer_side_mm
+    if longer is None:
+        return rows
+    said = f"not counted: the longer side of a picture is taken as {longer:g} mm"
+    return [*rows, ("pixel size", said)]
 
 
 def _of_channel(references: ReferenceStatistics) -> list[tuple[str, str]]:
@@ -266,7 +270,7 @@ def _values_in_words(values: ReferenceValues) -> str:
 
 def _ranges(ranges: Sequence[tuple[float, float]], digits: int) -> str:
     parts = []
-    for axis, (low, high) in zip(_AXES, ranges, strict=True):
+    for axis, (low, high) in zip(BODY_AXES, ranges, strict=True):
         said = f"{low:.{digits}f}"
         if high > low:
             said += f" to {high:.{digits}f}"

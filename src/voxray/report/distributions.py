@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from voxray.core.geometry import BODY_AXES
 from voxray.core.records import ScanRecord
 from voxray.report.intake_content import SeenScan
 
@@ -14,7 +15,6 @@ N_BINS = 24
 _MOST_BARS = 8
 _LOG_FROM = 1000.0
 """Highest over lowest value from which a histogram is logarithmic."""
-_AXES = ("left-right", "front-back", "head-feet")
 _SIZES: tuple[tuple[str, str, Callable[[SeenScan], Sequence[float | None]]], ...] = (
     ("Field of view", "mm", lambda scan: scan.extent_mm),
     ("Voxel size", "mm", lambda scan: scan.spacing_mm),
@@ -101,7 +101,7 @@ def number_histograms(scans: Sequence[SeenScan]) -> list[list[Histogram]]:
     """Rows of histograms: size by axis, voxel size, voxels; values; age."""
     sizes = [
         [_histogram(f"{title} {axis}", unit, [_along(a, s, of(s)) for s in scans])
-         for a, axis in enumerate(_AXES)]
+         for a, axis in enumerate(BODY_AXES)]
         for title, unit, of in _SIZES
     ]  # fmt: skip
     values = [

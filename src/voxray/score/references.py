@@ -2,16 +2,15 @@
 
 import math
 
-from voxray.core.geometry import VoxelGrid
+from voxray.core.geometry import BODY_AXES, VoxelGrid, is_plane
 from voxray.core.specs import ReferenceStatistics
 from voxray.ingest import Look
-from voxray.preprocess import ScanGeometry, is_plane
+from voxray.preprocess import ScanGeometry
 
 _SPACING_FACTOR = 1.6
 _EXTENT_FACTOR = 1.35
 _VALUE_SHARE = 0.5
 _COUNTED = "; the longer side of a picture counts as {:g} mm"
-_AXES = ("left-right", "front-back", "foot-head")
 
 
 def range_problem(
@@ -45,7 +44,7 @@ def range_problem(
         ("field of view", geometry.extent_mm, references.extent_mm, _EXTENT_FACTOR),
     )
     for what, values, ranges, factor in checks:
-        for axis, value, (low, high) in zip(_AXES, values, ranges, strict=True):
+        for axis, value, (low, high) in zip(BODY_AXES, values, ranges, strict=True):
             least = 0.0 if what == "spacing" and counted else low / factor
             if not least <= value <= high * factor:
                 had = f"{low:.1f} to {high:.1f}" if high > low else f"{low:.1f}"

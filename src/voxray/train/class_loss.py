@@ -13,7 +13,7 @@ _LEAST_SHARE = 1e-7
 
 
 def class_loss(
-    logits: torch.Tensor, wanted: torch.Tensor, share: torch.Tensor, target: Target
+    logits: torch.Tensor, wanted: torch.Tensor, towards: torch.Tensor, target: Target
 ) -> torch.Tensor:
     """Smoothed cross-entropy of a batch, a scalar.
 
@@ -27,12 +27,11 @@ def class_loss(
     Args:
         logits: (n, class) float32.
         wanted: (n, class): 1 or 0, or shares between; NaN for a label nobody stated.
-        share: (class,), of the training exams.
+        towards: (class,), from `smoothing_target`.
         target: How the classes hang together.
     """
     stated = torch.isfinite(wanted)
-    known = torch.where(stated, wanted, share)
-    towards = smoothing_target(share, target)
+    known = torch.where(stated, wanted, towards)
     smooth = known * (1 - _LABEL_SMOOTHING) + _LABEL_SMOOTHING * towards
     if target is not Target.LABELS:
         return functional.cross_entropy(logits, smooth)
@@ -46,9 +45,13 @@ def smoothing_target(share: torch.Tensor, target: Target) -> torch.Tensor:
     A class gets at most 2.5 times its share, and its part of what is left over, so that
     the mean probability that costs least is at most an eighth too high. Even smoothing
     more than doubles that of a class of 2 %.
+
+    Args:
+        share: (class,), of the training exams; of no class without a class head.
+        target: How the classes hang together.
     """
     if target is not Target.LABELS:
-        most = (_MOST_SHARE * share).clamp_max(1 / len(share))
+        most = (_MOST_SHARE * share).clamp_max(1 / max(1, len(share)))
         return most + (1 - most.sum()) * share
     pair = torch.stack([1 - share, share])
     most = (_MOST_SHARE * pair).clamp_max(0.5)

@@ -9,7 +9,7 @@ from torch.nn import functional
 from voxray.core.specs import FoldValues, Plan
 from voxray.model import NetworkOutput
 from voxray.train.batches import Batch
-from voxray.train.class_loss import class_loss
+from voxray.train.class_loss import class_loss, smoothing_target
 
 _RARITY = 0.2
 _LARGEST_WEIGHT = 20.0
@@ -31,7 +31,7 @@ class TaskLoss(torch.nn.Module):
         self.weights = structure_weights(plan, values).to(device)
         self.target = plan.target
         shares = [values.class_share.get(name, _UNKNOWN) for name in plan.classes]
-        self.class_share = torch.tensor(shares, device=device)
+        self.towards = smoothing_target(torch.tensor(shares), plan.target).to(device)
 
     def forward(self, output: NetworkOutput, batch: Batch) -> torch.Tensor:
         """Loss of one batch, a scalar."""
@@ -43,7 +43,7 @@ class TaskLoss(torch.nn.Module):
                 class_loss(
                     output.class_logits.float(),
                     batch.classes,
-                    self.class_share,
+                    self.towards,
                     self.target,
                 )
             )

@@ -88,7 +88,7 @@ def test_a_difference_of_less_than_half_is_not_odd_among_equal_scans() -> None:
 
 def test_thick_slices_among_thin_ones_are_odd() -> None:
     detail = detail_of_the_odd_one(a_scan("odd", spacing_mm=(1.0, 1.0, 5.0)))
-    assert detail.startswith("spacing head-feet 5 mm, nine of ten siblings 1 mm")
+    assert detail.startswith("spacing foot-head 5 mm, nine of ten siblings 1 mm")
 
 
 def test_a_wide_spread_of_sizes_lets_more_pass() -> None:

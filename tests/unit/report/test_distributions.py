@@ -54,7 +54,7 @@ def test_planes_have_no_voxel_size_across() -> None:
     flat = a_seen_scan("a", spacing_mm=(1.0, 1.0, None))
     titles = [h.title for row in number_histograms([flat]) for h in row]
     assert "Voxel size front-back" in titles
-    assert not [title for title in titles if title.endswith("head-feet")]
+    assert not [title for title in titles if title.endswith("foot-head")]
 
 
 @pytest.mark.parametrize("n", [1, 30, 1000])

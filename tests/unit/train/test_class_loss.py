@@ -28,11 +28,13 @@ def test_even_classes_cost_the_smoothed_cross_entropy_of_their_number():
 def test_one_label_costs_what_two_exclusive_classes_of_the_same_odds_cost():
     odds, there = torch.randn(6, 1), torch.tensor([[1.0, 0, 1, 1, 0, 0]]).T
     share = torch.tensor([0.3])
-    label = class_loss(odds, there, share, Target.LABELS)
+    towards = smoothing_target(share, Target.LABELS)
+    label = class_loss(odds, there, towards, Target.LABELS)
     pair = torch.cat([torch.zeros_like(odds), odds], dim=1)
     classes = torch.cat([1 - there, there], dim=1)
     both = torch.tensor([0.7, 0.3])
-    alike = class_loss(pair, classes, both, Target.EXCLUSIVE)
+    towards = smoothing_target(both, Target.EXCLUSIVE)
+    alike = class_loss(pair, classes, towards, Target.EXCLUSIVE)
     torch.testing.assert_close(label, alike)
 
 
@@ -50,7 +52,7 @@ def test_what_costs_least_is_near_how_frequent_a_rare_class_is(target, rare):
         mean = 0.95 * share + 0.05 * towards
         at_mean = mean.log() if target is Target.EXCLUSIVE else torch.logit(mean)
         cost = [
-            class_loss(said.expand(1000, 2), wanted, share, target)
+            class_loss(said.expand(1000, 2), wanted, towards, target)
             for said in (at_mean, logits, at_mean + torch.tensor([0.0, 0.7]))
         ]
         assert cost[0] == min(cost)
