@@ -215,7 +215,7 @@ def wilsons() -> Iterator[Pair]:
 
 def jeffreys_ends() -> Iterator[Pair]:
     """Mass of the posterior below either end, by the trapezoid rule in p = sin^2."""
-    angle = np.linspace(0, np.pi / 2, 200_001)
+    angle = np.linspace(0, np.pi / 2, 1_000_001)
     share = np.sin(angle) ** 2
     for n in (10, 37, 400):
         for k in range(1, n, max(1, n // 20)):
